@@ -1,0 +1,1 @@
+"""Bonobo graphs: chains of steps that do not know what file system they run on."""

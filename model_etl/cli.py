@@ -1,0 +1,162 @@
+"""The command line: options to JobConfig to run_job to an exit code. No logic lives here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from model_etl import __version__
+from model_etl.config import SETTINGS, Setting, beside, gather, job_config
+from model_etl.errors import Interrupted, ModelEtlError
+from model_etl.interrupts import Interrupts
+from model_etl.streams import prints_to_stderr, stdout_fd
+
+VERBS = ("run", "check", "describe", "retry")
+
+_EXIT_CODES = """exit codes: 0 done, 1 a bug of ours, 2 usage, 65 too many rejects or no records, 66 no such input,
+69 no such model, 73 output refused, 74 reading or writing failed, 75 try again later, 77 permission refused,
+78 configuration, 130 and 143 stopped by a signal. Unless it is 0, nothing was published."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of all verbs."""
+    top = argparse.ArgumentParser(
+        prog="model-etl",
+        description="Score a file with a model: every record is predicted, rejected or withheld, and logged.",
+        epilog=f"Without a verb it runs. {_EXIT_CODES}",
+    )
+    top.add_argument("--version", action="version", version=f"model-etl {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    told = {
+        "run": "score a file (the default)",
+        "check": "try the settings, the model and the first records, and write nothing",
+        "describe": "print a model's names, version and schemas as JSON",
+        "retry": "score the records of a rejects file again",
+    }
+    for verb in VERBS:
+        sub = verbs.add_parser(
+            verb, help=told[verb], description=told[verb].capitalize() + ".", epilog=_EXIT_CODES, allow_abbrev=False
+        )
+        if verb == "retry":
+            sub.add_argument("rejects_file", metavar="REJECTS", help="file that a run wrote")
+        for name, setting in SETTINGS.items():
+            if verb == "describe" and name not in ("model", "expect_version"):
+                continue
+            if not (verb == "retry" and name in ("input_file", "input_format")):
+                _add(sub, name, setting)
+        sub.add_argument("--config", metavar="FILE", help="TOML file with these options as keys")
+        sub.add_argument("--verbose", "-v", action="store_true", help="say what was done, also to a file or to cron")
+        sub.add_argument("--quiet", "-q", action="store_true", help="say nothing but errors, also on a terminal")
+    return top
+
+
+def _add(sub: argparse.ArgumentParser, name: str, setting: Setting) -> None:
+    options: dict[str, Any] = {"help": setting.help, "default": None}
+    if setting.switch:
+        options["action"] = "store_true"
+    else:
+        options["type"] = setting.read
+        options["choices"] = setting.choices or None
+        options["metavar"] = setting.metavar
+        options["action"] = "append" if setting.many else "store"
+    sub.add_argument(f"--{name}", *setting.flags, **options)
+
+
+def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments, by default the process's.
+        defaults: settings for what is given nowhere.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0] not in VERBS and arguments[0] not in ("-h", "--help", "--version")):
+        arguments.insert(0, "run")
+    options = vars(parser().parse_args(arguments))
+    interrupts = Interrupts()
+    try:
+        with interrupts.handled(), prints_to_stderr():
+            code = _act(options, defaults or {}, interrupts)
+    except Interrupted as exc:
+        code = _fail(exc)
+    if any(thread.name.startswith("node ") for thread in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(code)  # a model or a storage hangs in foreign code; there is no other way to end its thread
+    return code
+
+
+def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:
+    try:
+        values = gather({name: options.get(name) for name in SETTINGS}, options["config"], defaults=defaults)
+        if options["verb"] == "describe":
+            return _describe(values)
+        if options["verb"] == "retry":
+            rejects = options["rejects_file"]
+            values |= {"input_file": rejects, "input_format": "rejects"}
+            values.setdefault("output_file", beside(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
+        values["rules"] = tuple(values.get("rules", ()))
+        return _run(options, values, interrupts)
+    except (ModelEtlError, Interrupted) as exc:
+        return _fail(exc)
+    except Exception as exc:  # noqa: BLE001  the last resort
+        return _fail(exc)
+
+
+def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
+    from model_etl import job  # noqa: PLC0415  --help must not wait for Bonobo
+    from model_etl.progress import Progress  # noqa: PLC0415
+
+    config = job_config(values)
+    if options["verb"] == "check":
+        _print("\n".join(job.check_job(config)) + "\n")
+        return 0
+    with Progress(config.input_file, shown=sys.stderr.isatty() and not options["quiet"]) as progress:
+        report, failure = job.run_job(config, interrupts, progress.show)
+    if failure is not None:
+        _fail(failure)
+    elif not options["quiet"] and (options["verbose"] or sys.stderr.isatty()):
+        print(report.summary(), file=sys.stderr)  # noqa: T201
+    return report.exit_code
+
+
+def _describe(values: Mapping[str, Any]) -> int:
+    from model_etl.errors import UsageError  # noqa: PLC0415
+    from model_etl.model import load_model  # noqa: PLC0415
+
+    if not values.get("model"):
+        raise UsageError("--model is not given", "Write it as package.module:ClassName.")
+    model = load_model(values["model"], expect_version=values.get("expect_version"))
+    import json  # noqa: PLC0415
+
+    _print(json.dumps(model.describe(), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _print(text: str) -> None:
+    os.write(stdout_fd(), text.encode())
+
+
+def _fail(exc: BaseException) -> int:
+    if isinstance(exc, Interrupted):
+        _say(f"{exc}; nothing was published")
+        return exc.exit_code
+    if isinstance(exc, ModelEtlError):
+        _say(str(exc))
+        return exc.exit_code
+    traceback.print_exception(type(exc), exc, exc.__traceback__)
+    _say(
+        f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
+    )
+    return 1
+
+
+def _say(text: str) -> None:
+    print(f"model-etl: error: {text}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,51 @@
+"""Bonobo 0.6.4 and fs 2.4.16 on today's Python. Import this before anything of theirs; it leaves nothing behind.
+
+Three things stand in their way: `collections.Iterable` is gone since Python 3.10; `pkg_resources` is leaving
+setuptools, warns when it is imported and takes a tenth of a second; and mondrian 0.8.1 loses every log record for want
+of an attribute.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import sys
+import types
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+
+
+def _pkg_resources() -> types.ModuleType:
+    """Make the little of `pkg_resources` that fs and bonobo call."""
+    module = types.ModuleType("pkg_resources")
+
+    def iter_entry_points(group: str, name: str | None = None) -> Iterator[EntryPoint]:
+        return (entry for entry in entry_points(group=group) if name in (None, entry.name))
+
+    module.declare_namespace = lambda _name: None  # type: ignore[attr-defined]
+    module.iter_entry_points = iter_entry_points  # type: ignore[attr-defined]
+    module.working_set = ()  # type: ignore[attr-defined]
+    return module
+
+
+def _install() -> None:
+    gone = [name for name in ("Iterable", "Sequence") if not hasattr(collections, name)]
+    stand_in = "pkg_resources" not in sys.modules
+    try:
+        for name in gone:
+            setattr(collections, name, getattr(collections.abc, name))
+        if stand_in:
+            sys.modules["pkg_resources"] = _pkg_resources()
+        import bonobo  # noqa: F401, PLC0415
+        import fs.osfs  # noqa: F401, PLC0415
+        from mondrian.formatters import _Style  # noqa: PLC0415
+    finally:
+        for name in gone:
+            delattr(collections, name)
+        if stand_in:
+            del sys.modules["pkg_resources"]
+    if not hasattr(_Style, "_defaults"):
+        _Style._defaults = None  # noqa: SLF001  mondrian's constructor forgets it
+
+
+_install()

@@ -1,0 +1,54 @@
+"""The original's script: `python model_etl/etl_job.py --input_file=data/input.json --output_file=data/output.json`.
+
+It scores local files with the iris model unless another is named, and takes all options of `model-etl run`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    # Run as a script, Python puts this folder on the path, where our modules would hide others (schema, for one).
+    sys.path[0] = __file__.rpartition("/")[0].rpartition("/")[0] or "."
+
+from typing import Any
+
+IRIS = "iris_model.iris_predict:IrisModel"
+
+
+def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
+    """Build a graph to be run by hand: `bonobo.run(graph, services=get_services())`.
+
+    It reads and writes the named files directly: without the lock, the staging and the checks of a job.
+
+    Args:
+        input_file: file with the records.
+        output_file: file for the predictions.
+        options: any other option of `JobConfig`; the model is the iris model unless named.
+
+    Returns:
+        A `bonobo.Graph`.
+    """
+    from model_etl.config import JobConfig  # noqa: PLC0415  a script's --help must not wait for Bonobo
+    from model_etl.job import Paths, Tallies, load, scoring_graph  # noqa: PLC0415
+    from model_etl.records import source_identity  # noqa: PLC0415
+
+    config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
+    model, rules = load(config)
+    paths = Paths(input_file, output_file, config.rejects_name(stream=False) or "", config.log_name(stream=False))
+    return scoring_graph(
+        config, model, rules, paths, identity=source_identity(input_file), run_id="by hand", tallies=Tallies()
+    )
+
+
+def get_services(**options: Any) -> dict[str, Any]:
+    """Give the services to inject: the local file system."""
+    from services.local import get_services as local_services  # noqa: PLC0415
+
+    return local_services(**options)
+
+
+if __name__ == "__main__":
+    from model_etl.cli import main
+
+    sys.exit(main(defaults={"model": IRIS}))

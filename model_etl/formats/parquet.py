@@ -1,0 +1,211 @@
+"""Apache Parquet, by pyarrow (https://parquet.apache.org). A record's text and document are its row as JSON.
+
+JSON has no dates, decimals or bytes, so on their way through the chain times and durations are text as Arrow writes
+them, decimals are numbers with all their digits, and bytes are base64. A Parquet output gets a kept column's own type
+back.
+"""
+
+from __future__ import annotations
+
+import base64
+import decimal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from model_etl.errors import ConfigurationError, DataError, RecordError, UsageError
+from model_etl.formats.base import BATCH_RECORDS, BatchBuilder, Writer, column_names
+from model_etl.layout import Layout
+from model_etl.records import Batch, Source
+from model_etl.schema_fields import Field
+from model_etl.strict_json import NotJsonError, plain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP = 65_536
+"""Rows that are gathered before they are written: small row groups make slow files."""
+
+
+class Parquet:
+    """Rows of a Parquet file."""
+
+    name = "parquet"
+    suffixes = (".parquet", ".pq")
+    compressible = False  # it has compression of its own
+
+    def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
+        """See `Format.read`."""
+        import pyarrow as pa  # noqa: PLC0415  imported by runs that need it
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        if not file.seekable():
+            raise UsageError("Parquet cannot be read from a pipe", "Give the name of the file.")
+        if file.seek(0, 2) == 0:
+            return  # a file of no bytes has no records, in this format as in any
+        file.seek(0)
+        try:
+            table = pq.ParquetFile(file)
+            _check_names(table.schema_arrow.names, source)
+            builder = BatchBuilder(Source(source.name, source.identity, source.format, columns=table.schema_arrow))
+            for rows in table.iter_batches(batch_size=BATCH_RECORDS):
+                _add_rows(builder, _jsonable(rows))
+                yield from builder.take()
+        except (pa.ArrowException, EOFError) as exc:
+            raise DataError(f"cannot read {source.name} as Parquet: {exc}", "Have it written again, whole.") from exc
+
+    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:  # noqa: ARG002
+        """See `Format.document`."""
+        return text
+
+    def writer(self, file: BinaryIO, layout: Layout) -> Writer:
+        """See `Format.writer`."""
+        return _ParquetWriter(file, layout)
+
+
+def _check_names(names: Sequence[str], source: Source) -> None:
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise DataError(f"cannot read {source.name}: it has two columns {twice[0]!r}", "Rename one of them.")
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def _add_rows(builder: BatchBuilder, rows: pa.RecordBatch) -> None:
+    for row in rows.to_pylist():
+        number = builder.position
+        try:
+            document = _ENCODER.encode(row)
+            # msgspec writes NaN as null, which would be another value.
+            if b"null" in document:
+                _refuse_not_finite(row)
+            builder.add(number, document, document)
+        except NotJsonError as exc:
+            text = repr(row).encode("utf-8", "backslashreplace")
+            why = f"{exc}, which is no value that JSON can hold; use null where a value is missing"
+            builder.reject(number, text, RecordError("parse", "NotJSON", why))
+
+
+def _refuse_not_finite(row: Mapping[str, Any]) -> None:
+    plain({name: value for name, value in row.items() if isinstance(value, (float, list, dict))})
+
+
+def _jsonable(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Turn columns of types that JSON lacks into text."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = [c.cast(pa.string()) if _as_text(c.type) else c for c in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
+
+
+def _as_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return bool(pa.types.is_temporal(kind))
+
+
+class _ParquetWriter:
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        self._file = file
+        self._layout = layout
+        self._rows: list[dict[str, msgspec.Raw]] = []
+        self._positions: list[int] = []
+        self._schema: pa.Schema | None = None
+        self._writer: Any = None
+
+    def write(self, batch: Batch) -> None:
+        if not len(batch):
+            return
+        decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        self._rows += [decode(document) for document in self._layout.documents(batch)]
+        self._positions += batch.positions
+        if self._schema is None:
+            self._schema = self._typed(column_names(self._layout, self._rows[0]), batch.source)
+        if len(self._rows) >= ROW_GROUP:
+            self._flush()
+
+    def finish(self) -> None:
+        if self._schema is None:
+            self._schema = self._typed([*self._layout.keep, *self._layout.outputs], None)
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _typed(self, names: Sequence[str], source: Source | None) -> pa.Schema:
+        """Choose the columns' types: the model's word, then the input file's, then what the first rows hold."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        simple = {"text": pa.string(), "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}
+        own = source.columns if source is not None and source.format == "parquet" else None
+        fields = []
+        for name in names:
+            field = self._layout.outputs.get(name)
+            if field is None and own is not None and name in own.names:
+                fields.append(own.field(name))
+                continue
+            field = field or self._layout.inputs.get(name)
+            kind = simple.get(field.kind) if field else None
+            fields.append(pa.field(name, kind if kind is not None else self._guess(name)))
+        return pa.schema(fields)
+
+    def _guess(self, name: str) -> pa.DataType:
+        import pyarrow as pa  # noqa: PLC0415
+
+        values = [msgspec.json.decode(row[name]) for row in self._rows if name in row]
+        kind = pa.array(values).type
+        return pa.string() if pa.types.is_null(kind) else kind
+
+    def _flush(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        assert self._schema is not None
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+        if not self._rows:
+            return
+        known = set(self._schema.names)
+        for row, position in zip(self._rows, self._positions, strict=True):
+            if extra := next((name for name in row if name not in known), None):
+                raise ConfigurationError(
+                    f"record {position} has a field {extra!r} that the first record has not:"
+                    " a Parquet file has the same columns in every row",
+                    "Write JSON Lines, or choose the columns with --keep.",
+                )
+        columns = [self._column(field) for field in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self._rows, self._positions = [], []
+
+    def _column(self, field: pa.Field) -> pa.Array:
+        import pyarrow as pa  # noqa: PLC0415
+
+        raw = [row.get(field.name) for row in self._rows]
+        try:
+            return _array([None if r is None or bytes(r) == b"null" else bytes(r) for r in raw], field.type)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:
+            first, last = self._positions[0], self._positions[-1]
+            raise ConfigurationError(
+                f"cannot write the column {field.name!r} of the records {first} to {last} as {field.type}: {exc}",
+                "Write JSON Lines, which holds values of any kind.",
+            ) from exc
+
+
+def _array(texts: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
+    """Make a column of JSON texts; the reverse of `_jsonable` and the encoder."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_decimal(kind):
+        return pa.array([None if t is None else decimal.Decimal(t.decode().strip('"')) for t in texts], kind)
+    values = [None if t is None else msgspec.json.decode(t) for t in texts]
+    if _as_text(kind):
+        return pa.array(values, pa.string()).cast(kind)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.array([None if v is None else base64.b64decode(v) for v in values], kind)
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+PARQUET = Parquet()

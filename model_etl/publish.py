@@ -1,0 +1,140 @@
+"""Staged files: written aside, published whole or not at all.
+
+A service gives a `Location` for a name, a location gives a `Stage`, and a `Publication` sees to it that what a run
+staged and did not publish is thrown away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from typing_extensions import Self
+
+from model_etl.errors import OutputRefused, TryAgain
+
+IfExists = Literal["replace", "fail", "skip"]
+_POLL = 0.1
+
+
+class Location(Protocol):
+    """One file of some storage, which need not exist.
+
+    Attributes:
+        name: as the user wrote it.
+        uri: its absolute name.
+        fs: the file system to read it from.
+        path: its path there.
+        stream: whether it is a stream, a device or a pipe: nothing lies beside it, and it cannot be replaced.
+    """
+
+    name: str
+    uri: str
+    fs: Any
+    path: str
+    stream: bool
+
+    def exists(self) -> bool:
+        """Tell whether there is such a file."""
+
+    def identity(self) -> str:
+        """Give a digest that changes when the file does.
+
+        Raises:
+            ModelEtlError: if it cannot be read.
+        """
+
+    def check_writable(self) -> None:
+        """See whether it could be written, without writing.
+
+        Raises:
+            ModelEtlError: if it could not.
+        """
+
+    def remove(self) -> None:
+        """Delete the file if there is one."""
+
+    def stage(self, *, private: bool) -> Stage:
+        """Make a place to write its next content to.
+
+        Args:
+            private: whether only its owner may read it.
+        """
+
+
+class Stage(Protocol):
+    """The next content of a file, not yet visible under the file's name.
+
+    Attributes:
+        location: what it will become.
+        fs: the file system to write it to.
+        path: its path there.
+    """
+
+    location: Location
+    fs: Any
+    path: str
+
+    def lock(self) -> bool:
+        """Take the stage for this run; False if another run has it. A crash gives it back."""
+
+    def publish(self) -> None:
+        """Make it the file's content, at once and whole."""
+
+    def discard(self) -> None:
+        """Throw it away; does nothing after `publish`."""
+
+
+class Publication:
+    """The stages of one run.
+
+    Args:
+        lock_wait: seconds to wait for another run that writes to the same files.
+        sleep: waits; another in tests.
+    """
+
+    def __init__(self, lock_wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._stages: list[Stage] = []
+        self._deadline = time.monotonic() + lock_wait
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stage in self._stages:
+            stage.discard()
+
+    def stage(self, location: Location, *, private: bool = False) -> Stage:
+        """Stage a file and lock it.
+
+        Raises:
+            TryAgain: if another run holds it.
+            ModelEtlError: if it cannot be written.
+        """
+        stage = location.stage(private=private)
+        while not stage.lock():
+            if time.monotonic() >= self._deadline:
+                raise TryAgain(
+                    f"another run is writing {location.name}",
+                    "Wait for it to end, or give --lock_wait SECONDS to wait here.",
+                )
+            self._sleep(_POLL)
+        self._stages.append(stage)
+        return stage
+
+
+def refuse_existing(location: Location) -> None:
+    """Refuse to go on if a file exists.
+
+    Raises:
+        OutputRefused: if it does.
+    """
+    if location.exists():
+        raise OutputRefused(
+            f"{location.name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
+        )

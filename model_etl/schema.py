@@ -1,0 +1,193 @@
+"""A model's schemas: JSON text in, typed inputs out; outputs in, checked JSON text out.
+
+Two kinds of schema are known: pydantic model classes (ml_base), and any object with a `validate` method that returns
+or raises (the `schema` library of the older ml_model_abc). Where every rule of a pydantic schema has an exact
+counterpart, msgspec does the work many times faster; what it refuses is offered to the schema itself, which has the
+last word. So the fast path may only accept what the schema accepts, with the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from model_etl.errors import RecordError, Stage
+from model_etl.records import Batch
+from model_etl.schema_fields import Field, fields_of
+from model_etl.schema_struct import struct_type
+from model_etl.strict_json import NotJsonError, encode_json, parse_object, plain
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class InputSchema:
+    """Decodes records into what a model takes.
+
+    Args:
+        schema: the model's input schema.
+        attributes: whether the model only reads attributes (`predict_batch`), so that a faster object will do.
+    """
+
+    def __init__(self, schema: Any, *, attributes: bool = False) -> None:
+        self.schema = schema
+        self._pydantic = is_pydantic(schema)
+        struct = struct_type(schema) if attributes and self._pydantic else None
+        self._fast = msgspec.json.Decoder(struct).decode if struct else None
+
+    def decode(self, document: bytes) -> Any:
+        """Decode one record by the schema itself.
+
+        Raises:
+            RecordError: with stage "parse" if it is no JSON object, "input_schema" if the schema refuses it.
+        """
+        value = parse_object(document)
+        try:
+            return self.schema.model_validate_json(document) if self._pydantic else self._validated(value)
+        except Exception as exc:
+            raise schema_error("input_schema", exc) from exc
+
+    def _validated(self, value: dict[str, Any]) -> Any:
+        self.schema.validate(value)
+        return value  # an older model's predict() validates again, so it gets the record as it was
+
+    def decode_batch(self, batch: Batch) -> Batch:
+        """Fill the inputs of a batch; records that the schema refuses drop out."""
+        inputs: list[Any] = []
+        failed: dict[int, RecordError] = {}
+        append, decode = inputs.append, self._fast or self.decode
+        for index, document in enumerate(batch.documents):
+            try:
+                append(decode(document))
+            except (ValueError, RecursionError, RecordError) as exc:
+                try:
+                    append(self.decode(document) if not isinstance(exc, RecordError) else _raise(exc))
+                except RecordError as error:
+                    failed[index] = error
+                    append(None)
+        return batch.replace(inputs=inputs).without(failed)
+
+    def validate(self, data: Mapping[str, Any]) -> Any:
+        """Validate one record given as Python values; raises the schema's own exception."""
+        return self.schema.model_validate(data) if self._pydantic else self.schema.validate(dict(data))
+
+    def fields(self) -> dict[str, Field]:
+        """Tell what the cells of a text format mean: names as in the records, in the schema's order."""
+        return fields_of(self.json_schema())
+
+    def json_schema(self) -> dict[str, Any]:
+        """Give the JSON Schema of the records; empty where the schema cannot tell."""
+        return json_schema(self.schema, "validation")
+
+
+class OutputSchema:
+    """Checks what a model returned and encodes it as strict JSON.
+
+    Args:
+        schema: the model's output schema.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+        self._pydantic = is_pydantic(schema)
+        self._struct = struct_type(schema, finite=True) if self._pydantic else None
+
+    def encode_batch(
+        self, outputs: Sequence[Any], stage: Stage = "output_schema"
+    ) -> tuple[list[bytes], dict[int, RecordError]]:
+        """Encode outputs as one line of JSON each.
+
+        Returns:
+            The lines (empty for an output that is refused), and the reason for each index refused.
+        """
+        if self._struct is not None:
+            try:
+                checked = msgspec.convert(outputs, list[self._struct], from_attributes=True)  # type: ignore[name-defined]
+                return _ENCODER.encode_lines(checked).split(b"\n")[: len(outputs)], {}
+            except (ValueError, TypeError, RecursionError):
+                pass  # one of them is at fault: find out which
+        lines: list[bytes] = []
+        failed: dict[int, RecordError] = {}
+        for index, output in enumerate(outputs):
+            try:
+                lines.append(self.encode(output, stage))
+            except RecordError as exc:
+                failed[index] = exc
+                lines.append(b"")
+        return lines, failed
+
+    def encode(self, output: Any, stage: Stage = "output_schema") -> bytes:
+        """Encode one output by the schema itself.
+
+        Raises:
+            RecordError: with the given stage, if the schema refuses it or it is no strict JSON.
+        """
+        try:
+            if self._struct is not None:
+                try:
+                    return _ENCODER.encode(msgspec.convert(output, self._struct, from_attributes=True))
+                except (ValueError, TypeError, RecursionError):
+                    pass  # the schema has the last word
+            return encode_json(self._checked(output))
+        except NotJsonError as exc:
+            raise RecordError(stage, "NotJSON", f"the output is no strict JSON: {exc}") from exc
+        except Exception as exc:
+            raise schema_error(stage, exc) from exc
+
+    def _checked(self, output: Any) -> Any:
+        if self._pydantic:
+            if isinstance(output, self.schema):
+                output = output.model_dump(by_alias=True)
+            checked = self.schema.model_validate(plain(output) if isinstance(output, Mapping) else output)
+            return checked.model_dump(mode="json", by_alias=True)
+        if not isinstance(output, Mapping):
+            raise NotJsonError(f"the model returned {type(output).__name__}, not a mapping of names to values")
+        self.schema.validate(output)
+        return output
+
+    def decoded(self, output: Any) -> dict[str, Any]:
+        """Check one output and give it as plain JSON values."""
+        return cast("dict[str, Any]", msgspec.json.decode(self.encode(output)))
+
+    def fields(self) -> dict[str, Field]:
+        """Tell the columns of the outputs: names as in the JSON, in the schema's order."""
+        return fields_of(self.json_schema())
+
+    def json_schema(self) -> dict[str, Any]:
+        """Give the JSON Schema of the outputs; empty where the schema cannot tell."""
+        return json_schema(self.schema, "serialization")
+
+
+def schema_error(stage: Stage, exc: Exception) -> RecordError:
+    """Turn what a schema raised into the reason of a reject; pydantic's says which field, without the value."""
+    if isinstance(exc, RecordError):
+        return exc
+    errors: Callable[..., Iterable[Mapping[str, Any]]] | None = getattr(exc, "errors", None)
+    if callable(errors) and type(exc).__name__ == "ValidationError":
+        details = errors(include_url=False, include_context=False, include_input=False)
+        said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details)
+        return RecordError(stage, "ValidationError", said)
+    return RecordError(stage, type(exc).__name__, str(exc))
+
+
+def _raise(exc: RecordError) -> Any:
+    raise exc
+
+
+def is_pydantic(schema: Any) -> bool:
+    """Tell whether a schema is a class of pydantic 2, without importing pydantic."""
+    return isinstance(schema, type) and hasattr(schema, "model_validate_json")
+
+
+def json_schema(schema: Any, mode: str) -> dict[str, Any]:
+    """Give a schema's JSON Schema; empty where the schema cannot tell."""
+    if is_pydantic(schema):
+        return cast("dict[str, Any]", schema.model_json_schema(mode=mode))
+    describe = getattr(schema, "json_schema", None)  # the `schema` library
+    if callable(describe):
+        try:
+            return cast("dict[str, Any]", describe("urn:model-etl:schema"))
+        except Exception:  # noqa: BLE001  it cannot describe every validator
+            return {}
+    return {}
