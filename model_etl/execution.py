@@ -25,7 +25,7 @@ from bonobo.execution.contexts.node import NodeExecutionContext
 from bonobo.execution.strategies.base import Strategy
 from bonobo.structs.inputs import Input
 
-QUEUE = 4
+QUEUE = 2
 """Bags that wait before a node: with batches more of them only cost memory."""
 
 GRACE = 10.0

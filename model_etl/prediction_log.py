@@ -22,7 +22,7 @@ from model_etl.records import Answer, Batch, Rejection, Source, Withheld, source
 from model_etl.strict_json import encode_json
 
 LogInputs = Literal["full", "hashed", "none"]
-DATA_SCHEMA = "urn:model-etl:schema:prediction-event:1"
+DATA_SCHEMA = "urn:model-etl:prediction:1"
 PREFIX = "model_etl.prediction."
 REDACTED = msgspec.Raw(b'"[redacted]"')
 
@@ -57,9 +57,7 @@ class PredictionLog:
     @property
     def source(self) -> str:
         """The events' `source`: which job and model made them."""
-        return "/model_etl/" + "/".join(
-            quote(part, safe="") for part in (self.job, self.model_name, self.model_version)
-        )
+        return "".join("/" + quote(part, safe="") for part in (self.job, self.model_name, self.model_version))
 
     def started(self, run_id: str, about: Mapping[str, Any]) -> bytes:
         """Give the first event of a run as one line: which model, packages and settings."""
@@ -71,7 +69,7 @@ class PredictionLog:
             "time": self.clock(),
             "subject": self.job,
             "datacontenttype": "application/json",
-            "dataschema": "urn:model-etl:schema:run-started:1",
+            "dataschema": "urn:model-etl:run:1",
             "data": {"run_id": run_id, **about},
         }
         return encode_json(event) + b"\n"
@@ -87,10 +85,12 @@ class PredictionLog:
         return b"".join(line for _, line in sorted(events))
 
     def _completed(self, template: bytes, batch: Batch) -> list[bytes]:
-        inputs, outputs = self._inputs(batch.documents), self._redacted(batch.outputs)
-        if not batch.answers and not batch.internals:
-            rows = zip(batch.offsets, batch.positions, batch.positions, inputs, outputs, strict=True)
-            return [template % (o, p, q, i, b'"output":' + out) for o, p, q, i, out in rows]
+        outputs = self._redacted(batch.outputs)
+        if not batch.answers and not batch.internals and self.inputs == "full":  # the usual case, and the fast one
+            pattern = template[: -len(_REST)] + b'"input":%b,"output":%b}}\n'
+            rows = zip(batch.offsets, batch.positions, self._redacted(batch.documents), outputs, strict=True)
+            return [pattern % row for row in rows]
+        inputs = self._inputs(batch.documents)
         lines = []
         for i, offset in enumerate(batch.offsets):
             told = b'"output":' + outputs[i]
@@ -98,7 +98,7 @@ class PredictionLog:
                 told += b',"internals":' + self._redacted([batch.internals[i]])[0]
             if batch.answers:
                 told += b',"rules":' + self._rules(batch.answers[i])
-            lines.append(template % (offset, batch.positions[i], batch.positions[i], inputs[i], told))
+            lines.append(template % (offset, batch.positions[i], inputs[i], told))
         return lines
 
     def _withheld(self, record: Withheld) -> bytes:
@@ -127,7 +127,7 @@ class PredictionLog:
 
     def _one(self, record: Rejection | Withheld, outcome: bytes, shown: bytes, told: bytes) -> bytes:
         template = self._scope(record.source).template(outcome, self.clock())
-        return template % (record.offset, record.position, record.position, shown, told)
+        return template % (record.offset, record.position, shown, told)
 
     def _inputs(self, documents: Sequence[bytes]) -> list[bytes]:
         if self.inputs == "none":
@@ -156,9 +156,13 @@ class PredictionLog:
     def _scope(self, source: Source) -> _Scope:
         scope = self._scopes.get(source)
         if scope is None:
-            digest = source_identity(self.job, self.model_name, self.model_version, source.identity)
+            digest = source_identity(self.job, self.model_name, self.model_version, source.identity)[:24]
             scope = self._scopes[source] = _Scope(digest, self.source, source.name)
         return scope
+
+
+_REST = b"%b%b}}\n"
+"""How a template ends: with what is shown of the record, and what is told of it."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ class _Scope:
     subject: str
 
     def template(self, outcome: bytes, time: str) -> bytes:
-        """Give a pattern to be filled with offset, position, position, the shown input and what is told of it."""
+        """Give a pattern to be filled with offset, position, the shown input and what is told of it."""
 
         def quoted(text: str) -> bytes:
             return encode_json(text)[1:-1].replace(b"%", b"%%")
@@ -178,8 +182,8 @@ class _Scope:
         return (
             b'{"specversion":"1.0","id":"' + self.digest.encode() + b'-%d","source":"' + quoted(self.source)
             + b'","type":"' + PREFIX.encode() + outcome + b'","time":"' + time.encode()
-            + b'","subject":"' + quoted(self.subject) + b'#%d","datacontenttype":"application/json","dataschema":"'
-            + DATA_SCHEMA.encode() + b'","data":{"position":%d,%b%b}}\n'
+            + b'","subject":"' + quoted(self.subject) + b'","datacontenttype":"application/json","dataschema":"'
+            + DATA_SCHEMA.encode() + b'","data":{"position":%d,' + _REST
         )  # fmt: skip
 
 

@@ -56,17 +56,19 @@ class InputSchema:
         """Fill the inputs of a batch; records that the schema refuses drop out."""
         inputs: list[Any] = []
         failed: dict[int, RecordError] = {}
-        append, decode = inputs.append, self._fast or self.decode
-        for index, document in enumerate(batch.documents):
+        decode = self._fast or self.decode
+        documents = iter(batch.documents)
+        while True:
             try:
-                append(decode(document))
-            except (ValueError, RecursionError, RecordError) as exc:
+                inputs.extend(map(decode, documents))  # keeps what was decoded before a document that fails
+                return batch.replace(inputs=inputs).without(failed)
+            except (ValueError, RecursionError, RecordError):
+                index = len(inputs)
                 try:
-                    append(self.decode(document) if not isinstance(exc, RecordError) else _raise(exc))
+                    inputs.append(self.decode(batch.documents[index]))
                 except RecordError as error:
                     failed[index] = error
-                    append(None)
-        return batch.replace(inputs=inputs).without(failed)
+                    inputs.append(None)
 
     def validate(self, data: Mapping[str, Any]) -> Any:
         """Validate one record given as Python values; raises the schema's own exception."""
@@ -169,10 +171,6 @@ def schema_error(stage: Stage, exc: Exception) -> RecordError:
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details)
         return RecordError(stage, "ValidationError", said)
     return RecordError(stage, type(exc).__name__, str(exc))
-
-
-def _raise(exc: RecordError) -> Any:
-    raise exc
 
 
 def is_pydantic(schema: Any) -> bool:

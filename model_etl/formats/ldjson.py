@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import BinaryIO
@@ -59,10 +60,9 @@ def _blocks(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:
 
 def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     lines = block.split(b"\n")
-    plain = block.isascii() and b"\r" not in block and b"" not in lines and not any(map(bytes.isspace, lines))
-    if plain:
-        # accumulate() adds up the lengths of the lines before each, and their line ends
-        offsets = list(accumulate((len(line) + 1 for line in lines[:-1]), initial=offset))
+    if block.isascii() and b"\r" not in block and all(lines) and not any(map(bytes.isspace, lines)):
+        before = accumulate(map(len, lines[:-1]), initial=offset)
+        offsets = list(map(operator.add, before, range(len(lines))))  # each line before ended in one more byte
         return Batch(source, range(position, position + len(lines)), offsets, lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
