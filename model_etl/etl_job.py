@@ -10,8 +10,10 @@ import sys
 if __name__ == "__main__":
     # Run as a script, Python puts this folder on the path, where our modules would hide others (schema, for one).
     sys.path[0] = __file__.rpartition("/")[0].rpartition("/")[0] or "."
+else:
+    import model_etl.compat  # noqa: F401  so that whoever imports this can import bonobo next
 
-from typing import Any
+from typing import Any  # noqa: E402
 
 IRIS = "iris_model.iris_predict:IrisModel"
 

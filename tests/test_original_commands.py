@@ -69,7 +69,8 @@ def test_stock_readers_and_writers_fit_around_the_transformer(etl: Etl) -> None:
         "from services.local import get_services\n"
         "from bonobo import LdjsonReader, LdjsonWriter\n"
         "model = MLModelTransformer('iris_model.iris_predict', 'IrisModel')\n"
-        "graph = get_graph(reader=LdjsonReader('in.json', mode='r'), model=model, writer=LdjsonWriter('out.json', mode='w'))\n"
+        "reader, writer = LdjsonReader('in.json', mode='r'), LdjsonWriter('out.json', mode='w')\n"
+        "graph = get_graph(reader=reader, model=model, writer=writer)\n"
         "run_graph(graph, get_services())\n"
     )
     etl.write("in.json", [SETOSA] * 3)
