@@ -13,7 +13,7 @@ if __name__ == "__main__":
 else:
     import model_etl.compat  # noqa: F401  so that whoever imports this can import bonobo next
 
-from typing import Any  # noqa: E402
+from typing import Any
 
 IRIS = "iris_model.iris_predict:IrisModel"
 

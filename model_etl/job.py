@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -252,10 +252,10 @@ def _run(
     identity = files.input.identity()
     with Publication(config.lock_wait) as publication:
         stages = {"output": publication.stage(files.output)}
-        if files.output.exists() and not files.output.stream and config.if_exists != "replace":
-            if config.if_exists == "skip":
-                report.status = "skipped"
-                return
+        if config.if_exists == "skip" and files.output.exists():
+            report.status = "skipped"
+            return
+        if config.if_exists == "fail":
             refuse_existing(files.output)
         if files.log is not None:
             stages["log"] = publication.stage(files.log, private=True)
@@ -264,44 +264,50 @@ def _run(
         with _timed(report, "load"):
             model, rules = load(config)
             report.model = about_model(model)
-        paths = Paths(
-            files.input.path,
-            stages["output"].path,
-            stages["rejects"].path,
-            stages["log"].path if "log" in stages else None,
-        )
+        paths = Paths(files.input.path, **{role: stage.path for role, stage in stages.items()})
         graph = scoring_graph(config, model, rules, paths, identity=identity, run_id=report.run_id, tallies=tallies)
-        services = {"fs": files.input.fs, **{f"{role}_fs": stage.fs for role, stage in stages.items()}}
         interrupts.check()
         with _timed(report, "score"):
-            too_many = False
-            try:
-                run_graph(graph, services, (lambda: progress(tallies)) if progress else None)
-            except TooManyRejects:
-                too_many = True
+            stopped = _score(graph, files.input, stages, (lambda: progress(tallies)) if progress else None)
         with _timed(report, "publish"):
-            if too_many or config.max_errors.exceeded(tallies.rejects.records, tallies.input.records):
+            if stopped or config.max_errors.exceeded(tallies.rejects.records, tallies.input.records):
                 if files.rejects is not None and not config.dry_run:
                     with interrupts.held():
                         _publish(stages, ["rejects"], report, tallies)
-                raise _too_many(config, files, tallies, stopped=too_many)
+                raise _too_many(config, files, tallies, stopped=stopped)
             _check(config, files, identity, tallies)
             if config.dry_run:
                 report.status = "dry_run"
                 return
             with interrupts.held():
-                if config.if_exists == "fail" and not files.output.stream:
-                    refuse_existing(files.output)
-                wanted = [role for role in ("rejects", "log", "output") if role in stages]  # the output last
-                if not tallies.rejects.records:
-                    wanted.remove("rejects")
-                    if files.rejects is not None:
-                        files.rejects.remove()  # an earlier run's would be taken for this one's
-                _publish(stages, wanted, report, tallies)
+                _publish_all(config, files, stages, report, tallies)
                 report.status = "published"
 
 
-def _publish(stages: dict[str, Stage], roles: Sequence[str], report: Report, tallies: Tallies) -> None:
+def _score(graph: Any, source: Location, stages: Mapping[str, Stage], on_tick: Callable[[], None] | None) -> bool:
+    """Run the graph; tell whether it was stopped for too many rejects."""
+    services = {"fs": source.fs, **{f"{role}_fs": stage.fs for role, stage in stages.items()}}
+    try:
+        run_graph(graph, services, on_tick)
+    except TooManyRejects:
+        return True
+    return False
+
+
+def _publish_all(
+    config: JobConfig, files: Files, stages: Mapping[str, Stage], report: Report, tallies: Tallies
+) -> None:
+    if config.if_exists == "fail":
+        refuse_existing(files.output)
+    roles = [role for role in ("rejects", "log", "output") if role in stages]  # the output last
+    if not tallies.rejects.records:
+        roles.remove("rejects")
+        if files.rejects is not None:
+            files.rejects.remove()  # an earlier run's would be taken for this one's
+    _publish(stages, roles, report, tallies)
+
+
+def _publish(stages: Mapping[str, Stage], roles: Sequence[str], report: Report, tallies: Tallies) -> None:
     for role in roles:
         stage = stages[role]
         stage.publish()
@@ -388,9 +394,9 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     with Publication() as spools:
         model, rules = load(config)
         stages = {role: spools.stage(locate("-")) for role in ROLES if role != "log" or files.log is not None}
-        paths = Paths(files.input.path, "-", "-", "-" if "log" in stages else None)
+        paths = Paths(files.input.path, **{role: stage.path for role, stage in stages.items()})
         graph = scoring_graph(first, model, rules, paths, identity=identity, run_id="check", tallies=tallies)
-        run_graph(graph, {"fs": files.input.fs, **{f"{role}_fs": stage.fs for role, stage in stages.items()}})
+        _score(graph, files.input, stages, None)
     counts = tallies.counts()
     if config.max_errors.exceeded(counts["rejected"], counts["read"]):
         raise _too_many(first, files, tallies, stopped=False)

@@ -64,6 +64,11 @@ class Model:
         return self._batch is not None
 
     @property
+    def exposes_internals(self) -> bool:
+        """Whether the model tells what it computed on the way."""
+        return self.takes_batches and self._internals is not None
+
+    @property
     def package_version(self) -> str | None:
         """Version of the package that the model's class comes from, if it says so."""
         top = sys.modules.get(type(self.instance).__module__.partition(".")[0])
@@ -80,7 +85,7 @@ class Model:
             "version": self.version,
             "package_version": self.package_version,
             "predict_batch": self.takes_batches,
-            "predict_batch_with_internals": self._internals is not None,
+            "predict_batch_with_internals": self.exposes_internals,
             "input_schema": self.input.json_schema(),
             "output_schema": self.output.json_schema(),
         }

@@ -45,7 +45,7 @@ class MLModelTransformer:
             reference = f"{module_name}:{class_name}"
             model = Model(load_class(reference)(), reference)
         self.model = model
-        self.internals = internals
+        self.internals = internals and model.exposes_internals
 
     @overload
     def __call__(self, data: Batch) -> Iterator[Batch]: ...
@@ -72,12 +72,13 @@ class MLModelTransformer:
             keep = [i for i in range(len(batch)) if i not in failed]
             batch = batch.without(failed)
             outputs = [outputs[i] for i in keep]
-            internals = [internals[i] for i in keep] if internals else internals
+            internals = [internals[i] for i in keep]
         lines, refused = self.model.output.encode_batch(outputs)
-        exposed = _encoded(internals, refused)
+        exposed = _encoded(internals, refused) if self.internals else ()
         return batch.replace(outputs=lines, internals=exposed).without(refused)
 
     def _outputs(self, inputs: Sequence[Any], failed: dict[int, RecordError]) -> tuple[list[Any], list[Any]]:
+        """Give an output and the internals for each input, None where there are none."""
         outputs: list[Any] = []
         internals: list[Any] = []
         if self.model.takes_batches:
@@ -89,7 +90,7 @@ class MLModelTransformer:
             except (Exception, SystemExit) as exc:  # noqa: BLE001  one record's failure, whatever it is
                 failed[index] = _predict_error(exc)
                 outputs.append(None)
-        return outputs, internals
+        return outputs, [None] * len(inputs)
 
     def _attempt(
         self,
@@ -112,7 +113,7 @@ class MLModelTransformer:
                 return
         else:
             outputs.extend(predicted)
-            internals.extend(exposed)
+            internals.extend(exposed if self.internals else [None] * len(inputs))
             return
         middle = len(inputs) // 2
         self._attempt(inputs[:middle], start, failed, outputs, internals)

@@ -37,7 +37,7 @@ class Location(Protocol):
     stream: bool
 
     def exists(self) -> bool:
-        """Tell whether there is such a file."""
+        """Tell whether there is such a file; a stream is none."""
 
     def identity(self) -> str:
         """Give a digest that changes when the file does.

@@ -62,7 +62,7 @@ class LocalFile:
 
     def exists(self) -> bool:
         """See `Location`."""
-        return os.path.lexists(self.path)
+        return not self.stream and os.path.lexists(self.path)
 
     def identity(self) -> str:
         """See `Location`. The URI, the size and the time of change."""
