@@ -1,14 +1,16 @@
 """Bonobo 0.6.4 and fs 2.4.16 on today's Python. Import this before anything of theirs; it leaves nothing behind.
 
-Three things stand in their way: `collections.Iterable` is gone since Python 3.10; `pkg_resources` is leaving
+Four things stand in their way: `collections.Iterable` is gone since Python 3.10; `pkg_resources` is leaving
 setuptools, warns when it is imported and takes a tenth of a second; and mondrian 0.8.1 loses every log record for want
-of an attribute.
+of an attribute, and looks into standard output when it is imported, which may be closed, or no real file.
 """
 
 from __future__ import annotations
 
 import collections
 import collections.abc
+import contextlib
+import io
 import sys
 import types
 from collections.abc import Iterator
@@ -28,6 +30,10 @@ def _pkg_resources() -> types.ModuleType:
     return module
 
 
+def _utf8() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+
+
 def _install() -> None:
     gone = [name for name in ("Iterable", "Sequence") if not hasattr(collections, name)]
     stand_in = "pkg_resources" not in sys.modules
@@ -36,9 +42,10 @@ def _install() -> None:
             setattr(collections, name, getattr(collections.abc, name))
         if stand_in:
             sys.modules["pkg_resources"] = _pkg_resources()
-        import bonobo  # noqa: F401, PLC0415
-        import fs.osfs  # noqa: F401, PLC0415
-        from mondrian.formatters import _Style  # noqa: PLC0415
+        with contextlib.redirect_stdout(_utf8()), contextlib.redirect_stderr(_utf8()):
+            import bonobo  # noqa: F401, PLC0415
+            import fs.osfs  # noqa: F401, PLC0415
+            from mondrian.formatters import _Style  # noqa: PLC0415
     finally:
         for name in gone:
             delattr(collections, name)

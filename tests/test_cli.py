@@ -97,10 +97,8 @@ def test_check_finds_what_a_run_would_fail_with(etl: Etl, arguments: list[str], 
 def test_flags_win_over_variables_over_a_file(etl: Etl) -> None:
     """Each setting comes from the first of the three that has it."""
     etl.write("in.json", [SETOSA] * 5)
-    etl.write(
-        "job.toml",
-        f'model = "{IRIS}"\ninput_file = "in.json"\noutput_file = "file.json"\nlimit = 1\nkeep = ["petal_width"]\n',
-    )
+    files = 'input_file = "in.json"\noutput_file = "file.json"\n'
+    etl.write("job.toml", f'model = "{IRIS}"\n{files}limit = 1\nkeep = ["petal_width"]\n')
     assert etl("--config", "job.toml").code == 0
     assert etl.lines("file.json") == [{"petal_width": 0.2, "species": "setosa"}]
     variables = {"MODEL_ETL_OUTPUT_FILE": "variable.json", "MODEL_ETL_LIMIT": "2"}
@@ -197,3 +195,12 @@ def test_every_option_is_documented() -> None:
     readme = (ROOT / "README.md").read_text()
     verbs = next(a for a in parser()._actions if a.dest == "verb").choices
     assert [verb for verb in verbs if f"model-etl {verb}" not in readme] == []
+
+
+def test_closed_standard_streams_do_no_harm(etl: Etl) -> None:
+    """A run started with everything closed still does its work."""
+    etl.write("in.json", [SETOSA])
+    command = " ".join(etl.command("-i", "in.json", "-o", "out.json", "-m", IRIS))
+    done = subprocess.run(["sh", "-c", f"{command} <&- >&- 2>&-"], cwd=etl.folder, check=False)
+    assert done.returncode == 0
+    assert etl.lines("out.json") == [{"species": "setosa"}]

@@ -44,7 +44,7 @@ def test_the_older_generation_raises_its_own_exception(monkeypatch: pytest.Monke
 
 
 def test_a_failing_batch_is_split_until_the_guilty_record_is_alone(etl: Etl) -> None:
-    """Of 1000 records three fail, two by an exception and one by losing its output; all others are predicted, in order."""
+    """Of 1000 records three fail, one of them by losing its output; all others are predicted, in order."""
     records = [{"x": float(i)} for i in range(1000)]
     records[0]["x"] = records[700]["x"] = -1.0
     etl.write("in.json", records)

@@ -6,7 +6,7 @@ from conftest import Etl
 
 
 def test_a_rule_before_the_model_keeps_records_from_it(etl: Etl) -> None:
-    """A withheld record is never predicted, though the model would fail on it; it is logged and counted, not published."""
+    """The model would fail on a withheld record, but never sees it; it is logged and counted, not published."""
     etl.write("in.json", [{"x": 1.0, "province": "ON"}, {"x": -1.0, "province": "QC"}, {"x": 3.0}])
     run = etl("-i", "in.json", "-o", "out.json", "-m", "generations:Duck", "--rules", "business:NotInQuebec", "-v")
     assert run.code == 0
