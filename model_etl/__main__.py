@@ -1,8 +1,6 @@
 """``python -m model_etl``: the same as the installed ``model-etl`` command."""
 
-import sys
-
-from model_etl.cli import main
+from model_etl.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

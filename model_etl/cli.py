@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from model_etl import __version__
 from model_etl.config import SETTINGS, Setting, beside, gather, job_config
 from model_etl.errors import Interrupted, ModelEtlError
 from model_etl.interrupts import Interrupts
 from model_etl.streams import prints_to_stderr, stdout_fd
+
+_GRACE = 5.0
+"""Seconds that threads of a model get to end after the work is done."""
 
 VERBS = ("run", "check", "describe", "retry")
 
@@ -87,10 +92,28 @@ def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None =
             code = _act(options, defaults or {}, interrupts)
     except Interrupted as exc:
         code = _fail(exc)
-    if any(thread.name.startswith("node ") for thread in threading.enumerate()):
-        sys.stderr.flush()
-        os._exit(code)  # a model or a storage hangs in foreign code; there is no other way to end its thread
     return code
+
+
+def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
+    """Run the command line and end the process, whatever threads a model or a storage has left behind.
+
+    Args:
+        defaults: settings for what is given nowhere.
+    """
+    code = main(defaults=defaults)
+    deadline = time.monotonic() + _GRACE
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    if any(
+        not t.daemon or t.name.startswith("node ") for t in threading.enumerate() if t is not threading.main_thread()
+    ):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(code)  # a thread hangs in foreign code: Python would wait for it for ever, or trip over it
+    sys.exit(code)
 
 
 def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:
@@ -118,13 +141,17 @@ def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Inte
     if options["verb"] == "check":
         _print("\n".join(job.check_job(config)) + "\n")
         return 0
-    with Progress(config.input_file, shown=sys.stderr.isatty() and not options["quiet"]) as progress:
+    with Progress(config.input_file, shown=_at_terminal() and not options["quiet"]) as progress:
         report, failure = job.run_job(config, interrupts, progress.show)
     if failure is not None:
         _fail(failure)
-    elif not options["quiet"] and (options["verbose"] or sys.stderr.isatty()):
+    elif not options["quiet"] and (options["verbose"] or _at_terminal()):
         print(report.summary(), file=sys.stderr)  # noqa: T201
     return report.exit_code
+
+
+def _at_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _describe(values: Mapping[str, Any]) -> int:
@@ -159,4 +186,5 @@ def _fail(exc: BaseException) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"model-etl: error: {text}", file=sys.stderr)  # noqa: T201
+    if sys.stderr is not None:  # print() would take None for standard output
+        print(f"model-etl: error: {text}", file=sys.stderr)  # noqa: T201

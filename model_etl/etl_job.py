@@ -51,6 +51,6 @@ def get_services(**options: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from model_etl.cli import main
+    from model_etl.cli import command
 
-    sys.exit(main(defaults={"model": IRIS}))
+    command(defaults={"model": IRIS})

@@ -269,6 +269,8 @@ def _run(
         interrupts.check()
         with _timed(report, "score"):
             stopped = _score(graph, files.input, stages, (lambda: progress(tallies)) if progress else None)
+        if config.limit is None and not stopped:  # else it was not read to its end
+            report.files["input"] = _about_file(files.input, tallies.input)
         with _timed(report, "publish"):
             if stopped or config.max_errors.exceeded(tallies.rejects.records, tallies.input.records):
                 if files.rejects is not None and not config.dry_run:
@@ -311,13 +313,11 @@ def _publish(stages: Mapping[str, Stage], roles: Sequence[str], report: Report, 
     for role in roles:
         stage = stages[role]
         stage.publish()
-        tally: Tally = getattr(tallies, role)
-        report.files[role] = {
-            "name": stage.location.name,
-            "uri": stage.location.uri,
-            "bytes": tally.size,
-            "sha256": tally.sha256,
-        }
+        report.files[role] = _about_file(stage.location, getattr(tallies, role))
+
+
+def _about_file(location: Location, tally: Tally) -> dict[str, Any]:
+    return {"name": location.name, "uri": location.uri, "bytes": tally.size, "sha256": tally.sha256}
 
 
 def _check(config: JobConfig, files: Files, identity: str, tallies: Tallies) -> None:

@@ -204,3 +204,19 @@ def test_closed_standard_streams_do_no_harm(etl: Etl) -> None:
     done = subprocess.run(["sh", "-c", f"{command} <&- >&- 2>&-"], cwd=etl.folder, check=False)
     assert done.returncode == 0
     assert etl.lines("out.json") == [{"species": "setosa"}]
+
+
+def test_a_thread_that_a_model_leaves_behind_does_not_keep_the_process(etl: Etl) -> None:
+    """The predictions are published and the process ends, though the model's thread never does."""
+    etl.write(
+        "clinging.py",
+        "import threading\n"
+        "from generations import Duck\n"
+        "class Clinging(Duck):\n"
+        "    def __init__(self):\n"
+        "        threading.Thread(target=threading.Event().wait).start()\n",
+    )
+    etl.write("in.json", [{"x": 1.0}])
+    run = etl("-i", "in.json", "-o", "out.json", "-m", "clinging:Clinging", timeout=20)
+    assert (run.code, run.err) == (0, "")
+    assert etl.lines("out.json") == [{"y": 2.0}]
