@@ -134,12 +134,12 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
 
 
 def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
-    from model_etl import job  # noqa: PLC0415  --help must not wait for Bonobo
+    from model_etl import check, job  # noqa: PLC0415  --help must not wait for Bonobo
     from model_etl.progress import Progress  # noqa: PLC0415
 
     config = job_config(values)
     if options["verb"] == "check":
-        _print("\n".join(job.check_job(config)) + "\n")
+        _print("\n".join(check.check_job(config)) + "\n")
         return 0
     with Progress(config.input_file, shown=_at_terminal() and not options["quiet"]) as progress:
         report, failure = job.run_job(config, interrupts, progress.show)

@@ -31,8 +31,8 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     Returns:
         A `bonobo.Graph`.
     """
-    from model_etl.config import JobConfig  # noqa: PLC0415  a script's --help must not wait for Bonobo
-    from model_etl.job import Paths, Tallies, load, scoring_graph  # noqa: PLC0415
+    from model_etl.assembly import Paths, Tallies, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
+    from model_etl.config import JobConfig  # noqa: PLC0415
     from model_etl.records import source_identity  # noqa: PLC0415
 
     config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})

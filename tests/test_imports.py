@@ -20,7 +20,9 @@ ORDER = [
     {"compat"},
     {"nodes", "execution", "report"},
     {"graphs", "services"},
-    {"job"},
+    {"assembly", "files"},
+    {"verdict"},
+    {"job", "check"},
     {"cli", "etl_job"},
     {"__main__"},
 ]
