@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from model_etl.errors import ConfigurationError
-from model_etl.records import Batch
+from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
 
 
@@ -67,6 +67,9 @@ class Layout:
     def _refuse_collisions(self, batch: Batch) -> None:
         if self.keep and self.outputs:
             return  # found when the layout was made
+        both = [name for name in columns_of(batch.source) if name in self.outputs] if batch.positions else []
+        if both:
+            raise self._collision(batch, 0, both[0])
         names = [b'"' + name.encode() + b'"' for name in self.outputs]
         for index, document in enumerate(batch.documents):
             # An escaped name is not found by its text, so a backslash means to look closer.
@@ -76,11 +79,19 @@ class Layout:
             of_output = self.outputs or msgspec.json.decode(batch.outputs[index], type=dict[str, msgspec.Raw])
             both = [name for name in of_record if name in of_output]
             if both:
-                raise ConfigurationError(
-                    f"{'--keep' if self.keep else '--join'}: record {batch.positions[index]} of {batch.source.name}"
-                    f" and its prediction both have a field {both[0]!r}",
-                    "Use --keep with the fields that you need, or let the model name its output otherwise.",
-                )
+                raise self._collision(batch, index, both[0])
+
+    def _collision(self, batch: Batch, index: int, name: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{'--keep' if self.keep else '--join'}: record {batch.positions[index]} of {batch.source.name}"
+            f" and its prediction both have a field {name!r}",
+            "Use --keep with the fields that you need, or let the model name its output otherwise.",
+        )
+
+
+def columns_of(source: Source) -> Sequence[str]:
+    """Name the columns of an input that is a table; of others, nothing."""
+    return getattr(source.columns, "names", source.columns) or ()
 
 
 def _spliced(left: bytes, right: bytes) -> bytes:

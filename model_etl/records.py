@@ -25,7 +25,7 @@ class Source:
         identity: 32 hexadecimal digits that stay the same as long as the input does (see `source_identity`).
         format: name of the format its texts are in.
         header: the exact bytes that every text needs to be understood (CSV's first row), or nothing.
-        columns: a columnar input's own types, for a columnar output (Parquet: its Arrow schema), or None.
+        columns: what a table says of its columns (CSV: their names; Parquet: its Arrow schema), or None.
     """
 
     name: str

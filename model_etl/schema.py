@@ -17,7 +17,7 @@ from model_etl.errors import RecordError, Stage
 from model_etl.records import Batch
 from model_etl.schema_fields import Field, fields_of
 from model_etl.schema_struct import struct_type
-from model_etl.strict_json import NotJsonError, encode_json, parse_object, plain
+from model_etl.strict_json import NotJsonError, encode_json, parse_object, refuse_not_finite, without_numpy
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -94,6 +94,11 @@ class OutputSchema:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
         self._struct = struct_type(schema, finite=True) if self._pydantic else None
+        self._kinds = (schema, Mapping) if self._pydantic else ()
+        self._names = (
+            {name: _input_name(name, field) for name, field in schema.model_fields.items()} if self._pydantic else {}
+        )
+        self._is_root = bool(getattr(schema, "__pydantic_root_model__", False))
 
     def encode_batch(
         self, outputs: Sequence[Any], stage: Stage = "output_schema"
@@ -103,7 +108,7 @@ class OutputSchema:
         Returns:
             The lines (empty for an output that is refused), and the reason for each index refused.
         """
-        if self._struct is not None:
+        if self._struct is not None and all(issubclass(kind, self._kinds) for kind in set(map(type, outputs))):
             try:
                 checked = msgspec.convert(outputs, list[self._struct], from_attributes=True)  # type: ignore[name-defined]
                 return _ENCODER.encode_lines(checked).split(b"\n")[: len(outputs)], {}
@@ -126,27 +131,31 @@ class OutputSchema:
             RecordError: with the given stage, if the schema refuses it or it is no strict JSON.
         """
         try:
-            if self._struct is not None:
+            if self._struct is not None and isinstance(output, self._kinds):
                 try:
                     return _ENCODER.encode(msgspec.convert(output, self._struct, from_attributes=True))
                 except (ValueError, TypeError, RecursionError):
                     pass  # the schema has the last word
-            return encode_json(self._checked(output))
+            checked = self._checked(output)
+            if not isinstance(checked, Mapping):
+                raise NotJsonError(f"the model returned {type(output).__name__}, not a mapping of names to values")
+            return encode_json(checked)
         except NotJsonError as exc:
             raise RecordError(stage, "NotJSON", f"the output is no strict JSON: {exc}") from exc
         except Exception as exc:
             raise schema_error(stage, exc) from exc
 
     def _checked(self, output: Any) -> Any:
-        if self._pydantic:
-            if isinstance(output, self.schema):
-                output = output.model_dump(by_alias=True)
-            checked = self.schema.model_validate(plain(output) if isinstance(output, Mapping) else output)
-            return checked.model_dump(mode="json", by_alias=True)
-        if not isinstance(output, Mapping):
-            raise NotJsonError(f"the model returned {type(output).__name__}, not a mapping of names to values")
-        self.schema.validate(output)
-        return output
+        if not self._pydantic:
+            if isinstance(output, Mapping):
+                self.schema.validate(output)
+            return output
+        if isinstance(output, self.schema):  # it may have been changed since it was made
+            output = {self._names.get(name, name): value for name, value in output}
+            output = output["root"] if self._is_root else output
+        checked = self.schema.model_validate(without_numpy(output))
+        refuse_not_finite(checked.model_dump(by_alias=True))  # pydantic may write NaN as null
+        return checked.model_dump(mode="json", by_alias=True)
 
     def decoded(self, output: Any) -> dict[str, Any]:
         """Check one output and give it as plain JSON values."""
@@ -159,6 +168,13 @@ class OutputSchema:
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON Schema of the outputs; empty where the schema cannot tell."""
         return json_schema(self.schema, "serialization")
+
+
+def _input_name(name: str, field: Any) -> str:
+    """Tell by which name a pydantic schema takes a field."""
+    alias = field.validation_alias
+    options = getattr(alias, "choices", [alias])
+    return next((option for option in options if isinstance(option, str)), name)
 
 
 def schema_error(stage: Stage, exc: Exception) -> RecordError:
@@ -180,12 +196,10 @@ def is_pydantic(schema: Any) -> bool:
 
 def json_schema(schema: Any, mode: str) -> dict[str, Any]:
     """Give a schema's JSON Schema; empty where the schema cannot tell."""
-    if is_pydantic(schema):
-        return cast("dict[str, Any]", schema.model_json_schema(mode=mode))
     describe = getattr(schema, "json_schema", None)  # the `schema` library
-    if callable(describe):
-        try:
-            return cast("dict[str, Any]", describe("urn:model-etl:schema"))
-        except Exception:  # noqa: BLE001  it cannot describe every validator
-            return {}
-    return {}
+    try:
+        if is_pydantic(schema):
+            return cast("dict[str, Any]", schema.model_json_schema(mode=mode))
+        return cast("dict[str, Any]", describe("urn:model-etl:schema")) if callable(describe) else {}
+    except Exception:  # noqa: BLE001  neither can describe every type and validator
+        return {}

@@ -86,7 +86,7 @@ def plain(value: Any, path: str = "") -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # the text itself, of an enumeration too
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -94,12 +94,38 @@ def plain(value: Any, path: str = "") -> Any:
             return float(value)
         raise NotJsonError(f"{path or 'the value'} is {value}")
     if isinstance(value, Mapping):
-        if bad := next((k for k in value if not isinstance(k, str)), None):
-            raise NotJsonError(f"{path or 'the value'} has the name {bad!r}, which is no string")
-        return {k: plain(v, f"{path}.{k}" if path else k) for k, v in value.items()}
+        if bad := [k for k in value if not isinstance(k, str)]:
+            raise NotJsonError(f"{path or 'the value'} has the name {bad[0]!r}, which is no string")
+        return {str.__str__(k): plain(v, f"{path}.{k}" if path else k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
     to_builtin = getattr(value, "tolist", None)  # numpy
     if callable(to_builtin):
         return plain(to_builtin(), path)
     raise NotJsonError(f"{path or 'the value'} is of type {type(value).__name__}")
+
+
+def without_numpy(value: Any) -> Any:
+    """Give a copy in which numpy's scalars and arrays are Python's own; all else is left for a schema to judge."""
+    if isinstance(value, Mapping):
+        return {name: without_numpy(item) for name, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(without_numpy, value))
+    to_builtin = getattr(value, "tolist", None)
+    return to_builtin() if callable(to_builtin) else value
+
+
+def refuse_not_finite(value: Any, path: str = "") -> None:
+    """Look for floats that JSON cannot hold.
+
+    Raises:
+        NotJsonError: naming the path of the first.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotJsonError(f"{path or 'the value'} is {value}")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            refuse_not_finite(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for i, item in enumerate(value):
+            refuse_not_finite(item, f"{path}[{i}]")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Protocol
 
 from model_etl.errors import DataError, RecordError
-from model_etl.layout import Layout
+from model_etl.layout import Layout, columns_of
 from model_etl.records import BATCH_BYTES, Batch, Rejection, Source
 from model_etl.schema_fields import Field
 
@@ -158,6 +158,9 @@ def utf8_error(text: bytes) -> RecordError | None:
     return None
 
 
-def column_names(layout: Layout, first: Mapping[str, Any]) -> list[str]:
-    """Give the columns of a table, given the first output record: all must have the same."""
-    return list(first) if layout.join or not layout.outputs else [*layout.keep, *layout.outputs]
+def column_names(layout: Layout, first: Mapping[str, Any], source: Source) -> list[str]:
+    """Give the columns of a table, given the first output record and its input: all must have the same."""
+    if not layout.join:
+        return [*layout.keep, *layout.outputs] if layout.outputs else list(first)
+    # The first record of a table lacks the fields whose cells are empty.
+    return list(dict.fromkeys([*columns_of(source), *first]))

@@ -11,6 +11,7 @@ from model_etl.errors import DataError
 
 Compression = Literal["", "gz", "zst"]
 _CHUNK = 256 * 1024
+_ZSTD_CHUNK = 8 * 1024  # a few bytes of zstd can stand for 128 KB of text
 
 
 def compression_of(name: str) -> Compression:
@@ -65,24 +66,23 @@ class _ZstdSource:
         self._file = file
         self._frame: Any = None
         self._compressed = b""
-        self._plain = b""
+        self._plain = io.BytesIO()
 
     def read(self, size: int) -> bytes:
-        while not self._plain:
+        while not (taken := self._plain.read(size)):
             if not self._compressed:
-                self._compressed = self._file.read(_CHUNK)
+                self._compressed = self._file.read(_ZSTD_CHUNK)
             if not self._compressed:
                 if self._frame is not None:
                     raise EOFError("it is cut off")
                 return b""
             if self._frame is None:
                 self._frame = self._new()
-            self._plain = self._frame.decompress(self._compressed)
+            self._plain = io.BytesIO(self._frame.decompress(self._compressed))
             self._compressed = b""
             if self._frame.eof:
                 self._compressed = self._frame.unused_data
                 self._frame = None
-        taken, self._plain = self._plain[:size], self._plain[size:]
         return taken
 
 

@@ -51,7 +51,7 @@ class Delimited:
             return
         header, names = first[1], self._names(first, source)
         cells = _Cells(names, fields)
-        builder = BatchBuilder(Source(source.name, source.identity, source.format, header))
+        builder = BatchBuilder(Source(source.name, source.identity, source.format, header, names))
         for offset, text, row in rows:
             try:
                 builder.add(offset, text, cells.document(_checked(row, text)))
@@ -63,11 +63,13 @@ class Delimited:
 
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         """See `Format.document`."""
-        names = next(self._parse(io.BytesIO(header)))[2]
-        rows = list(self._parse(io.BytesIO(text)))
-        if isinstance(names, RecordError) or len(rows) != 1:
-            raise RecordError("parse", "InvalidRow", f"{len(rows)} rows where one is expected")
-        return _Cells(names, fields).document(_checked(rows[0][2], text))
+        first = list(self._parse(io.BytesIO(header)))
+        columns = len(_checked(first[0][2], header)) if first else 0
+        rows = list(self._parse(io.BytesIO(text), columns))
+        for found, what in ((first, "header"), (rows, "text")):
+            if len(found) != 1:
+                raise RecordError("parse", "InvalidRow", f"{len(found)} rows in the {what} where one is expected")
+        return _Cells(_checked(first[0][2], header), fields).document(_checked(rows[0][2], text))
 
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         """See `Format.writer`."""
@@ -80,8 +82,13 @@ class Delimited:
         for offset, text, row in self._parse(rest):
             yield skipped + offset, text, row
 
-    def _parse(self, file: BinaryIO) -> Iterator[tuple[int, bytes, Sequence[str] | RecordError]]:
-        """Yield the offset, the exact text and the cells of each row that is not blank."""
+    def _parse(self, file: BinaryIO, columns: int = 0) -> Iterator[tuple[int, bytes, Sequence[str] | RecordError]]:
+        """Yield the offset, the exact text and the cells of each row that is not blank.
+
+        Args:
+            file: without a byte-order mark.
+            columns: how many there are; 0 if the first row tells.
+        """
         csv.field_size_limit(CELL_BYTES)
         taken: list[bytes] = []
 
@@ -103,7 +110,9 @@ class Delimited:
             raw = taken[0] if len(taken) == 1 else b"".join(taken)
             taken.clear()
             text = raw.removesuffix(b"\n").removesuffix(b"\r")
-            if text.strip(b" \t\r") if self.delimiter != "\t" else text.strip(b" \r"):
+            # Blanks are a value where there is but one column, and nothing elsewhere.
+            if text if columns == 1 else text.strip(b" \t\r" if self.delimiter != "\t" else b" \r"):
+                columns = columns or len(row) if not isinstance(row, RecordError) else columns
                 yield offset, text, row
             offset += len(raw)
 
@@ -199,18 +208,28 @@ class _DelimitedWriter:
         self._layout = layout
         self._form = form
         self._columns: list[str] | None = None
+        self._spliced: bytes | None = None  # the header of rows that are carried over as they stand
         self._started = False
 
     def write(self, batch: Batch) -> None:
         if not len(batch):
             return
+        if not self._started and self._layout.join and batch.source.format == self._form.name:
+            self._spliced = batch.source.header
         # Rows of the same format are carried over as they stand; only the prediction's cells are made.
-        spliced = self._layout.join and batch.source.format == self._form.name
+        spliced = self._spliced is not None
+        if spliced and (batch.source.format != self._form.name or batch.source.header != self._spliced):
+            raise ConfigurationError(
+                f"record {batch.positions[0]} of {batch.source.name} has other columns than the records before",
+                "Write JSON Lines, or choose the columns with --keep.",
+            )
         documents = self._layout.documents(batch)
         rows = [msgspec.json.decode(d, type=dict[str, msgspec.Raw]) for d in (batch.outputs if spliced else documents)]
         if not self._started:
-            self._columns = list(self._layout.outputs or rows[0]) if spliced else column_names(self._layout, rows[0])
-            self._start(batch.source.header if spliced else b"", self._columns)
+            self._columns = (
+                list(self._layout.outputs or rows[0]) if spliced else column_names(self._layout, rows[0], batch.source)
+            )
+            self._start(self._spliced or b"", self._columns)
         assert self._columns is not None
         lines = self._lines(rows, self._columns, batch)
         if spliced:
@@ -234,7 +253,7 @@ class _DelimitedWriter:
 
     def _encoded(self, table: Sequence[Sequence[str]]) -> list[bytes]:
         lines = _Lines()
-        csv.writer(lines, delimiter=self._form.delimiter, lineterminator="\n").writerows(table)
+        csv.writer(lines, delimiter=self._form.delimiter, lineterminator="\r\n").writerows(table)
         return lines.taken
 
     def _start(self, left: bytes, columns: Sequence[str]) -> None:
@@ -248,13 +267,13 @@ class _DelimitedWriter:
 
 
 class _Lines:
-    """Takes the rows that csv.writer makes, one call a row."""
+    """Takes the rows that csv.writer makes, one call a row. It quotes only the line ends that it writes itself."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
 
     def write(self, line: str) -> None:
-        self.taken.append(line.encode())
+        self.taken.append(line.removesuffix("\r\n").encode() + b"\n")
 
 
 def _cell(value: msgspec.Raw | None) -> str:

@@ -60,20 +60,22 @@ def _elements(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:  #
         buffer += block
         while True:
             token = _TOKEN.search(buffer, scanned)
-            if not token or (token.group() == b'"' and block):
+            if not token or (token.group() == b'"' and depth):
                 # All that is left holds no mark, or starts a string that goes on.
-                scanned = token.start() if token else len(buffer)
+                between, scanned = scanned, token.start() if token else len(buffer)
+                if depth == 0 and buffer[between:].strip():
+                    raise _broken(source, base + between, ended=ended)
                 break
+            if depth == 0 and (ended or token.group() != b"[" or buffer[scanned : token.start()].strip()):
+                raise _broken(source, base + scanned, ended=ended)
             mark, at, scanned = token.group(), token.start(), token.end()
             if depth == 0:
-                if ended or mark != b"[" or buffer[:at].strip():
-                    raise _broken(source, base + at, ended=ended)
                 depth, element = 1, scanned
             elif mark in (b"[", b"{"):
                 depth += 1
             elif mark in (b"]", b"}") and depth > 1:
                 depth -= 1
-            elif depth == 1 and mark in (b",", b"]", b"}"):
+            elif mark in (b",", b"]") and depth == 1:  # a } too many belongs to its bad element
                 text = buffer[element:at]
                 lead = len(text) - len(text.lstrip())
                 if mark == b"," or count or text.strip():  # `[]` has no element
@@ -86,14 +88,11 @@ def _elements(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:  #
             break
         done = element if depth else scanned
         buffer, base, scanned, element = buffer[done:], base + done, scanned - done, 0
-    rest = buffer[element:] if depth or not ended else buffer[scanned:]
     if depth:
         raise DataError(
             f"cannot read {source.name}: the JSON array is cut off after record {count}",
             "Have it written again, whole.",
         )
-    if rest.strip():
-        raise _broken(source, base, ended=ended)
 
 
 def _broken(source: Source, offset: int, *, ended: bool) -> DataError:

@@ -1,15 +1,17 @@
 """Apache Parquet, by pyarrow (https://parquet.apache.org). A record's text and document are its row as JSON.
 
-JSON has no dates, decimals or bytes, so on their way through the chain times and durations are text as Arrow writes
-them, decimals are numbers with all their digits, and bytes are base64. A Parquet output gets a kept column's own type
-back.
+JSON has no dates, decimals or bytes, so on their way through the chain dates and times are text as Arrow writes them,
+durations are ISO 8601, decimals are numbers with all their digits, and bytes are base64. A Parquet output gets a kept
+column's own type back.
 """
 
 from __future__ import annotations
 
 import base64
+import datetime
 import decimal
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -19,7 +21,7 @@ from model_etl.formats.base import BATCH_RECORDS, BatchBuilder, Writer, column_n
 from model_etl.layout import Layout
 from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
-from model_etl.strict_json import NotJsonError, plain
+from model_etl.strict_json import NotJsonError, refuse_not_finite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +54,9 @@ class Parquet:
             for rows in table.iter_batches(batch_size=BATCH_RECORDS):
                 _add_rows(builder, _jsonable(rows))
                 yield from builder.take()
-        except (pa.ArrowException, EOFError) as exc:
+        except (pa.ArrowException, EOFError, OSError, ValueError) as exc:
+            if isinstance(exc, OSError) and exc.errno is not None:
+                raise  # of the file system; Arrow's own word on damaged data has no number
             raise DataError(f"cannot read {source.name} as Parquet: {exc}", "Have it written again, whole.") from exc
 
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:  # noqa: ARG002
@@ -80,16 +84,12 @@ def _add_rows(builder: BatchBuilder, rows: pa.RecordBatch) -> None:
             document = _ENCODER.encode(row)
             # msgspec writes NaN as null, which would be another value.
             if b"null" in document:
-                _refuse_not_finite(row)
+                refuse_not_finite(row)
             builder.add(number, document, document)
         except NotJsonError as exc:
             text = repr(row).encode("utf-8", "backslashreplace")
             why = f"{exc}, which is no value that JSON can hold; use null where a value is missing"
             builder.reject(number, text, RecordError("parse", "NotJSON", why))
-
-
-def _refuse_not_finite(row: Mapping[str, Any]) -> None:
-    plain({name: value for name, value in row.items() if isinstance(value, (float, list, dict))})
 
 
 def _jsonable(rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -103,7 +103,7 @@ def _jsonable(rows: pa.RecordBatch) -> pa.RecordBatch:
 def _as_text(kind: pa.DataType) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
-    return bool(pa.types.is_temporal(kind))
+    return bool(pa.types.is_temporal(kind)) and not pa.types.is_duration(kind)
 
 
 class _ParquetWriter:
@@ -122,7 +122,7 @@ class _ParquetWriter:
         self._rows += [decode(document) for document in self._layout.documents(batch)]
         self._positions += batch.positions
         if self._schema is None:
-            self._schema = self._typed(column_names(self._layout, self._rows[0]), batch.source)
+            self._schema = self._typed(column_names(self._layout, self._rows[0], batch.source), batch.source)
         if len(self._rows) >= ROW_GROUP:
             self._flush()
 
@@ -154,7 +154,11 @@ class _ParquetWriter:
         import pyarrow as pa  # noqa: PLC0415
 
         values = [msgspec.json.decode(row[name]) for row in self._rows if name in row]
-        kind = pa.array(values).type
+        try:
+            kind = pa.array(values).type
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:
+            first, last = self._positions[0], self._positions[-1]
+            raise _unfit(f"cannot choose a type for the column {name!r} of the records {first} to {last}", exc) from exc
         return pa.string() if pa.types.is_null(kind) else kind
 
     def _flush(self) -> None:
@@ -186,10 +190,12 @@ class _ParquetWriter:
             return _array([None if r is None or bytes(r) == b"null" else bytes(r) for r in raw], field.type)
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:
             first, last = self._positions[0], self._positions[-1]
-            raise ConfigurationError(
-                f"cannot write the column {field.name!r} of the records {first} to {last} as {field.type}: {exc}",
-                "Write JSON Lines, which holds values of any kind.",
-            ) from exc
+            what = f"cannot write the column {field.name!r} of the records {first} to {last} as {field.type}"
+            raise _unfit(what, exc) from exc
+
+
+def _unfit(what: str, why: Exception) -> ConfigurationError:
+    return ConfigurationError(f"{what}: {why}", "Write JSON Lines, which holds values of any kind.")
 
 
 def _array(texts: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
@@ -198,14 +204,75 @@ def _array(texts: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
 
     if pa.types.is_decimal(kind):
         return pa.array([None if t is None else decimal.Decimal(t.decode().strip('"')) for t in texts], kind)
+    if pa.types.is_nested(kind):  # json gives decimals all their digits
+        nested = (None if t is None else json.loads(t, parse_float=decimal.Decimal) for t in texts)
+        return pa.array([_restored(value, kind) for value in nested], kind)
     values = [None if t is None else msgspec.json.decode(t) for t in texts]
+    if pa.types.is_time(kind):  # Arrow reads no times alone
+        days = [None if v is None else f"1970-01-01 {v}" for v in values]
+        return pa.array(days, pa.string()).cast(pa.timestamp(kind.unit)).cast(kind)
     if _as_text(kind):
         return pa.array(values, pa.string()).cast(kind)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return pa.array([None if v is None else base64.b64decode(v) for v in values], kind)
     if pa.types.is_dictionary(kind):
         return pa.array(values, kind.value_type).dictionary_encode().cast(kind)
-    return pa.array(values, kind)
+    if not all(map(_number_check(kind), values)):
+        raise TypeError(_NO_NUMBER)
+    return pa.array([_restored(v, kind) for v in values] if _is_python(kind) else values, kind)
+
+
+_NO_NUMBER = "a value is no number that it can hold"
+
+
+def _number_check(kind: pa.DataType) -> Callable[[Any], bool]:
+    """Give a test for values that Arrow would make others without a word: true a 1, a fraction an integer."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_integer(kind):
+        return lambda value: not isinstance(value, (float, decimal.Decimal)) or value == int(value)
+    if pa.types.is_floating(kind):
+        return lambda value: not isinstance(value, (bool, str)) and (type(value) is not int or float(value) == value)
+    return lambda _: True
+
+
+def _is_python(kind: pa.DataType) -> bool:
+    """Tell whether a value of this type goes through Python objects that JSON lacks."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return bool(pa.types.is_temporal(kind)) or "binary" in str(kind)
+
+
+def _restored(value: Any, kind: pa.DataType) -> Any:
+    """Give the Python object that the encoder made a JSON value of."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if value is None:
+        return None
+    if not isinstance(value, dict if pa.types.is_struct(kind) else list) and pa.types.is_nested(kind):
+        raise TypeError(f"Expected {kind}, got {type(value).__name__}")
+    if pa.types.is_struct(kind):
+        types = {field.name: field.type for field in kind}
+        if extra := next((name for name in value if name not in types), None):
+            raise ValueError(f"a value has a field {extra!r} that those before have not")
+        return {name: _restored(item, types[name]) for name, item in value.items()}
+    if pa.types.is_map(kind):
+        return [(_restored(k, kind.key_type), _restored(v, kind.item_type)) for k, v in value]
+    if pa.types.is_nested(kind):
+        return [_restored(item, kind.value_type) for item in value]
+    if "binary" in str(kind):
+        return base64.b64decode(value)
+    if not _number_check(kind)(value):
+        raise TypeError(_NO_NUMBER)
+    if pa.types.is_floating(kind):
+        return float(value)
+    is_kind = pa.types
+    python = (
+        (is_kind.is_timestamp, datetime.datetime),
+        (is_kind.is_date, datetime.date),
+        (is_kind.is_time, datetime.time),
+        (is_kind.is_duration, datetime.timedelta),
+    )
+    wanted = next((made for is_one, made in python if is_one(kind)), None)
+    return msgspec.convert(value, wanted) if wanted else value
 
 
 PARQUET = Parquet()
