@@ -11,7 +11,7 @@ import sys
 
 import common
 
-SMALL = ("startup", "steps", "log_cost", "against_the_original", "memory")
+BENCHMARKS = ("startup", "steps", "log_cost", "against_the_original", "memory")
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round of each, and no five million records")
     quick = parser.parse_args().quick
     failed = []
-    for name in SMALL:
+    for name in BENCHMARKS:
         print(f"== {name}", flush=True)
         command = [sys.executable, common.HERE / f"{name}.py", *(["--rounds", "1"] if quick else [])]
         command += ["--skip-largest"] if quick and name == "memory" else []
