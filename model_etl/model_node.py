@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any, overload
 
 from model_etl.errors import RecordError, Stage
@@ -69,10 +70,9 @@ class MLModelTransformer:
         failed: dict[int, RecordError] = {}
         outputs, internals = self._outputs(batch.inputs, failed)
         if failed:
-            keep = [i for i in range(len(batch)) if i not in failed]
+            kept = [i not in failed for i in range(len(batch))]
             batch = batch.without(failed)
-            outputs = [outputs[i] for i in keep]
-            internals = [internals[i] for i in keep]
+            outputs, internals = list(compress(outputs, kept)), list(compress(internals, kept))
         lines, refused = self.model.output.encode_batch(outputs)
         exposed = _encoded(internals, refused) if self.internals else ()
         return batch.replace(outputs=lines, internals=exposed).without(refused)

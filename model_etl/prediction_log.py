@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -23,7 +25,7 @@ from model_etl.strict_json import encode_json
 
 LogInputs = Literal["full", "hashed", "none"]
 DATA_SCHEMA = "urn:model-etl:prediction:1"
-PREFIX = "model_etl.prediction."
+PREFIX = b"model_etl.prediction."
 REDACTED = msgspec.Raw(b'"[redacted]"')
 
 
@@ -76,71 +78,74 @@ class PredictionLog:
 
     def encode(self, batch: Batch) -> bytes:
         """Give the events of a batch, one line each, in the order of the input."""
-        template = self._scope(batch.source).template(b"completed", self.clock())
-        if not batch.rejected and not batch.withheld:
-            return b"".join(self._completed(template, batch))
-        events = list(zip(batch.positions, self._completed(template, batch), strict=True))
-        events += [(r.position, self._rejected(r)) for r in batch.rejected]
-        events += [(w.position, self._withheld(w)) for w in batch.withheld]
-        return b"".join(line for _, line in sorted(events))
+        time = self.clock().encode()
+        completed = self._completed(batch, time)
+        others = [(r.position, self._rejected(r, time)) for r in batch.rejected]
+        others += [(w.position, self._withheld(w, time)) for w in batch.withheld]
+        merged: list[bytes] = []
+        start = 0
+        for position, event in sorted(others):
+            end = bisect_left(batch.positions, position) * _PIECES
+            merged += completed[start:end]
+            merged.append(event)
+            start = end
+        return b"".join(merged + completed[start:] if merged else completed)
 
-    def _completed(self, template: bytes, batch: Batch) -> list[bytes]:
-        outputs = self._redacted(batch.outputs)
-        if not batch.answers and not batch.internals and self.inputs == "full":  # the usual case, and the fast one
-            pattern = template[: -len(_REST)] + b'"input":%b,"output":%b}}\n'
-            rows = zip(batch.offsets, batch.positions, self._redacted(batch.documents), outputs, strict=True)
-            return [pattern % row for row in rows]
-        inputs = self._inputs(batch.documents)
-        lines = []
-        for i, offset in enumerate(batch.offsets):
-            told = b'"output":' + outputs[i]
-            if batch.internals:
-                told += b',"internals":' + self._redacted([batch.internals[i]])[0]
-            if batch.answers:
-                told += b',"rules":' + self._rules(batch.answers[i])
-            lines.append(template % (offset, batch.positions[i], inputs[i], told))
-        return lines
+    def _completed(self, batch: Batch, time: bytes) -> list[bytes]:
+        """Give the events of a batch in pieces, `_PIECES` for each: most are the same for all, and none is copied."""
+        head, middle = self._scope(batch.source).around(b"completed", time)
+        name, inputs = self._inputs(batch.documents)
+        pieces = [head, b"", middle, b"", name, b"", b',"output":', b"", b"", b"}}\n"] * len(batch)
+        pieces[1::_PIECES] = _numbers(batch.offsets)
+        pieces[3::_PIECES] = _numbers(batch.positions)
+        pieces[5::_PIECES] = inputs
+        pieces[7::_PIECES] = self._redacted(batch.outputs)
+        if batch.internals or batch.answers:
+            internals: Sequence[bytes | None] = self._redacted(batch.internals) or [None] * len(batch)
+            answers = batch.answers or [()] * len(batch)
+            pieces[8::_PIECES] = [self._told(i, a) for i, a in zip(internals, answers, strict=True)]
+        return pieces
 
-    def _withheld(self, record: Withheld) -> bytes:
-        told = b'"rules":' + self._rules(record.answers)
-        if record.internals is not None:
-            told = b'"internals":' + self._redacted([record.internals])[0] + b"," + told
-        if record.output is not None:
-            told = b'"output":' + self._redacted([record.output])[0] + b"," + told
-        return self._one(record, b"withheld", self._inputs([record.document])[0], told)
+    def _withheld(self, record: Withheld, time: bytes) -> bytes:
+        name, (shown,) = self._inputs([record.document])
+        output = b"" if record.output is None else b',"output":' + self._redacted([record.output])[0]
+        internals = None if record.internals is None else self._redacted([record.internals])[0]
+        return self._one(record, b"withheld", time, name + shown + output + self._told(internals, record.answers))
 
-    def _rejected(self, record: Rejection) -> bytes:
+    def _rejected(self, record: Rejection, time: bytes) -> bytes:
         error = {"stage": record.stage, "type": record.type_name, "message": record.message}
         open_book = self.inputs == "full" and not self.redact
         if not open_book and record.stage != "parse":
             error["message"] = "see the rejects file"  # a model's or a schema's own words may quote the record
-        told = b'"error":' + encode_json(error)
-        if record.answers:
-            told += b',"rules":' + self._rules(record.answers)
+        told = b',"error":' + msgspec.json.encode(error) + self._told(None, record.answers)
         if record.document is not None:
-            shown = self._inputs([record.document])[0]
-        elif open_book:
-            shown = b'"input_text":' + encode_json(record.text.decode("utf-8", "replace")) + b","
-        else:
-            shown = b""  # what cannot be parsed cannot be redacted
-        return self._one(record, b"rejected", shown, told)
+            name, (shown,) = self._inputs([record.document])
+            told = name + shown + told
+        elif open_book:  # what cannot be parsed cannot be redacted
+            told = b',"input_text":' + encode_json(record.text.decode("utf-8", "replace")) + told
+        return self._one(record, b"rejected", time, told)
 
-    def _one(self, record: Rejection | Withheld, outcome: bytes, shown: bytes, told: bytes) -> bytes:
-        template = self._scope(record.source).template(outcome, self.clock())
-        return template % (record.offset, record.position, shown, told)
+    def _one(self, record: Rejection | Withheld, outcome: bytes, time: bytes, told: bytes) -> bytes:
+        head, middle = self._scope(record.source).around(outcome, time)
+        return b"%b%d%b%d%b}}\n" % (head, record.offset, middle, record.position, told)
 
-    def _inputs(self, documents: Sequence[bytes]) -> list[bytes]:
+    def _inputs(self, documents: Sequence[bytes]) -> tuple[bytes, Sequence[bytes]]:
+        """Give the name under which records are shown, and what is shown of each."""
         if self.inputs == "none":
-            return [b""] * len(documents)
+            return b"", [b""] * len(documents)
         if self.inputs == "hashed":
             digest = hashlib.sha256
-            return [b'"input_sha256":"%b",' % digest(d).hexdigest().encode() for d in documents]
-        return [b'"input":%b,' % d for d in self._redacted(documents)]
+            return b',"input_sha256":', [b'"%b"' % digest(d).hexdigest().encode() for d in documents]
+        return b',"input":', self._redacted(documents)
 
     def _redacted(self, documents: Sequence[bytes]) -> Sequence[bytes]:
         if not self.redact:
             return documents
         return [redacted(document, self.redact) for document in documents]
+
+    def _told(self, internals: bytes | None, answers: tuple[Answer, ...]) -> bytes:
+        told = b"" if internals is None else b',"internals":' + internals
+        return told + b',"rules":' + self._rules(answers) if answers else told
 
     def _rules(self, answers: tuple[Answer, ...]) -> bytes:
         rules: list[dict[str, Any]] = []
@@ -161,8 +166,12 @@ class PredictionLog:
         return scope
 
 
-_REST = b"%b%b}}\n"
-"""How a template ends: with what is shown of the record, and what is told of it."""
+_PIECES = 10
+"""How many pieces make a completed event; see `PredictionLog._completed`."""
+
+
+def _numbers(values: Sequence[int]) -> list[bytes]:
+    return msgspec.json.encode(list(values))[1:-1].split(b",") if values else []
 
 
 @dataclass(frozen=True)
@@ -173,18 +182,21 @@ class _Scope:
     source: str
     subject: str
 
-    def template(self, outcome: bytes, time: str) -> bytes:
-        """Give a pattern to be filled with offset, position, the shown input and what is told of it."""
-
-        def quoted(text: str) -> bytes:
-            return encode_json(text)[1:-1].replace(b"%", b"%%")
-
-        return (
-            b'{"specversion":"1.0","id":"' + self.digest.encode() + b'-%d","source":"' + quoted(self.source)
-            + b'","type":"' + PREFIX.encode() + outcome + b'","time":"' + time.encode()
-            + b'","subject":"' + quoted(self.subject) + b'","datacontenttype":"application/json","dataschema":"'
-            + DATA_SCHEMA.encode() + b'","data":{"position":%d,' + _REST
-        )  # fmt: skip
+    @lru_cache(maxsize=8)  # noqa: B019  a log has a handful of scopes
+    def around(self, outcome: bytes, time: bytes) -> tuple[bytes, bytes]:
+        """Give what stands before the offset in an event, and what stands between offset and position."""
+        head = b'{"specversion":"1.0","id":"' + self.digest.encode() + b"-"
+        middle = (
+            b'","source":%b,"type":"%b","time":"%b","subject":%b,"datacontenttype":"application/json","dataschema":"%b"'
+            % (
+                encode_json(self.source),
+                PREFIX + outcome,
+                time,
+                encode_json(self.subject),
+                DATA_SCHEMA.encode(),
+            )
+        )
+        return head, middle + b',"data":{"position":'
 
 
 def redacted(document: bytes, names: frozenset[str]) -> bytes:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
 from model_etl.errors import RecordError, Stage
@@ -154,11 +155,11 @@ class Batch:
         """Give a batch with other columns."""
         return dataclasses.replace(self, **columns)
 
-    def select(self, indices: Sequence[int]) -> Batch:
-        """Give a batch of the records at these indices only, in that order; what dropped out stays with it."""
+    def select(self, wanted: Sequence[bool]) -> Batch:
+        """Give a batch of only those records for which `wanted` says so; what dropped out stays with it."""
 
         def pick(column: Sequence[Any]) -> Sequence[Any]:
-            return [column[i] for i in indices] if column else column
+            return list(compress(column, wanted)) if column else column
 
         return self.replace(
             positions=pick(self.positions),
@@ -190,5 +191,5 @@ class Batch:
         if not failed:
             return self
         rejected = [self.rejection(i, e, parsed=e.stage != "parse") for i, e in failed.items()]
-        alive = self.select([i for i in range(len(self)) if i not in failed])
+        alive = self.select([i not in failed for i in range(len(self))])
         return alive.replace(rejected=(*self.rejected, *rejected))

@@ -6,8 +6,9 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from model_etl.records import Rejection
-from model_etl.strict_json import encode_json
 
 
 def encode(rejections: Iterable[Rejection]) -> bytes:
@@ -17,7 +18,7 @@ def encode(rejections: Iterable[Rejection]) -> bytes:
     text came from, so that `model-etl retry` gives the record the same place and prediction id. A text that is not
     UTF-8 comes as `text_base64`.
     """
-    return b"".join(encode_json(_line(r)) + b"\n" for r in sorted(rejections, key=lambda r: r.position))
+    return b"".join(msgspec.json.encode(_line(r)) + b"\n" for r in sorted(rejections, key=lambda r: r.position))
 
 
 def _line(rejection: Rejection) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class BusinessRuleTransformer:
             for i in held
         ]
         gone = {*held, *failed}
-        kept = [i for i in range(len(batch)) if i not in gone]
+        kept = [i not in gone for i in range(len(batch))]
         rejected = [ruled.rejection(i, e) for i, e in failed.items()]
         result = ruled.replace(outputs=outputs if batch.outputs else ())
         return (result.select(kept) if gone else result).replace(

@@ -62,11 +62,13 @@ def test_the_example_format_and_service_run(extended: Etl) -> None:
     assert done.stdout == b'{"total":1.0}\n{"total":5.0}\n'
 
 
-def test_the_interactive_sessions_of_the_readme_are_true() -> None:
+def test_the_interactive_sessions_of_the_readme_are_true(etl: Etl) -> None:
     """The README's sessions give what they show."""
-    command = [sys.executable, "-m", "doctest", "-v", "README.md"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
-    assert done.returncode == 0, done.stdout
+    (etl.folder / "data").mkdir()
+    etl.write("data/input.json", (ROOT / "data/input.json").read_bytes())
+    command = [sys.executable, "-m", "doctest", "-v", str(ROOT / "README.md")]
+    done = subprocess.run(command, cwd=etl.folder, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[1-9]\d* passed", done.stdout, re.MULTILINE), done.stdout
 
 
