@@ -8,6 +8,7 @@ from typing import Any
 
 from graphs.scoring import get_graph
 from model_etl.config import JobConfig
+from model_etl.errors import printable
 from model_etl.execution import run_graph
 from model_etl.formats import format_for
 from model_etl.layout import Layout
@@ -103,7 +104,7 @@ def scoring_graph(
         paths.input,
         form=input_form,
         compression=input_compression,
-        source=Source(config.input_file, identity, input_form.name),
+        source=Source(printable(config.input_file), identity, input_form.name),
         schema=model.input,
         limit=config.limit,
         tally=tallies.input,

@@ -146,7 +146,7 @@ def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Inte
     if failure is not None:
         _fail(failure)
     elif not options["quiet"] and (options["verbose"] or _at_terminal()):
-        print(report.summary(), file=sys.stderr)  # noqa: T201
+        _print_to_stderr(report.summary())
     return report.exit_code
 
 
@@ -178,7 +178,7 @@ def _fail(exc: BaseException) -> int:
     if isinstance(exc, ModelEtlError):
         _say(str(exc))
         return exc.exit_code
-    traceback.print_exception(type(exc), exc, exc.__traceback__)
+    _print_to_stderr("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip())
     _say(
         f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
     )
@@ -186,5 +186,10 @@ def _fail(exc: BaseException) -> int:
 
 
 def _say(text: str) -> None:
-    if sys.stderr is not None:  # print() would take None for standard output
-        print(f"model-etl: error: {text}", file=sys.stderr)  # noqa: T201
+    _print_to_stderr(f"model-etl: error: {text}")
+
+
+def _print_to_stderr(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # if nobody can be told, the exit code still says it
+        if sys.stderr is not None:  # print() would take None for standard output
+            print(text, file=sys.stderr, flush=True)  # noqa: T201

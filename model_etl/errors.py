@@ -138,7 +138,9 @@ _REMEDIES = {
     errno.EDQUOT: "Free some of the disk quota, or write to another disk.",
     errno.EFBIG: "The file-size limit is reached: raise it (ulimit -f), or write to another disk.",
     errno.EPIPE: "The program that reads our output went away before the end.",
+    errno.EBADF: "Leave it open, or name a file.",
 }
+_RUN_AGAIN = "Check the disk or the connection, and run again."
 
 
 def storage_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
@@ -171,7 +173,7 @@ def storage_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
         why = "the file system is read-only" if code == errno.EROFS else "permission refused"
         return PermissionRefused(f"cannot {action} {place}: {why}", "Check who owns it and who runs this.")
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    if isinstance(cause, NotADirectoryError) or code == errno.ENAMETOOLONG:
+    if isinstance(cause, NotADirectoryError) or code in (errno.ENAMETOOLONG, errno.ELOOP):
         error = InputMissing if action == "read" else OutputRefused
         return error(f"cannot {action} {place}: {reason}", "Check the path.")
-    return StorageFailure(f"cannot {action} {place}: {reason}", _REMEDIES.get(code, "") if code else "")
+    return StorageFailure(f"cannot {action} {place}: {reason}", _REMEDIES.get(code or 0, _RUN_AGAIN))

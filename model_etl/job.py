@@ -10,7 +10,7 @@ from typing import Any
 
 from model_etl.assembly import Paths, Tallies, load, score, scoring_graph
 from model_etl.config import JobConfig
-from model_etl.errors import Interrupted, ModelEtlError
+from model_etl.errors import Interrupted, ModelEtlError, printable, storage_error
 from model_etl.files import Files
 from model_etl.interrupts import Interrupts
 from model_etl.model import said
@@ -40,35 +40,39 @@ def run_job(
     report = Report(uuid.uuid4().hex, config.job, masked(config.settings()), now())
     tallies = Tallies.hashing(hashed=config.report is not None)
     failure: BaseException | None = None
-    report_file: Location | None = None
-    try:
-        report_file = locate(config.report) if config.report else None
-        _run(config, interrupts, report, tallies, progress)
-        report.exit_code = 0
-    except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
-        failure = exc
-        report.status = "failed"
-        report.exit_code = getattr(exc, "exit_code", 1)
-        report.error = {"type": type(exc).__name__, "message": getattr(exc, "message", said(exc))}
-    report.counts = tallies.counts()
-    report.ended = now()
-    if report_file is not None:
+    with Publication(config.lock_wait) as publication:
+        stage: Stage | None = None
         try:
-            _write_report(report_file, report)
-        except ModelEtlError as exc:
-            failure = failure or exc
-            report.exit_code = report.exit_code or exc.exit_code
+            files = Files.of(config)
+            if files.report is not None:
+                stage = publication.stage(files.report)  # before the work: better no run than one without its report
+            _run(config, files, interrupts, report, tallies, progress)
+            report.exit_code = 0
+        except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
+            failure = exc
+            report.status = "failed"
+            report.exit_code = getattr(exc, "exit_code", 1)
+            report.error = {"type": type(exc).__name__, "message": printable(getattr(exc, "message", said(exc)))}
+        report.counts = tallies.counts()
+        report.ended = now()
+        if stage is not None:
+            try:
+                _write_report(stage, report)
+            except (OSError, ModelEtlError) as exc:
+                error = storage_error(exc, "write", stage.location.name)
+                failure = failure or error
+                report.exit_code = report.exit_code or error.exit_code
     return report, failure
 
 
 def _run(
     config: JobConfig,
+    files: Files,
     interrupts: Interrupts,
     report: Report,
     tallies: Tallies,
     progress: Callable[[Tallies], None] | None,
 ) -> None:
-    files = Files.of(config)
     identity = files.input.identity()
     with Publication(config.lock_wait) as publication:
         stages = {"output": publication.stage(files.output)}
@@ -139,9 +143,7 @@ def _timed(report: Report, phase: str) -> Iterator[None]:
         report.seconds[phase] = round(time.monotonic() - start, 6)
 
 
-def _write_report(location: Location, report: Report) -> None:
-    with Publication() as publication:
-        stage = publication.stage(location)
-        with stage.fs.openbin(stage.path, "w") as file:
-            file.write(encode_json(report.as_json()) + b"\n")
-        stage.publish()
+def _write_report(stage: Stage, report: Report) -> None:
+    with stage.fs.openbin(stage.path, "w") as file:
+        file.write(encode_json(report.as_json()) + b"\n")
+    stage.publish()

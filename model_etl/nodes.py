@@ -31,8 +31,16 @@ class TooManyRejects(DataError):
 
 
 @contextlib.contextmanager
-def _named(action: str, place: str) -> Iterator[None]:
-    """Turn what a file system raises into an error that names the file."""
+def named(action: str, place: str) -> Iterator[None]:
+    """Turn what a file system raises in the block into an error that names the file.
+
+    Args:
+        action: "read" or "write".
+        place: the file as the user named it.
+
+    Raises:
+        ModelEtlError: the one that fits.
+    """
     try:
         yield
     except (OSError, EOFError) as exc:
@@ -69,16 +77,14 @@ class RecordReader(Configurable):
     @ContextProcessor
     def file(self, context: Any, *, fs: Any) -> Iterator[BinaryIO]:  # noqa: ARG002
         """Open the file before the graph starts, and close it after."""
-        with _named("read", self.source.name):
-            file = fs.openbin(self.path, "r")
-        with file:
+        with named("read", self.source.name), fs.openbin(self.path, "r") as file:
             yield file
 
     def __call__(self, file: BinaryIO, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Yield the batches."""
         tally = self.tally or Tally()
         fields = self.schema.fields()
-        with _named("read", self.source.name):
+        with named("read", self.source.name):
             plain = self._plain(file, tally)
             left = self.limit
             for batch in self.form.read(plain, self.source, fields):
@@ -110,7 +116,7 @@ def _first(batch: Batch, count: int) -> Batch:
         return batch
     positions = sorted([*batch.positions, *(r.position for r in batch.rejected)])
     last = positions[count - 1]
-    alive = batch.select([i for i, p in enumerate(batch.positions) if p <= last])
+    alive = batch.select([position <= last for position in batch.positions])
     return alive.replace(rejected=tuple(r for r in batch.rejected if r.position <= last))
 
 
@@ -130,7 +136,7 @@ class _FileWriter(Configurable):
     @contextlib.contextmanager
     def _opened(self, fs: Any) -> Iterator[BinaryIO]:
         name = self.name or self.path
-        with _named("write", name), fs.openbin(self.path, "w") as file:
+        with named("write", name), fs.openbin(self.path, "w") as file:
             yield cast("BinaryIO", TalliedWriter(file, self.tally or Tally()))
 
     def _count(self, records: int) -> None:
@@ -160,7 +166,7 @@ class PredictionLogWriter(_FileWriter):
 
     def __call__(self, file: BinaryIO, data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Log a batch and pass it on."""
-        with _named("write", self.name or self.path):
+        with named("write", self.name or self.path):
             file.write(self.log.encode(data))
         self._count(_size(data))
         yield data
@@ -188,7 +194,7 @@ class RejectsWriter(_FileWriter):
     def __call__(self, file: BinaryIO, data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Write a batch's rejections and pass it on."""
         if data.rejected:
-            with _named("write", self.name or self.path):
+            with named("write", self.name or self.path):
                 file.write(rejects.encode(data.rejected))
             self._count(len(data.rejected))
             if self.first is not None and len(self.first) < FIRST_REJECTS:
@@ -228,7 +234,7 @@ class RecordWriter(_FileWriter):
 
     def __call__(self, write: Callable[[Batch], None], data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Write a batch and pass it on."""
-        with _named("write", self.name or self.path):
+        with named("write", self.name or self.path):
             write(data)
         self._count(len(data))
         if self.withheld:

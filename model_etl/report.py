@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl import __version__
+from model_etl.errors import printable
 from model_etl.model import Model
 
 _SECRET = re.compile(r"key|secret|token|password|credential", re.IGNORECASE)
@@ -22,7 +23,9 @@ def masked(settings: Mapping[str, Any]) -> dict[str, Any]:
     def shown(name: str, value: Any) -> Any:
         if value is not None and _SECRET.search(name):
             return MASK
-        return _USERINFO.sub(f"{MASK}@", value) if isinstance(value, str) else value
+        if isinstance(value, tuple):
+            return [shown(name, item) for item in value]
+        return _USERINFO.sub(f"{MASK}@", printable(value)) if isinstance(value, str) else value
 
     return {name: shown(name, value) for name, value in settings.items()}
 

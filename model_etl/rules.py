@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from model_etl.errors import ConfigurationError, RecordError, UsageError, printable
 from model_etl.model import Model, load_class, said
-from model_etl.records import Answer, Batch, Decision, Withheld
+from model_etl.records import Answer, Batch, Decision, Verdict, Withheld
 
 ALLOW = Decision("allow")
 """The record goes on as it is."""
@@ -156,6 +156,8 @@ class BusinessRuleTransformer:
 def _problem(decision: Any, prediction: Prediction | None) -> str | None:
     if not isinstance(decision, Decision):
         return f"decide() returned {type(decision).__name__}, not a Decision"
+    if decision.verdict not in get_args(Verdict):
+        return f"the verdict is {decision.verdict!r}, not one of {', '.join(get_args(Verdict))}"
     if not all(isinstance(message, str) for message in decision.messages):
         return "the messages of a decision must be strings"
     if any(message != printable(message) for message in decision.messages):

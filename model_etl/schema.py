@@ -45,7 +45,7 @@ class InputSchema:
         value = parse_object(document)
         try:
             return self.schema.model_validate_json(document) if self._pydantic else self._validated(value)
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise schema_error("input_schema", exc) from exc
 
     def _validated(self, value: dict[str, Any]) -> Any:
@@ -142,7 +142,7 @@ class OutputSchema:
             return encode_json(checked)
         except NotJsonError as exc:
             raise RecordError(stage, "NotJSON", f"the output is no strict JSON: {exc}") from exc
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise schema_error(stage, exc) from exc
 
     def _checked(self, output: Any) -> Any:
@@ -177,7 +177,7 @@ def _input_name(name: str, field: Any) -> str:
     return next((option for option in options if isinstance(option, str)), name)
 
 
-def schema_error(stage: Stage, exc: Exception) -> RecordError:
+def schema_error(stage: Stage, exc: BaseException) -> RecordError:
     """Turn what a schema raised into the reason of a reject; pydantic's says which field, without the value."""
     if isinstance(exc, RecordError):
         return exc

@@ -6,23 +6,26 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import stat
-import sys
 import tempfile
 import uuid
 from typing import Any, BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 import model_etl.compat  # noqa: F401  before anything of fs
 
 from fs.osfs import OSFS
 
 from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
+from model_etl.interrupts import deferred, yielding
 from model_etl.publish import Location, Stage
 from model_etl.records import source_identity
-from model_etl.streams import stdout_fd
+from model_etl.streams import stdin_fd, stdout_fd
 
 _COPY = 1 << 20
+_STANDARD = ("-", "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1", "/proc/self/fd/0", "/proc/self/fd/1")
+"""Names of the standard streams; as files they would lead to where prints are sent."""
 
 
 class LocalFS(OSFS):
@@ -44,9 +47,11 @@ def get_services(**options: Any) -> dict[str, Any]:  # noqa: ARG001  a bucket ne
 
 def locate(name: str) -> Location:
     """Find a local file, or a standard stream for `-`."""
-    if name == "-":
-        return StandardStream()
-    path = unquote(urlsplit(name).path) if name.startswith("file://") else name
+    if name in _STANDARD:
+        return StandardStream(name)
+    path = name
+    if name.startswith("file://"):
+        path = os.fsdecode(unquote_to_bytes(os.fsencode(name.removeprefix("file://").removeprefix("localhost"))))
     return LocalFile(name, path)
 
 
@@ -56,9 +61,10 @@ class LocalFile:
     def __init__(self, name: str, path: str) -> None:
         self.name = printable(name)
         self.fs: Any = LocalFS()
-        self.path = os.path.realpath(path)
+        self.stream = _is_stream(path)
+        # The link that a shell's <(command) is leads to no name.
+        self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
         self.uri = "file://" + quote(os.fsencode(self.path))
-        self.stream = _is_stream(self.path)
 
     def exists(self) -> bool:
         """See `Location`."""
@@ -94,7 +100,9 @@ class LocalFile:
             raise storage_error(OSError(code, os.strerror(code)), "write", self.name)
 
     def remove(self) -> None:
-        """See `Location`."""
+        """See `Location`. A device or a pipe stays where it is."""
+        if self.stream:
+            return
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)  # noqa: PTH108
@@ -106,25 +114,29 @@ class LocalFile:
         return SpooledStage(self) if self.stream else RenamedStage(self, private=private)
 
     def receive(self, spool: BinaryIO) -> None:
-        """Copy a spool into a device or a pipe."""
-        with open(self.path, "wb", buffering=0) as target:  # noqa: PTH123
-            _copy(spool, target.fileno())
+        """Copy a spool into a device or a pipe, or to the end of a file that was opened for us."""
+        with yielding():
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                _copy(spool, fd)
+            finally:
+                os.close(fd)
 
 
 class StandardStream:
     """See `Location`. Standard input to read from, standard output to write to."""
 
-    name = "-"
     uri = "-"
     path = "-"
     stream = True
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "-") -> None:
+        self.name = name
         self.fs: Any = self
 
     def openbin(self, path: str, mode: str = "r", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
         """Open standard input."""
-        return os.fdopen(os.dup(sys.__stdin__.fileno() if sys.__stdin__ else 0), "rb")
+        return os.fdopen(os.dup(stdin_fd()), "rb")
 
     def exists(self) -> bool:
         """See `Location`."""
@@ -146,7 +158,8 @@ class StandardStream:
 
     def receive(self, spool: BinaryIO) -> None:
         """Copy a spool to standard output."""
-        _copy(spool, stdout_fd())
+        with yielding():
+            _copy(spool, stdout_fd())
 
 
 class RenamedStage:
@@ -158,26 +171,32 @@ class RenamedStage:
 
     def __init__(self, location: LocalFile, *, private: bool) -> None:
         self.location: Location = location
-        self.fs = location.fs
+        self.fs: Any = self
+        self.path = location.name  # for errors; `openbin` needs no path
+        self._target = location.path
         folder, base = os.path.split(location.path)
         self._folder = folder
-        self.path = os.path.join(folder, f".{base}.part")  # noqa: PTH118
+        self._part = os.path.join(folder, f".{base}.part")  # noqa: PTH118
         self._mode = 0o600 if private else None
         self._fd: int | None = None
 
     def lock(self) -> bool:
         """See `Stage`."""
+        with deferred():  # a file that was made must be known, or it would not be discarded
+            return self._lock()
+
+    def _lock(self) -> bool:
         try:
-            if os.path.isdir(self.location.path):  # noqa: PTH112
-                raise IsADirectoryError(self.location.path)
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if os.path.isdir(self._target):  # noqa: PTH112
+                raise IsADirectoryError(self._target)
+            fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it may have renamed or removed it since we opened it: then this is no longer the stage.
-            if not os.path.samestat(os.fstat(fd), os.stat(self.path)):  # noqa: PTH116
-                raise FileNotFoundError(self.path)
+            if not os.path.samestat(os.fstat(fd), os.stat(self._part)):  # noqa: PTH116
+                raise FileNotFoundError(self._part)
             os.ftruncate(fd, 0)
         except (BlockingIOError, FileNotFoundError):
             os.close(fd)
@@ -188,18 +207,19 @@ class RenamedStage:
         self._fd = fd
         return True
 
+    def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
+        """Open the staged file."""
+        assert self._fd is not None
+        return os.fdopen(os.dup(self._fd), "wb")
+
     def publish(self) -> None:
         """See `Stage`. On the disk before it gets the name, and the name on the disk before it is believed."""
         assert self._fd is not None
         try:
             os.fchmod(self._fd, self._mode if self._mode is not None else self._usual_mode())
             os.fsync(self._fd)
-            os.rename(self.path, self.location.path)  # noqa: PTH104
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            os.rename(self._part, self._target)  # noqa: PTH104
+            _sync_folder(self._folder)
         except OSError as exc:
             raise storage_error(exc, "publish", self.location.name) from exc
         os.close(self._fd)
@@ -207,7 +227,7 @@ class RenamedStage:
 
     def _usual_mode(self) -> int:
         try:
-            return stat.S_IMODE(os.stat(self.location.path).st_mode)  # noqa: PTH116
+            return stat.S_IMODE(os.stat(self._target).st_mode)  # noqa: PTH116
         except FileNotFoundError:
             umask = os.umask(0)
             os.umask(umask)
@@ -217,8 +237,9 @@ class RenamedStage:
         """See `Stage`."""
         if self._fd is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)  # noqa: PTH108
+        with contextlib.suppress(OSError):  # what ended the run is worth telling, this is not
+            if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
+                os.unlink(self._part)  # noqa: PTH108
         os.close(self._fd)
         self._fd = None
 
@@ -230,13 +251,14 @@ class SpooledStage:
         self.location: Location = location
         self._receive = location.receive
         self.fs: Any = self
-        self.path = location.path
+        self.path = location.name
         self._spool: BinaryIO | None = None
 
     def lock(self) -> bool:
         """See `Stage`. A stream needs no lock."""
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  kept until the end of the run
+            self.path = f"the temporary file in {tempfile.gettempdir()} (TMPDIR) for {self.location.name}"
         except OSError as exc:
             raise storage_error(exc, "write a temporary file for", self.location.name) from exc
         return True
@@ -263,7 +285,23 @@ class SpooledStage:
             self._spool = None
 
 
+def _sync_folder(folder: str) -> None:
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # a folder that may be written but not listed
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(fd)
+
+
 def _is_stream(path: str) -> bool:
+    if path.startswith(("/dev/fd/", "/dev/std", "/proc/")):
+        return True  # what was opened for us is not to be replaced by another file, even if it is one
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116
     except OSError:
@@ -275,4 +313,7 @@ def _copy(spool: BinaryIO, fd: int) -> None:
     while block := spool.read(_COPY):
         view = memoryview(block)
         while view:
-            view = view[os.write(fd, view) :]
+            try:
+                view = view[os.write(fd, view) :]
+            except BlockingIOError:  # whoever shares the terminal or the pipe with us has made it non-blocking
+                select.select([], [fd], [])

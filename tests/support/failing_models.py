@@ -1,0 +1,352 @@
+"""Models that fail in every way a model can. A record with a negative x is the one that they fail at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, field_validator
+
+
+class In(BaseModel):
+    """What they take."""
+
+    x: float
+
+
+class Out(BaseModel):
+    """What they give."""
+
+    y: float
+
+
+class AnyOut(BaseModel):
+    """Anything."""
+
+    y: Any
+
+
+class Good:
+    """Works; the others are made of it."""
+
+    display_name = "Failing"
+    qualified_name = "failing"
+    description = "Fails."
+    version = "1.0.0"
+    input_schema: Any = In
+    output_schema: Any = Out
+
+    def predict(self, data: Any) -> Any:
+        """Predict one record."""
+        return self.fail() if data.x < 0 else {"y": data.x}
+
+    def fail(self) -> Any:
+        """Do what this model does wrong."""
+        return {"y": 1.0}
+
+
+class GoodBatch(Good):
+    """Works, on batches."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+        return [self.predict(record) for record in records]
+
+
+class GoodGenerator(Good):
+    """Works, with a generator of outputs."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+        return (self.predict(record) for record in records)
+
+
+class NoModel:
+    """Lacks all that a model has."""
+
+
+class RaisesInInit(Good):
+    """Cannot be constructed."""
+
+    def __init__(self) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "weights.bin")
+
+
+class ExitsInInit(Good):
+    """Wants to end the process, as a success."""
+
+    def __init__(self) -> None:
+        sys.exit(0)
+
+
+class HangsInInit(Good):
+    """Is never ready."""
+
+    def __init__(self) -> None:
+        Path("hanging").touch()
+        time.sleep(3600)
+
+
+class SwallowsInInit(Good):
+    """Swallows whatever is raised while it is made."""
+
+    def __init__(self) -> None:
+        Path("hanging").touch()
+        with contextlib.suppress(BaseException):
+            time.sleep(5)
+
+
+class Raises(Good):
+    """Raises."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise ValueError("x is out of\nrange")
+
+
+class RaisesInBatch(GoodBatch, Raises):
+    """Raises, on batches."""
+
+
+class RaisesOSError(Good):
+    """Meets a storage that is down."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise OSError(5, "Input/output error")
+
+
+class RaisesMemoryError(Good):
+    """Needs too much memory."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise MemoryError
+
+
+class Exits(Good):
+    """Wants to end the process, as a success."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        sys.exit(0)
+
+
+class ExitsInBatch(GoodBatch, Exits):
+    """Wants to end the process, on batches."""
+
+
+class Recurses(Good):
+    """Never comes to an end."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return self.fail()
+
+
+class Interrupts(Good):
+    """Raises what is no Exception."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise KeyboardInterrupt
+
+
+class ReturnsNone(Good):
+    """Returns nothing."""
+
+    def fail(self) -> Any:
+        """See the class."""
+
+
+class ReturnsNaN(Good):
+    """Returns what JSON lacks."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"y": float("nan")}
+
+
+class ReturnsInfinity(Good):
+    """Returns what JSON lacks."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return Out(y=float("inf"))
+
+
+class ReturnsText(Good):
+    """Returns what its output schema refuses."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"y": "wide"}
+
+
+class ReturnsOther(Good):
+    """Returns what its output schema does not know."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"z": 1.0}
+
+
+class ReturnsObject(Good):
+    """Returns an object of no known kind."""
+
+    output_schema = AnyOut
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"y": object()}
+
+
+class ReturnsSet(ReturnsObject):
+    """Returns a set."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"y"}
+
+
+class ReturnsSurrogate(ReturnsObject):
+    """Returns a text that UTF-8 cannot hold."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        return {"y": "\ud800"}
+
+
+class ReturnsItself(ReturnsObject):
+    """Returns a list that holds itself."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        loop: list[Any] = []
+        loop.append(loop)
+        return {"y": loop}
+
+
+class BatchTooShort(GoodBatch):
+    """Returns fewer outputs than it was given records."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+        return [{"y": 1.0}] * (len(records) - 1)
+
+
+class BatchTooLong(GoodBatch):
+    """Returns more outputs than it was given records."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+        return [{"y": 1.0}] * (len(records) + 1)
+
+
+class BatchNone(GoodBatch):
+    """Returns nothing."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+
+
+class BatchDict(GoodBatch):
+    """Returns one dict."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records."""
+        return {"y": [1.0] * len(records)}
+
+
+class Prints(Good):
+    """Prints, from Python and from C."""
+
+    def __init__(self) -> None:
+        print("printed in init")  # noqa: T201
+
+    def fail(self) -> Any:
+        """See the class."""
+        print("printed in predict")  # noqa: T201
+        sys.stdout.write("written")
+        os.write(1, b"printed from C")
+        os.system("echo printed by a child")
+        return {"y": 1.0}
+
+
+class PrintsInBatch(GoodBatch, Prints):
+    """Prints, on batches."""
+
+
+class ExitingIn(In):
+    """Wants to end the process while a record is checked."""
+
+    @field_validator("x")
+    @classmethod
+    def exits(cls, x: float) -> float:
+        """See the class."""
+        if x < 0:
+            sys.exit(0)
+        return x
+
+
+class ExitsInSchema(Good):
+    """Wants to end the process while a record is checked."""
+
+    input_schema = ExitingIn
+
+
+class RaisingIn(In):
+    """Fails in its own code while a record is checked."""
+
+    @field_validator("x")
+    @classmethod
+    def raises(cls, x: float) -> float:
+        """See the class."""
+        return x if x >= 0 else {}["table"]
+
+
+class RaisesInSchema(Good):
+    """Fails in its own code while a record is checked."""
+
+    input_schema = RaisingIn
+
+
+class Hangs(Good):
+    """Hangs at one record."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        Path("hanging").touch()
+        time.sleep(3600)
+
+
+class Slow(Good):
+    """Takes its time for each record."""
+
+    def predict(self, data: Any) -> Any:
+        """Predict one record."""
+        Path("hanging").touch()
+        time.sleep(0.01)
+        return {"y": data.x}
+
+
+class ChangesInput(Good):
+    """Something writes to the input while it is read."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        with Path("in.json").open("a") as file:
+            file.write('{"x":1}\n')
+        return {"y": 1.0}
+
+
+class LeavesThread(Good):
+    """Leaves a thread that never ends."""
+
+    def __init__(self) -> None:
+        threading.Thread(target=time.sleep, args=(3600,)).start()
