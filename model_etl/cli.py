@@ -173,7 +173,7 @@ def _print(text: str) -> None:
 
 def _fail(exc: BaseException) -> int:
     if isinstance(exc, Interrupted):
-        _say(f"{exc}; nothing was published")
+        _say(f"{exc}; {exc.remark}")
         return exc.exit_code
     if isinstance(exc, ModelEtlError):
         _say(str(exc))

@@ -100,11 +100,16 @@ class ConfigurationError(ModelEtlError):
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to end; nothing was published.
+    """A signal asked the run to end.
 
     Args:
         signum: the signal's number; the exit code is 128 more, as a shell reports it.
+
+    Attributes:
+        remark: what became of the outputs.
     """
+
+    remark = "nothing was published"
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")

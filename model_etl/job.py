@@ -105,9 +105,15 @@ def _run(
             if config.dry_run:
                 report.status = "dry_run"
                 return
-            with interrupts.held():
-                _publish_all(config, files, stages, report, tallies)
-                report.status = "published"
+            interrupts.check()
+            try:
+                with interrupts.held():
+                    _publish_all(config, files, stages, report, tallies)
+                    report.status = "published"
+            except Interrupted as exc:
+                if report.files.keys() & stages.keys() or files.output.stream:  # a reader kept us waiting for ever
+                    exc.remark = "a part may have been published"
+                raise
 
 
 def _publish_all(
