@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from model_etl import __version__
 from model_etl.config import SETTINGS, Setting, beside, gather, job_config
 from model_etl.errors import Interrupted, ModelEtlError
-from model_etl.interrupts import Interrupts
+from model_etl.interrupts import Interrupts, deferred
 from model_etl.streams import prints_to_stderr, stdout_fd
 
 _GRACE = 5.0
@@ -134,8 +134,9 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
 
 
 def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
-    from model_etl import check, job  # noqa: PLC0415  --help must not wait for Bonobo
-    from model_etl.progress import Progress  # noqa: PLC0415
+    with deferred():  # not everything that is imported stands being interrupted
+        from model_etl import check, job  # noqa: PLC0415  --help must not wait for Bonobo
+        from model_etl.progress import Progress  # noqa: PLC0415
 
     config = job_config(values)
     if options["verb"] == "check":

@@ -51,6 +51,6 @@ def get_services(**options: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from model_etl.cli import command
+    from model_etl.__main__ import command
 
     command(defaults={"model": IRIS})

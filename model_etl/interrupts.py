@@ -98,8 +98,11 @@ class Interrupts:
             _leave(number)
         else:
             return
-        if _Process.yielding or not (self._held or self._decided):
+        late = self._held or self._decided
+        if _Process.yielding or not late:
             self.raised = Interrupted(number)
+            if late:
+                self.raised.remark = "a part may have been published"
             raise self.raised
 
 

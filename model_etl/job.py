@@ -49,10 +49,11 @@ def run_job(
             _run(config, files, interrupts, report, tallies, progress)
             report.exit_code = 0
         except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
-            failure = exc
+            failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
             report.status = "failed"
-            report.exit_code = getattr(exc, "exit_code", 1)
-            report.error = {"type": type(exc).__name__, "message": printable(getattr(exc, "message", said(exc)))}
+            report.exit_code = getattr(failure, "exit_code", 1)
+            message = printable(getattr(failure, "message", said(failure)))
+            report.error = {"type": type(failure).__name__, "message": message}
         report.counts = tallies.counts()
         report.ended = now()
         if stage is not None:
@@ -105,15 +106,9 @@ def _run(
             if config.dry_run:
                 report.status = "dry_run"
                 return
-            interrupts.check()
-            try:
-                with interrupts.held():
-                    _publish_all(config, files, stages, report, tallies)
-                    report.status = "published"
-            except Interrupted as exc:
-                if report.files.keys() & stages.keys() or files.output.stream:  # a reader kept us waiting for ever
-                    exc.remark = "a part may have been published"
-                raise
+            with interrupts.held():
+                _publish_all(config, files, stages, report, tallies)
+                report.status = "published"
 
 
 def _publish_all(

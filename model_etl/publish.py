@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from typing_extensions import Self
 
 from model_etl.errors import OutputRefused, TryAgain
+from model_etl.interrupts import deferred
 
 IfExists = Literal["replace", "fail", "skip"]
 _POLL = 0.1
@@ -84,7 +85,7 @@ class Stage(Protocol):
         """Make it the file's content, at once and whole."""
 
     def discard(self) -> None:
-        """Throw it away; does nothing after `publish`."""
+        """Throw it away; does nothing before `lock` and after `publish`."""
 
 
 class Publication:
@@ -106,8 +107,9 @@ class Publication:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for stage in self._stages:
-            stage.discard()
+        with deferred():  # a signal must not keep some of them from being discarded
+            for stage in self._stages:
+                stage.discard()
 
     def stage(self, location: Location, *, private: bool = False) -> Stage:
         """Stage a file and lock it.
@@ -117,6 +119,7 @@ class Publication:
             ModelEtlError: if it cannot be written.
         """
         stage = location.stage(private=private)
+        self._stages.append(stage)  # before it is locked: a signal can come at any moment
         while not stage.lock():
             if time.monotonic() >= self._deadline:
                 raise TryAgain(
@@ -124,7 +127,6 @@ class Publication:
                     "Wait for it to end, or give --lock_wait SECONDS to wait here.",
                 )
             self._sleep(_POLL)
-        self._stages.append(stage)
         return stage
 
 

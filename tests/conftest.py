@@ -95,6 +95,11 @@ class Etl:
         return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow tests last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
 @pytest.fixture
 def etl(tmp_path: Path) -> Etl:
     """Give the command line in an empty folder."""

@@ -23,8 +23,9 @@ ORDER = [
     {"assembly", "files"},
     {"verdict"},
     {"job", "check"},
-    {"cli", "etl_job"},
+    {"cli"},
     {"__main__"},
+    {"etl_job"},
 ]
 """Each row imports only from the rows above it, or within its own."""
 
