@@ -19,7 +19,7 @@ IRIS = "iris_model.iris_predict:IrisModel"
 
 
 def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
-    """Build a graph to be run by hand: `bonobo.run(graph, services=get_services())`.
+    """Build a graph to be run by hand: `bonobo.run(graph, services=get_services(), strategy=ReliableStrategy())`.
 
     It reads and writes the named files directly: without the lock, the staging and the checks of a job.
 

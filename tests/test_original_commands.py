@@ -45,14 +45,15 @@ def test_the_originals_command_scores_its_file(tmp_path: Path, command: list[str
     assert output.read_text().count('{"species":"') == 15
 
 
-def test_a_graph_by_hand_runs_in_stock_bonobo(etl: Etl) -> None:
-    """get_graph gives a bonobo.Graph that bonobo.run takes, with the local services."""
+def test_a_graph_by_hand_runs_in_bonobo(etl: Etl) -> None:
+    """get_graph gives a bonobo.Graph that bonobo.run takes, with the local services and a reliable strategy."""
     program = (
         "from model_etl.etl_job import get_graph, get_services\n"
+        "from model_etl.execution import ReliableStrategy\n"
         "import bonobo\n"
         "graph = get_graph('in.json', 'out.json')\n"
         "assert isinstance(graph, bonobo.Graph)\n"
-        "bonobo.run(graph, services=get_services())\n"
+        "bonobo.run(graph, services=get_services(), strategy=ReliableStrategy())\n"
     )
     etl.write("in.json", [SETOSA] * 3)
     done = subprocess.run([sys.executable, "-c", program], cwd=etl.folder, capture_output=True, check=False)
