@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ class _Tallies(Protocol):
     input: Any
 
 
+DELAY = 0.5
+"""Seconds that a run may take without showing anything."""
+
+
 class Progress:
     """The progress of one run; silent unless shown.
 
@@ -31,18 +36,10 @@ class Progress:
     def __init__(self, name: str, *, shown: bool) -> None:
         self._name = name
         self._shown = shown
+        self._since = time.monotonic()
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        if self._shown:
-            from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron
-
-            total = None
-            with contextlib.suppress(OSError):
-                total = os.path.getsize(self._name)  # noqa: PTH202
-            self._bar = tqdm(
-                total=total, unit="B", unit_scale=True, leave=False, delay=0.5, dynamic_ncols=True, file=sys.stderr
-            )
         return self
 
     def __exit__(
@@ -53,7 +50,18 @@ class Progress:
 
     def show(self, tallies: _Tallies) -> None:
         """Show how much was read so far."""
-        if self._bar is not None:
-            tally: _Tallied = tallies.input
-            self._bar.set_postfix_str(f"{tally.records:,} records", refresh=False)
-            self._bar.update(tally.size - self._bar.n)
+        if not self._shown or time.monotonic() - self._since < DELAY:
+            return
+        if self._bar is None:
+            self._bar = self._start()
+        tally: _Tallied = tallies.input
+        self._bar.n = tally.size
+        self._bar.set_postfix_str(f"{tally.records:,} records")
+
+    def _start(self) -> Any:
+        from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron
+
+        total = None
+        with contextlib.suppress(OSError):
+            total = os.path.getsize(self._name) or None  # noqa: PTH202
+        return tqdm(total=total, unit="B", unit_scale=True, leave=False, dynamic_ncols=True, file=sys.stderr)

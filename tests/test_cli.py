@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from conftest import IRIS, ROOT, SETOSA, VIRGINICA, Etl
 
 from model_etl.cli import parser
 from model_etl.config import SETTINGS
+from model_etl.report import masked
 
 
 def test_dash_is_standard_input_and_output(etl: Etl) -> None:
@@ -220,3 +224,38 @@ def test_a_thread_that_a_model_leaves_behind_does_not_keep_the_process(etl: Etl)
     run = etl("-i", "in.json", "-o", "out.json", "-m", "clinging:Clinging", timeout=20)
     assert (run.code, run.err) == (0, "")
     assert etl.lines("out.json") == [{"y": 2.0}]
+
+
+def test_settings_that_are_secret_are_never_shown() -> None:
+    """Secrets and the user part of URIs are masked wherever settings are told."""
+    settings = {
+        "secret_key": "s3cret",
+        "key": "AKIA",
+        "input_file": "s3://me:pass@host/x",
+        "rules": ("a:B",),
+        "limit": 3,
+    }
+    assert masked(settings) == {
+        "secret_key": "***",
+        "key": "***",
+        "input_file": "s3://***@host/x",
+        "rules": ["a:B"],
+        "limit": 3,
+    }
+
+
+def test_a_person_at_a_terminal_sees_how_far_it_is(etl: Etl) -> None:
+    """A run that takes a while shows a line with the bytes and records read so far, and takes it away at the end."""
+    code = "import time\nfrom generations import OneByOne\nclass Slow(OneByOne):\n    def predict(self, data):\n"
+    etl.write("slow.py", code + "        time.sleep(0.002)\n        return super().predict(data)\n")
+    etl.write("in.json", [{"x": float(i)} for i in range(600)])
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 100, 0, 0))
+    command = etl.command("-i", "in.json", "-o", "out.json", "-m", "slow:Slow")
+    environment = etl.environment()
+    with subprocess.Popen(command, cwd=etl.folder, env=environment, stderr=theirs, stdin=subprocess.DEVNULL) as process:
+        assert process.wait(60) == 0
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "600 records" in shown
