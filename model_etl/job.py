@@ -99,6 +99,7 @@ def _run(
         with _timed(report, "publish"):
             if stopped or config.max_errors.exceeded(tallies.rejects.records, tallies.input.records):
                 if files.rejects is not None and not config.dry_run:
+                    stages["rejects"].settle()
                     with interrupts.held():
                         _publish(stages, ["rejects"], report, tallies)
                 raise too_many(config, files, tallies, stopped=stopped)
@@ -106,22 +107,29 @@ def _run(
             if config.dry_run:
                 report.status = "dry_run"
                 return
-            with interrupts.held():
-                _publish_all(config, files, stages, report, tallies)
-                report.status = "published"
+            _publish_all(config, files, stages, interrupts, report, tallies)
 
 
 def _publish_all(
-    config: JobConfig, files: Files, stages: Mapping[str, Stage], report: Report, tallies: Tallies
+    config: JobConfig,
+    files: Files,
+    stages: Mapping[str, Stage],
+    interrupts: Interrupts,
+    report: Report,
+    tallies: Tallies,
 ) -> None:
-    if config.if_exists == "fail":
-        refuse_existing(files.output)
     roles = [role for role in ("rejects", "log", "output") if role in stages]  # the output last
     if not tallies.rejects.records:
         roles.remove("rejects")
-        if files.rejects is not None:
+    for role in roles:
+        stages[role].settle()
+    with interrupts.held():
+        if config.if_exists == "fail":
+            refuse_existing(files.output)
+        if not tallies.rejects.records and files.rejects is not None:
             files.rejects.remove()  # an earlier run's would be taken for this one's
-    _publish(stages, roles, report, tallies)
+        _publish(stages, roles, report, tallies)
+        report.status = "published"
 
 
 def _publish(stages: Mapping[str, Stage], roles: Sequence[str], report: Report, tallies: Tallies) -> None:
@@ -147,4 +155,5 @@ def _timed(report: Report, phase: str) -> Iterator[None]:
 def _write_report(stage: Stage, report: Report) -> None:
     with stage.fs.openbin(stage.path, "w") as file:
         file.write(encode_json(report.as_json()) + b"\n")
+    stage.settle()
     stage.publish()

@@ -81,8 +81,11 @@ class Stage(Protocol):
     def lock(self) -> bool:
         """Take the stage for this run; False if another run has it. A crash gives it back."""
 
+    def settle(self) -> None:
+        """Bring all of it where publishing can hardly fail any more; what takes time or space is done here."""
+
     def publish(self) -> None:
-        """Make it the file's content, at once and whole."""
+        """Make it the file's content, at once and whole; after `settle`."""
 
     def discard(self) -> None:
         """Throw it away; does nothing before `lock` and after `publish`."""

@@ -212,12 +212,19 @@ class RenamedStage:
         assert self._fd is not None
         return os.fdopen(os.dup(self._fd), "wb")
 
-    def publish(self) -> None:
-        """See `Stage`. On the disk before it gets the name, and the name on the disk before it is believed."""
+    def settle(self) -> None:
+        """See `Stage`. On the disk before it gets the name."""
         assert self._fd is not None
         try:
             os.fchmod(self._fd, self._mode if self._mode is not None else self._usual_mode())
             os.fsync(self._fd)
+        except OSError as exc:
+            raise storage_error(exc, "write", self.location.name) from exc
+
+    def publish(self) -> None:
+        """See `Stage`. The name is on the disk, too, before it is believed."""
+        assert self._fd is not None
+        try:
             os.rename(self._part, self._target)  # noqa: PTH104
             _sync_folder(self._folder)
         except OSError as exc:
@@ -267,6 +274,9 @@ class SpooledStage:
         """Open the spool."""
         assert self._spool is not None
         return os.fdopen(os.dup(self._spool.fileno()), "wb")
+
+    def settle(self) -> None:
+        """See `Stage`. A stream has nothing to prepare."""
 
     def publish(self) -> None:
         """See `Stage`."""

@@ -380,10 +380,14 @@ def _faults() -> Iterator[Case]:
             "middle write": "write:2",
             "last write": "write:3",
             "close": "close:1",
+            "settle": "settle:1",
             "publish": "publish:1",
         }.items():
             yield Case(f"{role}: {when}", 74, (f"cannot .*{name}", *io), arguments, output_file=output,
                        fault=f"{fault}:io", **given)  # fmt: skip
+    yield Case("the output cannot be settled, and its log is not published either", 74, ("faulty://out.json", *io),
+               ("--prediction_log", "out.log.ldjson"), output_file="faulty://out.json", fault="settle:1:io",
+               **large)  # fmt: skip
     small: dict[str, Any] = {"input_file": "faulty://in.json"}
     yield Case("storage full", 74, ("faulty://out.json: No space", "Free some"), ("--prediction_log", "none"),
                output_file="faulty://out.json", fault="write:1:full")  # fmt: skip

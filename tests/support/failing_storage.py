@@ -1,6 +1,6 @@
 """The real command with one more service: `faulty://PATH` is a local file that fails as the variable FAULT says.
 
-FAULT is "OPERATION:N:ERROR": the Nth call of open, read, write, close, lock or publish raises that error.
+FAULT is "OPERATION:N:ERROR": the Nth call of open, read, write, close, lock, settle or publish raises that error.
 """
 
 from __future__ import annotations
@@ -92,6 +92,10 @@ class _Stage:
     def lock(self) -> bool:
         self._may_fail("lock")
         return self._stage.lock()
+
+    def settle(self) -> None:
+        self._may_fail("settle")
+        self._stage.settle()
 
     def publish(self) -> None:
         self._may_fail("publish")
