@@ -25,7 +25,8 @@ VERBS = ("run", "check", "describe", "retry")
 
 _EXIT_CODES = """exit codes: 0 done, 1 a bug of ours, 2 usage, 65 too many rejects or no records, 66 no such input,
 69 no such model, 73 output refused, 74 reading or writing failed, 75 try again later, 77 permission refused,
-78 configuration, 130 and 143 stopped by a signal. Unless it is 0, nothing was published."""
+78 configuration, 130 and 143 stopped by a signal. Unless it is 0 or the message says otherwise,
+nothing was published."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -61,6 +61,8 @@ def run_job(
                 _write_report(stage, report)
             except (OSError, ModelEtlError) as exc:
                 error = storage_error(exc, "write", stage.location.name)
+                if report.status == "published":
+                    error.message += "; the predictions were published"
                 failure = failure or error
                 report.exit_code = report.exit_code or error.exit_code
     return report, failure

@@ -185,7 +185,13 @@ def _outputs() -> Iterator[Case]:
     yield Case("stdout full", 74, (r"cannot write -", *full), output_file="-", shell='"$@" >/dev/full')
     yield Case("output is /dev/full", 74, ("/dev/full", *full), ("--output_format", "ldjson"), output_file="/dev/full")
     yield Case("log is /dev/full", 74, ("/dev/full", *full), ("--prediction_log", "/dev/full"))
-    yield Case("report is /dev/full", 74, ("/dev/full", *full), ("--report", "/dev/full"), published=True)
+    yield Case(
+        "report is /dev/full",
+        74,
+        ("/dev/full", "the predictions were published", *full),
+        ("--report", "/dev/full"),
+        published=True,
+    )
 
 
 def _full_disks() -> Iterator[Case]:
