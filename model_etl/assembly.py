@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphs.scoring import get_graph
 from model_etl.config import JobConfig
-from model_etl.errors import printable
 from model_etl.execution import run_graph
 from model_etl.formats import format_for
+from model_etl.formats.base import Format
+from model_etl.formats.compression import Compression
 from model_etl.layout import Layout
 from model_etl.model import Model, load_model
 from model_etl.model_node import MLModelTransformer
-from model_etl.nodes import PredictionLogWriter, RecordReader, RecordWriter, RejectsWriter, TooManyRejects
+from model_etl.nodes import (
+    InputFile,
+    OutputFile,
+    PredictionLogWriter,
+    RecordReader,
+    RecordWriter,
+    RejectsWriter,
+    TooManyRejects,
+)
 from model_etl.prediction_log import PredictionLog
-from model_etl.publish import Location, Stage
 from model_etl.records import Rejection, Source
 from model_etl.report import about_model, about_software, masked
 from model_etl.rules import BusinessRuleTransformer, load_rule
@@ -28,36 +36,81 @@ MORE_REJECTS = 1000
 
 @dataclass
 class Tallies:
-    """What went through the files of a run."""
+    """What went through the files of a run.
 
-    input: Tally = field(default_factory=Tally)
-    output: Tally = field(default_factory=Tally)
+    Attributes:
+        hashed: whether to digest the files: that costs time.
+        inputs: one for each input.
+        outputs: one for each output.
+        log: events and bytes of the log.
+        rejects: rejected records, and bytes of their file.
+        withheld: records that rules held back.
+        first_rejects: the first rejected records.
+        expected: bytes of all inputs, or None if that is not known.
+    """
+
+    hashed: bool = False
+    inputs: list[Tally] = field(default_factory=list)
+    outputs: list[Tally] = field(default_factory=list)
     log: Tally = field(default_factory=Tally)
     rejects: Tally = field(default_factory=Tally)
     withheld: Tally = field(default_factory=Tally)
     first_rejects: list[Rejection] = field(default_factory=list)
+    expected: int | None = None
 
     @classmethod
     def hashing(cls, *, hashed: bool) -> Tallies:
-        """Count files, with their digests if asked for: that costs time."""
-        return cls(Tally(hashed), Tally(hashed), Tally(hashed), Tally(hashed))
+        """Count files, with their digests if asked for."""
+        return cls(hashed, log=Tally(hashed), rejects=Tally(hashed))
+
+    def more(self, tallies: list[Tally]) -> Tally:
+        """Count one more file of those in a list."""
+        tallies.append(Tally(self.hashed))
+        return tallies[-1]
+
+    @property
+    def read(self) -> tuple[int, int]:
+        """How many bytes and records were read so far."""
+        return sum(tally.size for tally in self.inputs), sum(tally.records for tally in self.inputs)
 
     def counts(self) -> dict[str, int]:
         """Give the number of records by what became of them."""
         return {
-            "read": self.input.records,
-            "written": self.output.records,
+            "read": self.read[1],
+            "written": sum(tally.records for tally in self.outputs),
             "rejected": self.rejects.records,
             "withheld": self.withheld.records,
         }
 
 
 @dataclass(frozen=True)
-class Paths:
-    """Where the graph reads and writes, in the file systems that are injected."""
+class Input:
+    """An input of the graph.
 
-    input: str
-    output: str
+    Attributes:
+        name: as the user knows it.
+        path: in the file system that is injected.
+        identity: see `Location.identity`.
+    """
+
+    name: str
+    path: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the graph reads and writes, in the file systems that are injected.
+
+    Attributes:
+        inputs: the inputs, in the order of reading.
+        outputs: name and path of one output for all inputs, or of one for each.
+        rejects: path of the rejects file.
+        log: path of the prediction log, or None for none.
+    """
+
+    inputs: Sequence[Input]
+    outputs: Sequence[tuple[str, str]]
     rejects: str
     log: str | None = None
 
@@ -83,7 +136,6 @@ def scoring_graph(
     rules: list[BusinessRuleTransformer],
     paths: Paths,
     *,
-    identity: str,
     run_id: str,
     tallies: Tallies,
 ) -> Any:
@@ -94,21 +146,15 @@ def scoring_graph(
         model: the loaded model.
         rules: the loaded rules.
         paths: where to read and write.
-        identity: the input's (see `Location.identity`).
         run_id: of this run.
         tallies: counts what goes through.
     """
-    input_form, input_compression = format_for(config.input_file, config.input_format, "--input_format")
-    output_form, output_compression = format_for(config.output_file, config.output_format, "--output_format")
-    reader = RecordReader(
-        paths.input,
-        form=input_form,
-        compression=input_compression,
-        source=Source(printable(config.input_file), identity, input_form.name),
-        schema=model.input,
-        limit=config.limit,
-        tally=tallies.input,
-    )
+    inputs = [_input_file(file, config, tallies.more(tallies.inputs)) for file in paths.inputs]
+    sources = [file.source.name for file in inputs] if len(paths.outputs) > 1 else [None]
+    outputs = [
+        OutputFile(path, *format_of_output(name, config), source, tallies.more(tallies.outputs))
+        for (name, path), source in zip(paths.outputs, sources, strict=True)
+    ]
     log_writer = None
     if paths.log is not None:
         log = PredictionLog(config.job, model.name, model.version, config.log_inputs, frozenset(config.redact))
@@ -117,7 +163,7 @@ def scoring_graph(
         log_writer = PredictionLogWriter(paths.log, log=log, first=first, tally=tallies.log)
     tolerated = config.max_errors
     return get_graph(
-        reader=reader,
+        reader=RecordReader(tuple(inputs), schema=model.input, limit=config.limit),
         rules=rules,
         model=MLModelTransformer(model=model, internals=log_writer is not None),
         log_writer=log_writer,
@@ -127,20 +173,32 @@ def scoring_graph(
             first=tallies.first_rejects,
             tally=tallies.rejects,
         ),
-        writer=RecordWriter(
-            paths.output,
-            form=output_form,
-            compression=output_compression,
-            layout=layout_of(config, model),
-            withheld=tallies.withheld,
-            tally=tallies.output,
-        ),
+        writer=RecordWriter(tuple(outputs), layout=layout_of(config, model), withheld=tallies.withheld),
     )
 
 
-def score(graph: Any, source: Location, stages: Mapping[str, Stage], on_tick: Callable[[], None] | None) -> bool:
-    """Run the graph; tell whether it was stopped for too many rejects."""
-    services = {"fs": source.fs, **{f"{role}_fs": stage.fs for role, stage in stages.items()}}
+def _input_file(file: Input, config: JobConfig, tally: Tally) -> InputFile:
+    form, compression = format_for(file.name, config.input_format, "--input_format")
+    return InputFile(file.path, form, compression, Source(file.name, file.identity, form.name), tally)
+
+
+def format_of_output(name: str, config: JobConfig) -> tuple[Format, Compression]:
+    """Tell the format of an output.
+
+    Raises:
+        UsageError: if nothing tells it.
+    """
+    return format_for(name, config.output_format, "--output_format")
+
+
+def score(graph: Any, services: dict[str, Any], on_tick: Callable[[], None] | None) -> bool:
+    """Run the graph; tell whether it was stopped for too many rejects.
+
+    Args:
+        graph: the graph.
+        services: the file systems to inject: fs, output_fs, rejects_fs and, if there is a log, log_fs.
+        on_tick: called some times a second.
+    """
     try:
         run_graph(graph, services, on_tick)
     except TooManyRejects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from model_etl.assembly import Paths, Tallies, load, score, scoring_graph
+from model_etl.assembly import Input, Paths, Tallies, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.files import Files
 from model_etl.publish import Publication, refuse_existing
@@ -26,24 +26,22 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         ModelEtlError: what a run would fail with.
     """
     files = Files.of(config)
-    identity = files.input.identity()
-    written = [location for location in (files.output, files.log, files.rejects, files.report) if location is not None]
-    for location in written:
+    files.look(config)
+    inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
+    for _, location in files.written():
         location.check_writable()
     if config.if_exists == "fail":
-        refuse_existing(files.output)
+        refuse_existing(files.outputs)
     tallies = Tallies()
     first = dataclasses.replace(config, limit=min(records, config.limit or records), dry_run=True)
     with Publication() as spools:
         model, rules = load(config)
-        stages = {
-            role: spools.stage(locate("-"))
-            for role in ("output", "log", "rejects")
-            if role != "log" or files.log is not None
-        }
-        paths = Paths(files.input.path, **{role: stage.path for role, stage in stages.items()})
-        graph = scoring_graph(first, model, rules, paths, identity=identity, run_id="check", tallies=tallies)
-        score(graph, files.input, stages, None)
+        output, log, rejects = (spools.stage(locate("-")) for _ in range(3))
+        outputs = [(file.name, output.path) for file in files.outputs]
+        paths = Paths(inputs, outputs, rejects.path, log.path if files.log else None)
+        services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
+        graph = scoring_graph(first, model, rules, paths, run_id="check", tallies=tallies)
+        score(graph, services, None)
     counts = tallies.counts()
     if config.max_errors.exceeded(counts["rejected"], counts["read"]):
         raise too_many(first, files, tallies, stopped=False)
@@ -52,8 +50,8 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     return [
         f"model    {model.name} {model.version} ({model.reference})",
         *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in rules),
-        f"input    {files.input.name}",
-        *(f"{role:<8} {location.name}" for role, location in vars(files).items() if location in written),
+        *(f"input    {file.name}" for file in files.inputs),
+        *(f"{role:<8} {location.name}" for role, location in files.written()),
         f"records  first {counts['read']}: {counts['written']} predicted, {counts['rejected']} rejected,"
         f" {counts['withheld']} withheld",
     ]

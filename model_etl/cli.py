@@ -29,9 +29,21 @@ _EXIT_CODES = """exit codes: 0 done, 1 a bug of ours, 2 usage, 65 too many rejec
 nothing was published."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Does not repeat what it does not understand: it may be a secret after a mistyped flag."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See the base class."""
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
+            self.error(f"unrecognized arguments: {' '.join(flags) or f'{len(unknown)} values without a flag'}")
+        return known
+
+
 def parser() -> argparse.ArgumentParser:
     """Make the parser of all verbs."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="model-etl",
         description="Score a file with a model: every record is predicted, rejected or withheld, and logged.",
         epilog=f"Without a verb it runs. {_EXIT_CODES}",
@@ -127,6 +139,7 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
             values |= {"input_file": rejects, "input_format": "rejects"}
             values.setdefault("output_file", beside(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
         values["rules"] = tuple(values.get("rules", ()))
+        _warn(options)
         return _run(options, values, interrupts)
     except (ModelEtlError, Interrupted) as exc:
         return _fail(exc)
@@ -143,13 +156,22 @@ def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Inte
     if options["verb"] == "check":
         _print("\n".join(check.check_job(config)) + "\n")
         return 0
-    with Progress(config.input_file, shown=_at_terminal() and not options["quiet"]) as progress:
+    with Progress(shown=_at_terminal() and not options["quiet"]) as progress:
         report, failure = job.run_job(config, interrupts, progress.show)
     if failure is not None:
         _fail(failure)
     elif not options["quiet"] and (options["verbose"] or _at_terminal()):
         _print_to_stderr(report.summary())
     return report.exit_code
+
+
+def _warn(options: Mapping[str, Any]) -> None:
+    shown = [f"--{name}" for name in SETTINGS if SETTINGS[name].secret and options.get(name)]
+    if shown and not options["quiet"]:
+        _print_to_stderr(
+            f"model-etl: warning: {' and '.join(shown)} can be seen in the list of processes\n"
+            "  Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, instead."
+        )
 
 
 def _at_terminal() -> bool:

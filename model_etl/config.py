@@ -95,6 +95,28 @@ def seconds(text: str) -> float:
     return number
 
 
+def patience(text: str) -> float:
+    """Read a number of seconds above 0.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if seconds(text) == 0:
+        raise ValueError("0 seconds are no time to wait")
+    return seconds(text)
+
+
+def tries(text: str) -> int:
+    """Read a number from 0 to 100.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not 0 <= int(text) <= 100:  # noqa: PLR2004
+        raise ValueError(f"{text} is not from 0 to 100")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One option: how it is written and read, whether as a flag, an environment variable or a line of a file.
@@ -107,6 +129,7 @@ class Setting:
         many: whether it may come several times.
         switch: whether it needs no value as a flag.
         metavar: what stands for its value in the help.
+        secret: whether its value must not be shown.
     """
 
     help: str
@@ -116,6 +139,7 @@ class Setting:
     many: bool = False
     switch: bool = False
     metavar: str | None = None
+    secret: bool = False
 
 
 SETTINGS: dict[str, Setting] = {
@@ -141,6 +165,15 @@ SETTINGS: dict[str, Setting] = {
     "dry_run": Setting("do everything but publish", read=switch, switch=True),
     "report": Setting("file for a report that machines can read", metavar="FILE"),
     "lock_wait": Setting("wait so long for another run with the same output (0)", read=seconds, metavar="SECONDS"),
+    "bucket": Setting("S3: the bucket in which all files lie that are named without s3:// or file://", ("-b",)),
+    "key": Setting(
+        "S3: access key; better AWS_ACCESS_KEY_ID: flags show in the list of processes", ("-k",), secret=True
+    ),
+    "secret_key": Setting("S3: secret key; better AWS_SECRET_ACCESS_KEY", ("-sk",), secret=True),
+    "endpoint_url": Setting("S3: the server, for one that is not Amazon's", ("-ep",), metavar="URL"),
+    "connect_timeout": Setting("S3: how long to wait for a connection (5)", read=patience, metavar="SECONDS"),
+    "read_timeout": Setting("S3: how long to wait for an answer to go on (30)", read=patience, metavar="SECONDS"),
+    "retries": Setting("S3: how often to repeat a request that failed (4)", read=tries, metavar="N"),
     "job": Setting("name of the job, part of the prediction ids (model_etl)", metavar="NAME"),
 }
 
@@ -170,6 +203,13 @@ class JobConfig:
     report: str | None = None
     lock_wait: float = 0.0
     job: str = "model_etl"
+    bucket: str | None = None
+    key: str | None = dataclasses.field(default=None, repr=False)
+    secret_key: str | None = dataclasses.field(default=None, repr=False)
+    endpoint_url: str | None = None
+    connect_timeout: float | None = None
+    read_timeout: float | None = None
+    retries: int | None = None
 
     def __post_init__(self) -> None:
         if self.join and self.keep:
@@ -179,6 +219,11 @@ class JobConfig:
         """Give the options as plain values, for the report and the log."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {**values, "max_errors": str(self.max_errors)}
+
+    def storage(self) -> dict[str, Any]:
+        """Give what says where and how to reach a storage; see `services.locate`."""
+        names = ("bucket", "key", "secret_key", "endpoint_url", "connect_timeout", "read_timeout", "retries")
+        return {name: getattr(self, name) for name in names}
 
     def log_name(self, *, stream: bool) -> str | None:
         """Give the name of the prediction log, or None for none; beside a stream there is no place for one."""
@@ -194,9 +239,17 @@ class JobConfig:
 
 
 def beside(name: str, ending: str) -> str:
-    """Give the name of a file beside another: "data/output.csv.gz" and ".log.ldjson" make "data/output.log.ldjson"."""
+    """Give the name of a file beside another: "data/output.csv.gz" and ".log.ldjson" make "data/output.log.ldjson".
+
+    Raises:
+        ConfigurationError: if the name is a folder that has nothing beside it.
+    """
     kind = compression_of(name)
-    folder, slash, base = (name.removesuffix(f".{kind}") if kind else name).rpartition("/")
+    folder, slash, base = (name.removesuffix(f".{kind}") if kind else name.rstrip("/")).rpartition("/")
+    if base in ("", ".", "..") or (name.endswith("/") and folder.endswith(":/")):
+        raise ConfigurationError(
+            f"there is no place beside {name} for a file *{ending}", "Name the files: --prediction_log and --rejects."
+        )
     suffix = next((s for form in FORMATS.values() for s in form.suffixes if base.lower().endswith(s)), "")
     return folder + slash + (base[: -len(suffix)] if suffix and len(base) > len(suffix) else base) + ending
 
@@ -265,6 +318,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _value(place: str, setting: Setting, given: object) -> Any:
     """Read a value from a text, or from what TOML knows: numbers, booleans, lists of texts."""
+    if setting.secret and not isinstance(given, str):
+        raise ConfigurationError(f"{place} is no text", "Put it in quotes.")
     if isinstance(given, list) and all(isinstance(item, str) for item in given):
         if setting.many or setting.read is names_of:
             return tuple(given)

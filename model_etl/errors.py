@@ -2,6 +2,7 @@
 
     ModelEtlError                1   a bug of ours; the base of all others
       UsageError                 2   the command line is wrong
+        SameFile                 2   two of the named files are one
       DataError                 65   the records are unusable: too many rejects, an empty input, a broken file
       InputMissing              66   there is no such input
       ModelUnavailable          69   the model cannot be loaded, or is not the expected one
@@ -49,6 +50,10 @@ class UsageError(ModelEtlError):
     """The command line cannot be obeyed as it stands."""
 
     exit_code = 2
+
+
+class SameFile(UsageError):
+    """Two files of a run are one; then nothing at all is written, not even a report."""
 
 
 class DataError(ModelEtlError):

@@ -90,6 +90,20 @@ class ReliableNode(NodeExecutionContext):
             except BaseException:  # noqa: BLE001  a thread has nobody else to catch it
                 self.fatal(sys.exc_info())
 
+    def stop(self) -> None:
+        """Tear down; after a failure what the node holds is given up, not ended well."""
+        if self.parent.aborted and self._stack:
+            self._give_up()
+        super().stop()
+
+    def _give_up(self) -> None:
+        held, self._stack._stack = self._stack._stack, []  # noqa: SLF001  Bonobo's own way ends them well
+        for processor in reversed(held or ()):
+            try:
+                processor.close()
+            except Exception:  # noqa: BLE001  a step's, and the run's first failure is told first
+                self.fatal(sys.exc_info())
+
     def fatal(self, exc_info: Any, *, level: int = logging.CRITICAL) -> None:  # noqa: ARG002  Bonobo's signature
         """Keep what was raised and end the run; the job reports it, so nothing is logged here."""
         self.increment("err")

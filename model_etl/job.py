@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from model_etl.assembly import Paths, Tallies, load, score, scoring_graph
+from model_etl.assembly import Input, Paths, Tallies, format_of_output, load, score, scoring_graph
 from model_etl.config import JobConfig
-from model_etl.errors import Interrupted, ModelEtlError, printable, storage_error
-from model_etl.files import Files
+from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
+from model_etl.files import Files, allow_files
+from model_etl.formats import media_type
 from model_etl.interrupts import Interrupts
 from model_etl.model import said
 from model_etl.prediction_log import now
-from model_etl.publish import Location, Publication, Stage, refuse_existing
+from model_etl.publish import Location, Publication, Stage, Staged, refuse_existing
 from model_etl.report import Report, about_model, masked
 from model_etl.strict_json import encode_json
 from model_etl.tally import Tally
@@ -26,7 +28,7 @@ from services import locate
 def run_job(
     config: JobConfig, interrupts: Interrupts | None = None, progress: Callable[[Tallies], None] | None = None
 ) -> tuple[Report, BaseException | None]:
-    """Score one file.
+    """Score a file, or several in one run.
 
     Args:
         config: what to do.
@@ -45,7 +47,11 @@ def run_job(
         try:
             files = Files.of(config)
             if files.report is not None:
-                stage = publication.stage(files.report)  # before the work: better no run than one without its report
+                stage = publication.stage(
+                    files.report, "application/json"
+                )  # before the work: better no run than one without its report
+            files.look(config)
+            allow_files(len(files.inputs) + len(files.outputs))
             _run(config, files, interrupts, report, tallies, progress)
             report.exit_code = 0
         except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
@@ -56,7 +62,7 @@ def run_job(
             report.error = {"type": type(failure).__name__, "message": message}
         report.counts = tallies.counts()
         report.ended = now()
-        if stage is not None:
+        if stage is not None and not isinstance(failure, SameFile):
             try:
                 _write_report(stage, report)
             except (OSError, ModelEtlError) as exc:
@@ -76,73 +82,125 @@ def _run(
     tallies: Tallies,
     progress: Callable[[Tallies], None] | None,
 ) -> None:
-    identity = files.input.identity()
+    inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
+    sizes = [file.size for file in files.inputs]
+    tallies.expected = None if None in sizes else sum(size or 0 for size in sizes)
     with Publication(config.lock_wait) as publication:
-        stages = {"output": publication.stage(files.output)}
-        if config.if_exists == "skip" and files.output.exists():
+        stages = _Stages([_staged(publication, output, config) for output in files.outputs])
+        if config.if_exists == "skip" and _all_exist(files.outputs):
             report.status = "skipped"
             return
         if config.if_exists == "fail":
-            refuse_existing(files.output)
+            refuse_existing(files.outputs)
         if files.log is not None:
-            stages["log"] = publication.stage(files.log, private=True)
+            stages.log = publication.stage(files.log, private=True)
         # Without a place for rejects they are only counted: their file is staged, but never published.
-        stages["rejects"] = publication.stage(files.rejects or locate("-"), private=True)
+        stages.rejects = rejects = publication.stage(files.rejects or locate("-"), private=True)
         with _timed(report, "load"):
             model, rules = load(config)
             report.model = about_model(model)
-        paths = Paths(files.input.path, **{role: stage.path for role, stage in stages.items()})
-        graph = scoring_graph(config, model, rules, paths, identity=identity, run_id=report.run_id, tallies=tallies)
+        outputs = [(stage.location.name, stage.path) for stage in stages.outputs]
+        paths = Paths(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
+        graph = scoring_graph(config, model, rules, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
         with _timed(report, "score"):
-            stopped = score(graph, files.input, stages, (lambda: progress(tallies)) if progress else None)
+            stopped = score(
+                graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None
+            )
         if config.limit is None and not stopped:  # else it was not read to its end
-            report.files["input"] = _about_file(files.input, tallies.input)
+            report.files["input"] = _about(files.inputs, tallies.inputs, files.name)
         with _timed(report, "publish"):
-            if stopped or config.max_errors.exceeded(tallies.rejects.records, tallies.input.records):
+            read, rejected = tallies.read[1], tallies.rejects.records
+            if stopped or config.max_errors.exceeded(rejected, read):
                 if files.rejects is not None and not config.dry_run:
-                    stages["rejects"].settle()
+                    rejects.settle()
                     with interrupts.held():
-                        _publish(stages, ["rejects"], report, tallies)
+                        rejects.publish()
+                        report.files["rejects"] = _about([files.rejects], [tallies.rejects])
                 raise too_many(config, files, tallies, stopped=stopped)
-            verify(config, files, identity, tallies)
+            verify(config, files, [file.identity for file in inputs], tallies)
             if config.dry_run:
                 report.status = "dry_run"
                 return
-            _publish_all(config, files, stages, interrupts, report, tallies)
+            _publish(config, files, stages, interrupts, report, tallies)
 
 
-def _publish_all(
+@dataclass
+class _Stages:
+    """What a run writes before it is published."""
+
+    outputs: list[Stage]
+    log: Stage | None = None
+    rejects: Stage | None = None
+
+    def services(self, fs: Any) -> dict[str, Any]:
+        """Give the file systems to inject."""
+        one = self.outputs[0].fs if len(self.outputs) == 1 else Staged(self.outputs)
+        return {
+            "fs": fs,
+            "output_fs": one,
+            "log_fs": self.log and self.log.fs,
+            "rejects_fs": self.rejects and self.rejects.fs,
+        }
+
+
+def _staged(publication: Publication, output: Location, config: JobConfig) -> Stage:
+    return publication.stage(output, media_type(*format_of_output(output.name, config)))
+
+
+def _all_exist(locations: Sequence[Location]) -> bool:
+    """Tell whether all of some files exist.
+
+    Raises:
+        OutputRefused: if some do and others do not: done in parts, log and outputs would not belong together.
+    """
+    existing = [location.name for location in locations if location.exists()]
+    if existing and len(existing) < len(locations):
+        raise OutputRefused(
+            f"{len(existing)} of {len(locations)} outputs exist already, {existing[0]} for one",
+            "Remove them, or say --if_exists replace.",
+        )
+    return bool(existing)
+
+
+def _publish(
     config: JobConfig,
     files: Files,
-    stages: Mapping[str, Stage],
+    stages: _Stages,
     interrupts: Interrupts,
     report: Report,
     tallies: Tallies,
 ) -> None:
-    roles = [role for role in ("rejects", "log", "output") if role in stages]  # the output last
-    if not tallies.rejects.records:
-        roles.remove("rejects")
-    for role in roles:
-        stages[role].settle()
+    any_rejects = tallies.rejects.records > 0
+    first = [stage for stage in (stages.rejects if any_rejects else None, stages.log) if stage is not None]
+    for stage in (*first, *stages.outputs):
+        stage.settle()
     with interrupts.held():
         if config.if_exists == "fail":
-            refuse_existing(files.output)
-        if not tallies.rejects.records and files.rejects is not None:
+            refuse_existing(files.outputs)
+        if not any_rejects and files.rejects is not None:
             files.rejects.remove()  # an earlier run's would be taken for this one's
-        _publish(stages, roles, report, tallies)
+        for stage in (*first, *stages.outputs):  # the outputs last
+            stage.publish()
+        if any_rejects and files.rejects is not None:
+            report.files["rejects"] = _about([files.rejects], [tallies.rejects])
+        if files.log is not None:
+            report.files["log"] = _about([files.log], [tallies.log])
+        report.files["output"] = _about(files.outputs, tallies.outputs, printable(config.output_file))
         report.status = "published"
 
 
-def _publish(stages: Mapping[str, Stage], roles: Sequence[str], report: Report, tallies: Tallies) -> None:
-    for role in roles:
-        stage = stages[role]
-        stage.publish()
-        report.files[role] = _about_file(stage.location, getattr(tallies, role))
-
-
-def _about_file(location: Location, tally: Tally) -> dict[str, Any]:
-    return {"name": location.name, "uri": location.uri, "bytes": tally.size, "sha256": tally.sha256}
+def _about(locations: Sequence[Location], tallies: Sequence[Tally], name: str = "") -> dict[str, Any]:
+    """Describe a file for the report, or several together."""
+    told = [
+        {"name": place.name, "uri": place.uri, "bytes": tally.size, "sha256": tally.sha256}
+        for place, tally in zip(locations, tallies, strict=True)
+    ]
+    if len(told) == 1:
+        return told[0]
+    for about, tally in zip(told, tallies, strict=True):
+        about["records"] = tally.records
+    return {"name": name, "bytes": sum(tally.size for tally in tallies), "files": told}
 
 
 @contextlib.contextmanager

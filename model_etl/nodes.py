@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
+from typing_extensions import Self
 
 from model_etl import (
     rejects,
@@ -51,59 +54,111 @@ def named(action: str, place: str) -> Iterator[None]:
         raise
 
 
-class RecordReader(Configurable):
-    """Reads a file and yields batches of records, decoded by the model's input schema.
+@dataclass(frozen=True)
+class InputFile:
+    """A file to read.
 
-    Options:
-        path: of the file in the injected file system.
+    Attributes:
+        path: where it lies in the injected file system.
         form: its format.
         compression: around the format.
-        source: what the records are said to come from.
-        schema: the model's input schema.
-        limit: how many records to read, or None for all.
+        source: what its records are said to come from.
         tally: counts what is read.
-        fs: name of the service to read from.
     """
 
-    path: str = Option(str, positional=True)
-    form: Format = Option()
-    compression: Compression = Option(str, default="", required=False)
-    source: Source = Option()
-    schema: InputSchema = Option()
-    limit: int | None = Option(required=False)
-    tally: Tally = Option(required=False)
-    fs = Service("fs")
+    path: str
+    form: Format
+    compression: Compression
+    source: Source
+    tally: Tally = field(default_factory=Tally)
 
-    @ContextProcessor
-    def file(self, context: Any, *, fs: Any) -> Iterator[BinaryIO]:  # noqa: ARG002
-        """Open the file before the graph starts, and close it after."""
+    @contextlib.contextmanager
+    def opened(self, fs: Any) -> Iterator[BinaryIO]:
+        """Open it for as long as the block runs."""
         with named("read", self.source.name), fs.openbin(self.path, "r") as file:
             yield file
 
-    def __call__(self, file: BinaryIO, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
-        """Yield the batches."""
-        tally = self.tally or Tally()
-        fields = self.schema.fields()
+    def read(self, file: BinaryIO, schema: InputSchema) -> Iterator[Batch]:
+        """Yield its batches, not yet decoded."""
         with named("read", self.source.name):
-            plain = self._plain(file, tally)
-            left = self.limit
-            for batch in self.form.read(plain, self.source, fields):
-                taken = batch if left is None else _first(batch, left)
-                tally.records += _size(taken)
-                yield self.schema.decode_batch(taken)
-                if left is not None:
-                    left -= _size(taken)
-                    if left <= 0:
-                        return
+            yield from self.form.read(self._plain(file), self.source, schema.fields())
 
-    def _plain(self, file: BinaryIO, tally: Tally) -> BinaryIO:
+    def _plain(self, file: BinaryIO) -> BinaryIO:
         if not self.form.compressible:  # such a format jumps about in the file
-            if tally.hashed and file.seekable():
+            if self.tally.hashed and file.seekable():
                 while block := file.read(1 << 20):
-                    tally.add(block)
+                    self.tally.add(block)
                 file.seek(0)
             return file
-        return decompressed(cast("BinaryIO", TalliedReader(file, tally)), self.compression, self.source.name)
+        return decompressed(cast("BinaryIO", TalliedReader(file, self.tally)), self.compression, self.source.name)
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file to write.
+
+    Attributes:
+        path: where it lies in the injected file system.
+        form: its format.
+        compression: around the format.
+        source: name of the input whose records it takes, or None for those of all.
+        tally: counts what is written.
+    """
+
+    path: str
+    form: Format
+    compression: Compression
+    source: str | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @contextlib.contextmanager
+    def opened(self, fs: Any, layout: Layout) -> Iterator[Writer]:
+        """Open it for as long as the block runs, and end it as its format wants."""
+        with named("write", self.path), fs.openbin(self.path, "w") as file:
+            tallied = cast("BinaryIO", TalliedWriter(file, self.tally))
+            packed = compressed(tallied, self.compression)
+            writer = self.form.writer(packed, layout)
+            yield writer
+            writer.finish()
+            if packed is not tallied:
+                packed.close()
+
+
+class RecordReader(Configurable):
+    """Reads files one after the other and yields batches of records, decoded by the model's input schema.
+
+    Options:
+        files: what to read, in this order.
+        schema: the model's input schema.
+        limit: how many records to read, or None for all.
+        fs: name of the service to read from.
+    """
+
+    files: Sequence[InputFile] = Option(tuple, positional=True)
+    schema: InputSchema = Option()
+    limit: int | None = Option(required=False)
+    fs = Service("fs")
+
+    @ContextProcessor
+    def first(self, context: Any, *, fs: Any) -> Iterator[BinaryIO]:  # noqa: ARG002
+        """Open the first file before the graph starts: nothing is written if it is missing."""
+        with self.files[0].opened(fs) as file:
+            yield file
+
+    def __call__(self, first: BinaryIO, *, fs: Any) -> Iterator[Batch]:
+        """Yield the batches."""
+        left = self.limit
+        for file in self.files:
+            opened = contextlib.nullcontext(first) if file is self.files[0] else file.opened(fs)
+            with opened as stream:
+                for batch in file.read(stream, self.schema):
+                    taken = batch if left is None else _first(batch, left)
+                    file.tally.records += _size(taken)
+                    yield self.schema.decode_batch(taken)
+                    if left is not None:
+                        left -= _size(taken)
+                        if left <= 0:
+                            return
 
 
 def _size(batch: Batch) -> int:
@@ -204,39 +259,67 @@ class RejectsWriter(_FileWriter):
         yield data
 
 
-class RecordWriter(_FileWriter):
-    """Writes the output records.
+class RecordWriter(Configurable):
+    """Writes the output records: to one file, or to one for each input, in the order of the inputs.
 
     Options:
-        form: the output's format.
-        compression: around the format.
+        files: what to write.
         layout: what a record holds.
         withheld: counts the records that rules held back.
         fs: name of the service to write to.
     """
 
-    form: Format = Option()
-    compression: Compression = Option(str, default="", required=False)
+    files: Sequence[OutputFile] = Option(tuple, positional=True)
     layout: Layout = Option()
     withheld: Tally = Option(required=False)
     fs = Service("output_fs")
 
     @ContextProcessor
-    def writer(self, context: Any, *, fs: Any) -> Iterator[Callable[[Batch], None]]:  # noqa: ARG002
-        """Open the output, and end it as its format wants."""
-        with self._opened(fs) as file:
-            packed = compressed(file, self.compression)
-            writer: Writer = self.form.writer(packed, self.layout)
-            yield writer.write
-            writer.finish()
-            if packed is not file:
-                packed.close()
+    def outputs(self, context: Any, *, fs: Any) -> Iterator[_Outputs]:  # noqa: ARG002
+        """Open the first output, and end the last one; an input without records has an output, too."""
+        with _Outputs(self.files, fs, self.layout) as outputs:
+            yield outputs
+            outputs.finish()
 
-    def __call__(self, write: Callable[[Batch], None], data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
+    def __call__(self, outputs: _Outputs, data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Write a batch and pass it on."""
-        with named("write", self.name or self.path):
-            write(data)
-        self._count(len(data))
+        outputs.write(data)
         if self.withheld:
             self.withheld.records += len(data.withheld)
         yield data
+
+
+class _Outputs:
+    """The files of one run, open one at a time."""
+
+    def __init__(self, files: Sequence[OutputFile], fs: Any, layout: Layout) -> None:
+        self._waiting = list(reversed(files))
+        self._fs = fs
+        self._layout = layout
+        self._stack = contextlib.ExitStack()
+        self._next()
+
+    def _next(self) -> None:
+        self._stack.close()
+        self._file = self._waiting.pop()
+        self._writer = self._stack.enter_context(self._file.opened(self._fs, self._layout))
+
+    def write(self, batch: Batch) -> None:
+        while self._file.source not in (None, batch.source.name):
+            self._next()
+        with named("write", self._file.path):
+            self._writer.write(batch)
+        self._file.tally.records += len(batch)
+
+    def finish(self) -> None:
+        while self._waiting:
+            self._next()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, exc, trace)  # a file that is sent when it is closed must know of a failure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import time
 from types import TracebackType
@@ -12,13 +10,11 @@ from typing import Any, Protocol
 from typing_extensions import Self
 
 
-class _Tallied(Protocol):
-    size: int
-    records: int
-
-
 class _Tallies(Protocol):
-    input: Any
+    expected: int | None
+
+    @property
+    def read(self) -> tuple[int, int]: ...
 
 
 DELAY = 0.5
@@ -29,12 +25,10 @@ class Progress:
     """The progress of one run; silent unless shown.
 
     Args:
-        name: the input, whose size it looks up if it is a local file.
         shown: whether to show anything.
     """
 
-    def __init__(self, name: str, *, shown: bool) -> None:
-        self._name = name
+    def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._since = time.monotonic()
         self._bar: Any = None
@@ -53,15 +47,11 @@ class Progress:
         if not self._shown or time.monotonic() - self._since < DELAY:
             return
         if self._bar is None:
-            self._bar = self._start()
-        tally: _Tallied = tallies.input
-        self._bar.n = tally.size
-        self._bar.set_postfix_str(f"{tally.records:,} records")
+            self._bar = self._start(tallies.expected)
+        self._bar.n, records = tallies.read
+        self._bar.set_postfix_str(f"{records:,} records")
 
-    def _start(self) -> Any:
+    def _start(self, total: int | None) -> Any:
         from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron
 
-        total = None
-        with contextlib.suppress(OSError):
-            total = os.path.getsize(self._name) or None  # noqa: PTH202
         return tqdm(total=total, unit="B", unit_scale=True, leave=False, dynamic_ncols=True, file=sys.stderr)

@@ -7,9 +7,9 @@ staged and did not publish is thrown away.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from typing_extensions import Self
 
@@ -17,6 +17,8 @@ from model_etl.errors import OutputRefused, TryAgain
 from model_etl.interrupts import deferred
 
 IfExists = Literal["replace", "fail", "skip"]
+LINES = "application/x-ndjson"
+"""Content type of JSON Lines, in which logs and rejects are."""
 _POLL = 0.1
 
 
@@ -29,6 +31,7 @@ class Location(Protocol):
         fs: the file system to read it from.
         path: its path there.
         stream: whether it is a stream, a device or a pipe: nothing lies beside it, and it cannot be replaced.
+        size: bytes that it had when `identity` looked, or None if that is not known.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Location(Protocol):
     fs: Any
     path: str
     stream: bool
+    size: int | None
 
     def exists(self) -> bool:
         """Tell whether there is such a file; a stream is none."""
@@ -57,12 +61,25 @@ class Location(Protocol):
     def remove(self) -> None:
         """Delete the file if there is one."""
 
-    def stage(self, *, private: bool) -> Stage:
+    def stage(self, *, private: bool, media_type: str) -> Stage:
         """Make a place to write its next content to.
 
         Args:
             private: whether only its owner may read it.
+            media_type: its content type, for storages that keep one.
         """
+
+
+class Found(NamedTuple):
+    """One of the files that a name stands for.
+
+    Attributes:
+        location: where it lies.
+        relative: its name below the folder that was named, or in which a pattern looks; with slashes.
+    """
+
+    location: Location
+    relative: str
 
 
 class Stage(Protocol):
@@ -114,14 +131,14 @@ class Publication:
             for stage in self._stages:
                 stage.discard()
 
-    def stage(self, location: Location, *, private: bool = False) -> Stage:
+    def stage(self, location: Location, media_type: str = LINES, *, private: bool = False) -> Stage:
         """Stage a file and lock it.
 
         Raises:
             TryAgain: if another run holds it.
             ModelEtlError: if it cannot be written.
         """
-        stage = location.stage(private=private)
+        stage = location.stage(private=private, media_type=media_type)
         self._stages.append(stage)  # before it is locked: a signal can come at any moment
         while not stage.lock():
             if time.monotonic() >= self._deadline:
@@ -133,13 +150,29 @@ class Publication:
         return stage
 
 
-def refuse_existing(location: Location) -> None:
-    """Refuse to go on if a file exists.
+class Staged:
+    """Several stages as one file system to write to.
+
+    Args:
+        stages: the stages, told apart by their paths.
+    """
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self._stages = {stage.path: stage for stage in stages}
+
+    def openbin(self, path: str, mode: str = "w", **_: Any) -> Any:
+        """Open a staged file."""
+        return self._stages[path].fs.openbin(path, mode)
+
+
+def refuse_existing(locations: Iterable[Location]) -> None:
+    """Refuse to go on if one of some files exists.
 
     Raises:
         OutputRefused: if it does.
     """
-    if location.exists():
-        raise OutputRefused(
-            f"{location.name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
-        )
+    for location in locations:
+        if location.exists():
+            raise OutputRefused(
+                f"{location.name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
+            )

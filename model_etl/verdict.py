@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from model_etl.assembly import Tallies
 from model_etl.config import JobConfig
 from model_etl.errors import DataError, ModelEtlError, TryAgain
 from model_etl.files import Files
 
 
-def verify(config: JobConfig, files: Files, identity: str, tallies: Tallies) -> None:
-    """See that nothing was lost, before anything is published."""
+def verify(config: JobConfig, files: Files, identities: Sequence[str], tallies: Tallies) -> None:
+    """See that nothing was lost, before anything is published.
+
+    Args:
+        config: what was run.
+        files: where its files lie.
+        identities: the inputs' before they were read.
+        tallies: what went through the files.
+
+    Raises:
+        TryAgain: if an input was changed.
+        DataError: if there were no records, where that is an error.
+        ModelEtlError: if the counts disagree.
+    """
     counts = tallies.counts()
     if counts["read"] != counts["written"] + counts["rejected"] + counts["withheld"]:
         raise ModelEtlError(f"the counts disagree: {counts}; nothing was published", "This is a bug: please report it.")
@@ -18,18 +32,19 @@ def verify(config: JobConfig, files: Files, identity: str, tallies: Tallies) -> 
             f"the log has {tallies.log.records} events for {counts['read']} records; nothing was published",
             "This is a bug: please report it.",
         )
-    if not files.input.stream and files.input.identity() != identity:
-        raise TryAgain(
-            f"{files.input.name} was changed while it was read; nothing was published",
-            "Run again when whoever writes it is done.",
-        )
+    for file, identity in zip(files.inputs, identities, strict=True):
+        if not file.stream and file.identity() != identity:
+            raise TryAgain(
+                f"{file.name} was changed while it was read; nothing was published",
+                "Run again when whoever writes it is done.",
+            )
     if not counts["read"] and config.on_empty == "fail":
         raise no_records(files)
 
 
 def no_records(files: Files) -> DataError:
     """Give the error for an input without records."""
-    return DataError(f"{files.input.name} has no records", "Say --on_empty ok if that may be.")
+    return DataError(f"{files.name} has no records", "Say --on_empty ok if that may be.")
 
 
 def too_many(config: JobConfig, files: Files, tallies: Tallies, *, stopped: bool) -> DataError:

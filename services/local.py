@@ -8,8 +8,8 @@ import fcntl
 import os
 import select
 import stat
-import tempfile
 import uuid
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
@@ -19,9 +19,11 @@ from fs.osfs import OSFS
 
 from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
 from model_etl.interrupts import deferred, yielding
-from model_etl.publish import Location, Stage
+from model_etl.publish import Found, Location, Stage
 from model_etl.records import source_identity
 from model_etl.streams import stdin_fd, stdout_fd
+from services.patterns import fits, is_pattern, split
+from services.spool import Spool
 
 _COPY = 1 << 20
 _STANDARD = ("-", "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1", "/proc/self/fd/0", "/proc/self/fd/1")
@@ -45,26 +47,93 @@ def get_services(**options: Any) -> dict[str, Any]:  # noqa: ARG001  a bucket ne
     return {"fs": fs, "output_fs": fs, "log_fs": fs, "rejects_fs": fs}
 
 
-def locate(name: str) -> Location:
+def locate(name: str, **_: Any) -> Location:
     """Find a local file, or a standard stream for `-`."""
-    if name in _STANDARD:
-        return StandardStream(name)
-    path = name
-    if name.startswith("file://"):
-        path = os.fsdecode(unquote_to_bytes(os.fsencode(name.removeprefix("file://").removeprefix("localhost"))))
-    return LocalFile(name, path)
+    return StandardStream(name) if name in _STANDARD else LocalFile(name, _path(name))
+
+
+def find(name: str, **_: Any) -> list[Found]:
+    """Find a file, the files in a folder, or those that a pattern fits; see `services.find`.
+
+    Raises:
+        InputMissing: if there are none.
+        ModelEtlError: if a folder cannot be listed.
+    """
+    path = _path(name)
+    pattern = is_pattern(path) and not os.path.lexists(path)
+    if not pattern and not is_folder(name):
+        return [Found(locate(name), os.path.basename(path))]  # noqa: PTH119
+    folder, parts = split(path) if pattern else (f"{path.rstrip('/')}/", ["*"])
+    try:
+        found = [Found(LocalFile(folder + below, folder + below), below) for below in set(_walk(folder, parts))]
+    except OSError as exc:
+        raise storage_error(exc, "read", printable(name)) from exc
+    if not found:
+        why = "no file has such a name" if pattern else "there are no files in that folder"
+        raise InputMissing(f"cannot read {printable(name)}: {why}", "Check the path of the input.")
+    return found
+
+
+def below(folder: str, relative: str, **_: Any) -> Location:
+    """Find a file in a folder that a run may have to make."""
+    base = os.path.abspath(_path(folder))  # noqa: PTH100
+    return LocalFile(folder + relative, f"{base}/{relative}", base)
+
+
+def is_folder(name: str) -> bool:
+    """Tell whether there is a folder of that name."""
+    return os.path.isdir(_path(name))  # noqa: PTH112
+
+
+def _path(name: str) -> str:
+    if not name.startswith("file://"):
+        return name
+    return os.fsdecode(unquote_to_bytes(os.fsencode(name.removeprefix("file://").removeprefix("localhost"))))
+
+
+def _walk(folder: str, parts: Sequence[str]) -> Iterator[str]:
+    """Yield the files below a folder that the parts of a pattern fit, with slashes and without the folder."""
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        yield from _walk(folder, rest)
+    with os.scandir(folder or ".") as entries:
+        for entry in entries:
+            if part == "**":
+                if fits("*", entry.name) and entry.is_dir(follow_symlinks=False):
+                    yield from (f"{entry.name}/{below}" for below in _walk(f"{folder}{entry.name}/", parts))
+            elif fits(part, entry.name):
+                if rest and entry.is_dir():
+                    yield from (f"{entry.name}/{below}" for below in _walk(f"{folder}{entry.name}/", rest))
+                elif not rest and not entry.is_dir():
+                    yield entry.name
 
 
 class LocalFile:
-    """See `Location`. A symbolic link stands for what it leads to."""
+    """See `Location`. A symbolic link stands for what it leads to.
 
-    def __init__(self, name: str, path: str) -> None:
+    Args:
+        name: as the user wrote it.
+        path: where it lies.
+        base: a folder above it that may be made if it does not exist, and so may those below it; none by default.
+    """
+
+    def __init__(self, name: str, path: str, base: str | None = None) -> None:
         self.name = printable(name)
         self.fs: Any = LocalFS()
         self.stream = _is_stream(path)
         # The link that a shell's <(command) is leads to no name.
         self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
         self.uri = "file://" + quote(os.fsencode(self.path))
+        self.size: int | None = None
+        self._base = base and os.path.realpath(base)
+
+    def missing_folders(self) -> list[str]:
+        """Name the folders that are to be made before it can be written, the outermost first."""
+        folder, missing = os.path.dirname(self.path), []  # noqa: PTH120
+        while self._base and f"{folder}/".startswith(f"{self._base}/") and not os.path.isdir(folder):  # noqa: PTH112
+            missing.append(folder)
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        return missing[::-1]
 
     def exists(self) -> bool:
         """See `Location`."""
@@ -84,11 +153,12 @@ class LocalFile:
             )
         if self.stream:
             return source_identity(uuid.uuid4())  # a pipe is never the same twice
+        self.size = found.st_size
         return source_identity(self.uri, found.st_size, found.st_mtime_ns)
 
     def check_writable(self) -> None:
         """See `Location`."""
-        folder = os.path.dirname(self.path)  # noqa: PTH120
+        folder = os.path.dirname((self.missing_folders() or [self.path])[0])  # noqa: PTH120
         code = None
         if os.path.isdir(self.path):  # noqa: PTH112
             code = errno.EISDIR
@@ -109,7 +179,7 @@ class LocalFile:
         except OSError as exc:
             raise storage_error(exc, "remove", self.name) from exc
 
-    def stage(self, *, private: bool) -> Stage:
+    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002  files have no content types
         """See `Location`."""
         return SpooledStage(self) if self.stream else RenamedStage(self, private=private)
 
@@ -129,6 +199,7 @@ class StandardStream:
     uri = "-"
     path = "-"
     stream = True
+    size: int | None = None
 
     def __init__(self, name: str = "-") -> None:
         self.name = name
@@ -152,7 +223,7 @@ class StandardStream:
     def remove(self) -> None:
         """See `Location`."""
 
-    def stage(self, *, private: bool) -> Stage:  # noqa: ARG002
+    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002
         """See `Location`."""
         return SpooledStage(self)
 
@@ -179,6 +250,8 @@ class RenamedStage:
         self._part = os.path.join(folder, f".{base}.part")  # noqa: PTH118
         self._mode = 0o600 if private else None
         self._fd: int | None = None
+        self._missing_folders = location.missing_folders
+        self._made: list[str] = []
 
     def lock(self) -> bool:
         """See `Stage`."""
@@ -187,6 +260,9 @@ class RenamedStage:
 
     def _lock(self) -> bool:
         try:
+            for folder in self._missing_folders():
+                os.mkdir(folder)  # noqa: PTH102
+                self._made.append(folder)
             if os.path.isdir(self._target):  # noqa: PTH112
                 raise IsADirectoryError(self._target)
             fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -226,11 +302,13 @@ class RenamedStage:
         assert self._fd is not None
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
-            _sync_folder(self._folder)
+            for folder in (self._folder, *map(os.path.dirname, self._made)):
+                _sync_folder(folder)
         except OSError as exc:
             raise storage_error(exc, "publish", self.location.name) from exc
         os.close(self._fd)
         self._fd = None
+        self._made = []
 
     def _usual_mode(self) -> int:
         try:
@@ -242,13 +320,15 @@ class RenamedStage:
 
     def discard(self) -> None:
         """See `Stage`."""
-        if self._fd is None:
-            return
-        with contextlib.suppress(OSError):  # what ended the run is worth telling, this is not
-            if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
-                os.unlink(self._part)  # noqa: PTH108
-        os.close(self._fd)
-        self._fd = None
+        if self._fd is not None:
+            with contextlib.suppress(OSError):  # what ended the run is worth telling, this is not
+                if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
+                    os.unlink(self._part)  # noqa: PTH108
+            os.close(self._fd)
+            self._fd = None
+        while self._made:
+            with contextlib.suppress(OSError):  # another file is in it
+                os.rmdir(self._made.pop())  # noqa: PTH106
 
 
 class SpooledStage:
@@ -259,21 +339,18 @@ class SpooledStage:
         self._receive = location.receive
         self.fs: Any = self
         self.path = location.name
-        self._spool: BinaryIO | None = None
+        self._spool: Spool | None = None
 
     def lock(self) -> bool:
         """See `Stage`. A stream needs no lock."""
-        try:
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115  kept until the end of the run
-            self.path = f"the temporary file in {tempfile.gettempdir()} (TMPDIR) for {self.location.name}"
-        except OSError as exc:
-            raise storage_error(exc, "write a temporary file for", self.location.name) from exc
+        self._spool = Spool(self.location.name)
+        self.path = self._spool.path
         return True
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
         """Open the spool."""
         assert self._spool is not None
-        return os.fdopen(os.dup(self._spool.fileno()), "wb")
+        return self._spool.open()
 
     def settle(self) -> None:
         """See `Stage`. A stream has nothing to prepare."""
@@ -281,9 +358,9 @@ class SpooledStage:
     def publish(self) -> None:
         """See `Stage`."""
         assert self._spool is not None
-        self._spool.seek(0)
+        self._spool.file.seek(0)
         try:
-            self._receive(self._spool)
+            self._receive(self._spool.file)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
         self.discard()

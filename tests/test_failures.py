@@ -85,8 +85,8 @@ def _missing_and_unreadable() -> Iterator[Case]:
     yield Case(
         "input is a link to itself", 66, loop, input=None, set_up=lambda d: (d / "in.json").symlink_to("in.json")
     )
-    folder = ("cannot read in.json: it is a folder", "Name a file")
-    yield Case("input is a folder", 66, folder, input=None, set_up=lambda d: (d / "in.json").mkdir())
+    folder = ("cannot read in.json: there are no files in that folder", "Check the path")
+    yield Case("input is an empty folder", 66, folder, input=None, set_up=lambda d: (d / "in.json").mkdir())
     below = ("file/in.json", "Not a directory", "Check the path")
     yield Case(
         "input below a file", 66, below, input=None, input_file="file/in.json", set_up=lambda d: (d / "file").touch()
@@ -150,10 +150,6 @@ def _broken_content() -> Iterator[Case]:
 def _outputs() -> Iterator[Case]:
     gone = ("cannot write no/out.json: its folder does not exist", "Make the folder")
     yield Case("output folder missing", 73, gone, output_file="no/out.json")
-    yield Case(
-        "output is a folder", 73, ("cannot write dir: it is a folder", "Name a file"), ("--output_format", "ldjson"),
-        output_file="dir", set_up=lambda d: (d / "dir").mkdir(),
-    )  # fmt: skip
     yield Case(
         "output below a file", 73, ("file/out.json: Not a directory", "Check the path"), output_file="file/out.json",
         set_up=lambda d: (d / "file").touch(),

@@ -26,6 +26,7 @@ ORDER = [
     {"cli"},
     {"__main__"},
     {"etl_job"},
+    {"s3_etl_job"},
 ]
 """Each row imports only from the rows above it, or within its own."""
 

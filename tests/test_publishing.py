@@ -432,7 +432,7 @@ def test_a_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.Monk
 
     for code, fine in ((22, True), (5, False)):
         monkeypatch.setattr(os, "fsync", fsync(code))
-        stage = local.locate(str(tmp_path / "out")).stage(private=False)
+        stage = local.locate(str(tmp_path / "out")).stage(private=False, media_type="text/plain")
         assert stage.lock()
         with stage.fs.openbin(stage.path, "w") as file:
             file.write(b"%d" % code)

@@ -20,6 +20,14 @@ INPUT_FORMATS: dict[str, Format] = {**FORMATS, "rejects": RejectsFile(FORMATS)}
 """By the name given to --input_format: also what only we write."""
 
 
+_COMPRESSED: dict[Compression, str] = {"gz": "application/gzip", "zst": "application/zstd"}
+
+
+def media_type(form: Format, kind: Compression) -> str:
+    """Give the content type of a file, for storages that keep one."""
+    return _COMPRESSED.get(kind, form.media_type)
+
+
 def format_for(name: str, wanted: str | None, option: str) -> tuple[Format, Compression]:
     """Choose the format of a file.
 

@@ -33,6 +33,7 @@ class Format(Protocol):
         name: as given to --input_format and --output_format.
         suffixes: file name endings that tell it, with the dot.
         compressible: whether `.gz` or `.zst` may follow the suffix.
+        media_type: what a storage that keeps content types is told, if it is not compressed.
     """
 
     @property
@@ -45,6 +46,10 @@ class Format(Protocol):
 
     @property
     def compressible(self) -> bool:
+        """See above."""
+
+    @property
+    def media_type(self) -> str:
         """See above."""
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:

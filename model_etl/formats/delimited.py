@@ -42,6 +42,7 @@ class Delimited:
         self.name = name
         self.suffixes = (f".{name}",)
         self.delimiter = delimiter
+        self.media_type = "text/csv" if name == "csv" else "text/tab-separated-values"
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """See `Format.read`."""

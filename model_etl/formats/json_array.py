@@ -23,6 +23,7 @@ class JsonArray:
     name = "json"
     suffixes = ()  # `.json` means JSON Lines, as it always has here
     compressible = True
+    media_type = "application/json"
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """See `Format.read`."""

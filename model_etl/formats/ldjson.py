@@ -20,6 +20,7 @@ class Ldjson:
     name = "ldjson"
     suffixes = (".json", ".jsonl", ".ldjson", ".ndjson")
     compressible = True
+    media_type = "application/x-ndjson"
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
         """See `Format.read`."""

@@ -36,6 +36,7 @@ class Parquet:
     name = "parquet"
     suffixes = (".parquet", ".pq")
     compressible = False  # it has compression of its own
+    media_type = "application/vnd.apache.parquet"
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
         """See `Format.read`."""

@@ -25,6 +25,7 @@ class RejectsFile:
     name = "rejects"
     suffixes = ()
     compressible = True
+    media_type = "application/x-ndjson"
 
     def __init__(self, formats: Mapping[str, Format]) -> None:
         self._formats = formats

@@ -115,11 +115,11 @@ class _Location(LocalFile):
         super().__init__(name, name.removeprefix("faulty://"))
         self.fs = _FS(self.fs)
 
-    def stage(self, *, private: bool) -> Any:
-        return _Stage(super().stage(private=private))
+    def stage(self, *, private: bool, media_type: str) -> Any:
+        return _Stage(super().stage(private=private, media_type=media_type))
 
 
-def locate(name: str) -> Any:
+def locate(name: str, **_: Any) -> Any:
     """Find a file, as every service does."""
     return _Location(name)
 

@@ -1,0 +1,41 @@
+"""The original's script for a bucket: its files are objects, and nothing else differs from `etl_job.py`.
+
+    python model_etl/s3_etl_job.py --input_file=input.json --output_file=output.json --bucket=data --key=... \
+        --secret_key=... --endpoint_url=http://127.0.0.1:9000
+
+It scores with the iris model unless another is named, and takes all options of `model-etl run`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    # Run as a script, Python puts this folder on the path, where our modules would hide others (schema, for one).
+    sys.path[0] = __file__.rpartition("/")[0].rpartition("/")[0] or "."
+else:
+    import model_etl.compat  # noqa: F401  so that whoever imports this can import bonobo next
+
+from typing import Any
+
+from model_etl.etl_job import IRIS, get_graph
+
+__all__ = ["get_graph", "get_services"]
+
+
+def get_services(**options: Any) -> dict[str, Any]:
+    """Give the services to inject: a bucket.
+
+    Args:
+        options: `bucket`, and as far as needed `key`, `secret_key`, `endpoint_url` and the rest of what
+            `services.s3.get_services` takes.
+    """
+    from services.s3 import get_services as s3_services  # noqa: PLC0415  --help must not wait for it
+
+    return s3_services(**options)
+
+
+if __name__ == "__main__":
+    from model_etl.__main__ import command
+
+    command(defaults={"model": IRIS, "bucket": ""})

@@ -1,0 +1,129 @@
+"""Objects in buckets, of Amazon S3, MinIO or another server that speaks S3, as file systems to inject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from model_etl.errors import InputMissing, UsageError, printable
+from model_etl.publish import Found, Location, Stage
+from model_etl.records import source_identity
+from services.locks import NamedLock
+from services.patterns import is_pattern, matches, split
+from services.s3_access import Access, connect
+from services.s3_fs import BucketFS
+from services.s3_upload import UploadedStage, abort
+
+_SCHEME = "s3://"
+
+
+def get_services(*, bucket: str, **options: Any) -> dict[str, Any]:
+    """Give the services of a scoring graph that runs on a bucket, to be injected by name.
+
+    Args:
+        bucket: its name.
+        options: `key`, `secret_key`, `endpoint_url` and the other fields of `Access`; None stands for not given.
+    """
+    fs = BucketFS(bucket, _access(options))
+    return {"fs": fs, "output_fs": fs, "log_fs": fs, "rejects_fs": fs}
+
+
+def locate(name: str, **options: Any) -> Location:
+    """Find an object by its URI, s3://bucket/key; the key is taken as it is written.
+
+    Raises:
+        UsageError: if the URI names no bucket or no object.
+    """
+    bucket, _, key = name.removeprefix(_SCHEME).partition("/")
+    if not bucket or not key or key.endswith("/"):
+        raise UsageError(f"{name} names no object", "Write it as s3://bucket/key.")
+    if printable(name) != name:
+        raise UsageError(f"{printable(name)} is no UTF-8", "Keys are UTF-8: check the name.")
+    return S3Object(BucketFS(bucket, _access(options)), key)
+
+
+def find(name: str, **options: Any) -> list[Found]:
+    """Find an object, the objects in a folder, or those that a pattern fits; see `services.find`.
+
+    Raises:
+        InputMissing: if there are none, or there is no such bucket.
+        ModelEtlError: if the server does not list them.
+    """
+    bucket, _, key = name.removeprefix(_SCHEME).partition("/")
+    if not bucket or printable(name) != name:
+        raise UsageError(f"{printable(name)} names no object", "Write it as s3://bucket/key, in UTF-8.")
+    fs = BucketFS(bucket, _access(options))
+    pattern = is_pattern(key) and not fs.is_object(key)
+    if not pattern and key and not key.endswith("/"):
+        if fs.is_object(key) or not fs.isdir(key):
+            return [Found(S3Object(fs, key), key.rpartition("/")[2])]
+        key += "/"
+    folder, parts = split(key) if pattern else (key, ["*"])
+    deep = len(parts) > 1
+    found = []
+    for item in fs.listed(folder, deep=deep):
+        below = item.get("Key", "")[len(folder) :]
+        if below and not below.endswith("/") and matches(parts, below.split("/")):
+            found.append(Found(S3Object(fs, folder + below, item), below))
+    if not found:
+        why = "no object has such a key" if pattern else "there are no objects in that folder"
+        raise InputMissing(f"cannot read {fs.place(key)}: {why}", "Check the bucket, the key and the endpoint.")
+    return found
+
+
+def _access(options: dict[str, Any]) -> Access:
+    return Access(**{name: value for name, value in options.items() if value is not None})
+
+
+class S3Object:
+    """See `Location`. An object in a bucket.
+
+    Args:
+        fs: the bucket.
+        key: the object.
+        listed: what a list told of it, if it comes from one.
+    """
+
+    stream = False
+
+    def __init__(self, fs: BucketFS, key: str, listed: Mapping[str, Any] | None = None) -> None:
+        self.name = f"{_SCHEME}{fs.bucket}/{key}"
+        self.uri = f"{_SCHEME}{fs.bucket}/{quote(key)}"
+        self.fs: Any = fs
+        self.path = key
+        self.size: int | None = None
+        self._listed = listed
+
+    def exists(self) -> bool:
+        """See `Location`."""
+        return bool(self.fs.is_object(self.path))
+
+    def identity(self) -> str:
+        """See `Location`. The URI, the size and the ETag; the first time what a list told, without asking again."""
+        if self._listed is not None:
+            size, etag, self._listed = self._listed["Size"], self._listed["ETag"], None
+        else:
+            found = self.fs.head(self.path)
+            size, etag = found["ContentLength"], found["ETag"]
+        self.size = int(size)
+        return source_identity(self.uri, size, etag)
+
+    def check_writable(self) -> None:
+        """See `Location`. Asks the server to begin an upload, and takes it back: nothing of it is ever seen."""
+        upload = self.fs.upload_of(self.path, "application/octet-stream").begin()
+        abort(self.fs.client, self.fs.bucket, self.path, upload)
+
+    def remove(self) -> None:
+        """See `Location`. Asks first, since a bucket with versions remembers even what was not there."""
+        if self.exists():
+            self.fs.remove(self.path)
+
+    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002  who may read is the bucket's matter
+        """See `Location`."""
+        return UploadedStage(
+            self,
+            self.fs.upload_of(self.path, media_type),
+            connect(self.fs.access.impatient()),
+            NamedLock(f"{self.fs.endpoint} {self.uri}"),
+        )
