@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
 
-.PHONY: run test lint format lock bench clean help
+.PHONY: run test minio lint format lock bench clean help
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: $(VENV)/.installed  ## score data/input.json into data/output.json with the
 
 test: $(VENV)/.testing  ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
+	@$(BIN)/python tests/minio_server.py serve
 
 lint: $(VENV)/.testing  ## check style and types
 	@$(BIN)/ruff check .

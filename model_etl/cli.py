@@ -30,14 +30,16 @@ nothing was published."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Does not repeat what it does not understand: it may be a secret after a mistyped flag."""
+    """Does not repeat values that it does not understand: they may be secrets after a mistyped flag."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """See the base class."""
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
             flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
-            self.error(f"unrecognized arguments: {' '.join(flags) or f'{len(unknown)} values without a flag'}")
+            secret = any(setting.secret and getattr(known, name, None) for name, setting in SETTINGS.items())
+            shown = flags or (["a value without a flag"] if secret else unknown)
+            self.error(f"unrecognized arguments: {' '.join(shown)}")
         return known
 
 

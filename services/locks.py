@@ -72,19 +72,17 @@ class NamedLock:
     @note.setter
     def note(self, text: bytes) -> None:
         assert self._fd is not None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text, 0)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text, 0)
+        except OSError as exc:
+            raise storage_error(exc, "lock", self._path) from exc
 
-    def release(self, *, keep: bool = False) -> None:
-        """Give the lock back; does nothing if it is not held.
-
-        Args:
-            keep: whether to leave the note for the next holder.
-        """
+    def release(self) -> None:
+        """Give the lock back, and forget the note; does nothing if it is not held."""
         if self._fd is None:
             return
-        if not keep:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)  # noqa: PTH108
         os.close(self._fd)
         self._fd = None

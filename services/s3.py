@@ -54,18 +54,18 @@ def find(name: str, **options: Any) -> list[Found]:
     if not bucket or printable(name) != name:
         raise UsageError(f"{printable(name)} names no object", "Write it as s3://bucket/key, in UTF-8.")
     fs = BucketFS(bucket, _access(options))
-    pattern = is_pattern(key) and not fs.is_object(key)
-    if not pattern and key and not key.endswith("/"):
-        if fs.is_object(key) or not fs.isdir(key):
-            return [Found(S3Object(fs, key), key.rpartition("/")[2])]
-        key += "/"
+    told = fs.look(key) if key and not key.endswith("/") else None
+    pattern = is_pattern(key) and not told
+    if told or not (pattern or fs.isdir(key)):
+        return [Found(S3Object(fs, key, told), key.rpartition("/")[2])]
+    if key and not pattern:
+        key = key.rstrip("/") + "/"
     folder, parts = split(key) if pattern else (key, ["*"])
-    deep = len(parts) > 1
     found = []
-    for item in fs.listed(folder, deep=deep):
+    for item in fs.listed(folder, deep=len(parts) > 1):
         below = item.get("Key", "")[len(folder) :]
         if below and not below.endswith("/") and matches(parts, below.split("/")):
-            found.append(Found(S3Object(fs, folder + below, item), below))
+            found.append(Found(S3Object(fs, folder + below, {"ContentLength": item["Size"], **item}), below))
     if not found:
         why = "no object has such a key" if pattern else "there are no objects in that folder"
         raise InputMissing(f"cannot read {fs.place(key)}: {why}", "Check the bucket, the key and the endpoint.")
@@ -82,32 +82,28 @@ class S3Object:
     Args:
         fs: the bucket.
         key: the object.
-        listed: what a list told of it, if it comes from one.
+        told: what the server told of it just now, if it did.
     """
 
     stream = False
 
-    def __init__(self, fs: BucketFS, key: str, listed: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, fs: BucketFS, key: str, told: Mapping[str, Any] | None = None) -> None:
         self.name = f"{_SCHEME}{fs.bucket}/{key}"
         self.uri = f"{_SCHEME}{fs.bucket}/{quote(key)}"
         self.fs: Any = fs
         self.path = key
         self.size: int | None = None
-        self._listed = listed
+        self._told = told
 
     def exists(self) -> bool:
         """See `Location`."""
-        return bool(self.fs.is_object(self.path))
+        return self.fs.look(self.path) is not None
 
     def identity(self) -> str:
-        """See `Location`. The URI, the size and the ETag; the first time what a list told, without asking again."""
-        if self._listed is not None:
-            size, etag, self._listed = self._listed["Size"], self._listed["ETag"], None
-        else:
-            found = self.fs.head(self.path)
-            size, etag = found["ContentLength"], found["ETag"]
-        self.size = int(size)
-        return source_identity(self.uri, size, etag)
+        """See `Location`. The URI, the size and the ETag; what was told just now is not asked again."""
+        told, self._told = self._told or self.fs.head(self.path), None
+        self.size = int(told["ContentLength"])
+        return source_identity(self.uri, self.size, told["ETag"])
 
     def check_writable(self) -> None:
         """See `Location`. Asks the server to begin an upload, and takes it back: nothing of it is ever seen."""

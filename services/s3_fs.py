@@ -125,21 +125,20 @@ class BucketFS(S3FS):
         Raises:
             ModelEtlError: if the server does not tell.
         """
-        return self.is_object(self._path_to_key(path)) or self.isdir(path)
+        return self.look(self._path_to_key(path)) is not None or self.isdir(path)
 
-    def is_object(self, key: str) -> bool:
-        """Tell whether there is an object of that very key.
+    def look(self, key: str) -> dict[str, Any] | None:
+        """Ask the server about an object; None if there is none of that very key.
 
         Raises:
             ModelEtlError: if the server does not tell, or there is no such bucket.
         """
         try:
-            self.head(key)
+            return self.head(key)
         except InputMissing as exc:
-            if isinstance(exc.__cause__, ClientError) and code_of(exc.__cause__) == "NoSuchBucket":
+            if exc.__cause__ is not None and code_of(exc.__cause__) == "NoSuchBucket":
                 raise
-            return False
-        return True
+            return None
 
     def listed(self, prefix: str, *, deep: bool, most: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield what a server lists of the objects whose keys begin so, in the order of their keys.
@@ -174,8 +173,8 @@ class BucketFS(S3FS):
             fs.errors.ResourceNotFound: if there is neither.
         """
         key = self._path_to_key(self.validatepath(path))
-        if key and self.is_object(key):
-            found = self.head(key)
+        found = self.look(key) if key else None
+        if found is not None:
             return _info(basename(key), found["ContentLength"], found["LastModified"])
         if self.isdir(path):
             return _info(basename(key.rstrip("/")))

@@ -155,7 +155,7 @@ def abort(client: Any, bucket: str, key: str, upload: str) -> None:
 
 
 class UploadedStage:
-    """See `Stage`. A spool; `settle` sends it, `publish` makes it the object.
+    """See `Stage`. A spool; `lock` begins an upload, `settle` sends its parts, `publish` makes them the object.
 
     The lock is this machine's: two machines that write the same object are not kept apart.
 
@@ -182,7 +182,10 @@ class UploadedStage:
                 return False
             self._spool = Spool(self.location.name)
             self.path = self._spool.path
-            return True
+        self._clear_up()
+        # What the server would refuse at the end, it refuses now, before the work.
+        self._lock.note = json.dumps({"upload": self._upload.begin()}).encode()
+        return True
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
         """Open the spool."""
@@ -192,9 +195,6 @@ class UploadedStage:
     def settle(self) -> None:
         """See `Stage`. All parts are at the server when this returns."""
         assert self._spool is not None
-        self._clear_up()
-        upload = self._upload.begin()
-        self._lock.note = json.dumps({"upload": upload}).encode()
         self._upload.send(self._spool)
 
     def _clear_up(self) -> None:

@@ -12,6 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_fixtures import (  # noqa: F401  (fixtures and hooks)
+    bucket,
+    certificate,
+    proxy,
+    pytest_collection_finish,
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    s3_server,
+    tls_proxy,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORT = Path(__file__).resolve().parent / "support"
