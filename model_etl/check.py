@@ -6,7 +6,7 @@ import dataclasses
 
 from model_etl.assembly import Input, Paths, Tallies, load, score, scoring_graph
 from model_etl.config import JobConfig
-from model_etl.files import Files
+from model_etl.files import Files, report_of
 from model_etl.publish import Publication, refuse_existing
 from model_etl.verdict import no_records, too_many
 from services import locate
@@ -25,7 +25,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     Raises:
         ModelEtlError: what a run would fail with.
     """
-    files = Files.of(config)
+    files = Files.of(config, report_of(config))
     files.look(config)
     inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
     for _, location in files.written():

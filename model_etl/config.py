@@ -143,8 +143,8 @@ class Setting:
 
 
 SETTINGS: dict[str, Setting] = {
-    "input_file": Setting("file with the records; - is standard input", ("-i",), metavar="FILE"),
-    "output_file": Setting("file for the predictions; - is standard output", ("-o",), metavar="FILE"),
+    "input_file": Setting("records: a file, folder or quoted pattern; - is standard input", ("-i",), metavar="FILE"),
+    "output_file": Setting("predictions: a file, or a folder for many; - is standard output", ("-o",), metavar="FILE"),
     "model": Setting("the model's class", ("-m",), metavar="PACKAGE.MODULE:CLASS"),
     "expect_version": Setting("refuse to run another version of the model", metavar="VERSION"),
     "rules": Setting("a business rule's class; may be given several times", many=True, metavar="PACKAGE.MODULE:CLASS"),

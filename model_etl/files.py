@@ -37,8 +37,12 @@ class Files:
     report: Location | None = None
 
     @classmethod
-    def of(cls, config: JobConfig) -> Files:
+    def of(cls, config: JobConfig, report: Location | None) -> Files:
         """Find what is not found by looking around.
+
+        Args:
+            config: what the files are called.
+            report: where the report lies, or None for none.
 
         Raises:
             SameFile: if two of them are one.
@@ -55,7 +59,7 @@ class Files:
             outputs=[output] if output else [],
             log=locate(log, **where) if log else None,
             rejects=locate(rejects, **where) if rejects else None,
-            report=locate(config.report, **where) if config.report else None,
+            report=report,
         )
         files._check()
         if files.rejects is None and config.max_errors.limit:
@@ -110,6 +114,11 @@ class Files:
                     "Give each a name of its own.",
                 )
             seen[location.uri] = role
+
+
+def report_of(config: JobConfig) -> Location | None:
+    """Find out where the report lies; it is found before all else, to tell what goes wrong with the rest."""
+    return locate(config.report, **config.storage()) if config.report else None
 
 
 def allow_files(count: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from model_etl.assembly import Input, Paths, Tallies, format_of_output, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
-from model_etl.files import Files, allow_files
+from model_etl.files import Files, allow_files, report_of
 from model_etl.formats import media_type
 from model_etl.interrupts import Interrupts
 from model_etl.model import said
@@ -45,11 +45,10 @@ def run_job(
     with Publication(config.lock_wait) as publication:
         stage: Stage | None = None
         try:
-            files = Files.of(config)
-            if files.report is not None:
-                stage = publication.stage(
-                    files.report, "application/json"
-                )  # before the work: better no run than one without its report
+            place = report_of(config)
+            if place is not None:  # before the work: better no run than one without its report
+                stage = publication.stage(place, "application/json")
+            files = Files.of(config, place)
             files.look(config)
             allow_files(len(files.inputs) + len(files.outputs))
             _run(config, files, interrupts, report, tallies, progress)
