@@ -1,12 +1,14 @@
-"""A temporary file for what is published elsewhere at the end."""
+"""Temporary files for what is published elsewhere at the end."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 from model_etl.errors import storage_error
+from model_etl.publish import Location
 
 
 class Spool:
@@ -46,3 +48,49 @@ class Spool:
     def close(self) -> None:
         """Throw it away."""
         self.file.close()
+
+
+class SpooledStage:
+    """See `Stage`. A temporary file that is copied to a stream at the end: a failed run writes nothing to it.
+
+    Args:
+        location: the stream.
+        receive: writes a file to it.
+    """
+
+    def __init__(self, location: Location, receive: Callable[[BinaryIO], None]) -> None:
+        self.location = location
+        self._receive = receive
+        self.fs: Any = self
+        self.path = location.name
+        self._spool: Spool | None = None
+
+    def lock(self) -> bool:
+        """See `Stage`. A stream needs no lock."""
+        self._spool = Spool(self.location.name)
+        self.path = self._spool.path
+        return True
+
+    def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
+        """Open the spool."""
+        assert self._spool is not None
+        return self._spool.open()
+
+    def settle(self) -> None:
+        """See `Stage`. A stream has nothing to prepare."""
+
+    def publish(self) -> None:
+        """See `Stage`."""
+        assert self._spool is not None
+        self._spool.file.seek(0)
+        try:
+            self._receive(self._spool.file)
+        except OSError as exc:
+            raise storage_error(exc, "write", self.location.name) from exc
+        self.discard()
+
+    def discard(self) -> None:
+        """See `Stage`."""
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
