@@ -98,7 +98,9 @@ def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None =
         The exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or (arguments[0] not in VERBS and arguments[0] not in ("-h", "--help", "--version")):
+    # The originals' scripts, which have defaults, had no verbs: their help is that of a run.
+    others = ("--version",) if defaults else ("-h", "--help", "--version")
+    if not arguments or (arguments[0] not in VERBS and arguments[0] not in others):
         arguments.insert(0, "run")
     options = vars(parser().parse_args(arguments))
     interrupts = Interrupts()
