@@ -99,18 +99,33 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Output:
+    """An output of the graph.
+
+    Attributes:
+        name: as the user knows it; it tells the format.
+        path: in the file system that is injected.
+        place: what errors call it, since it may be written elsewhere first.
+    """
+
+    name: str
+    path: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Paths:
     """Where the graph reads and writes, in the file systems that are injected.
 
     Attributes:
         inputs: the inputs, in the order of reading.
-        outputs: name and path of one output for all inputs, or of one for each.
+        outputs: one output for all inputs, or one for each.
         rejects: path of the rejects file.
         log: path of the prediction log, or None for none.
     """
 
     inputs: Sequence[Input]
-    outputs: Sequence[tuple[str, str]]
+    outputs: Sequence[Output]
     rejects: str
     log: str | None = None
 
@@ -150,10 +165,9 @@ def scoring_graph(
         tallies: counts what goes through.
     """
     inputs = [_input_file(file, config, tallies.more(tallies.inputs)) for file in paths.inputs]
-    sources = [file.source.name for file in inputs] if len(paths.outputs) > 1 else [None]
     outputs = [
-        OutputFile(path, *format_of_output(name, config), source, tallies.more(tallies.outputs))
-        for (name, path), source in zip(paths.outputs, sources, strict=True)
+        OutputFile(file.path, file.place, *format_of_output(file.name, config), tallies.more(tallies.outputs))
+        for file in paths.outputs
     ]
     log_writer = None
     if paths.log is not None:

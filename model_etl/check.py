@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from model_etl.assembly import Input, Paths, Tallies, load, score, scoring_graph
+from model_etl.assembly import Input, Output, Paths, Tallies, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.files import Files, report_of
 from model_etl.publish import Publication, refuse_existing
@@ -37,7 +37,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     with Publication() as spools:
         model, rules = load(config)
         output, log, rejects = (spools.stage(locate("-")) for _ in range(3))
-        outputs = [(file.name, output.path) for file in files.outputs]
+        outputs = [Output(file.name, output.path, output.path) for file in files.outputs]
         paths = Paths(inputs, outputs, rejects.path, log.path if files.log else None)
         services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
         graph = scoring_graph(first, model, rules, paths, run_id="check", tallies=tallies)

@@ -148,6 +148,7 @@ _REMEDIES = {
     errno.EDQUOT: "Free some of the disk quota, or write to another disk.",
     errno.EFBIG: "The file-size limit is reached: raise it (ulimit -f), or write to another disk.",
     errno.EPIPE: "The program that reads our output went away before the end.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
     errno.EBADF: "Leave it open, or name a file.",
 }
 _RUN_AGAIN = "Check the disk or the connection, and run again."

@@ -31,14 +31,14 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     Returns:
         A `bonobo.Graph`.
     """
-    from model_etl.assembly import Input, Paths, Tallies, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
+    from model_etl.assembly import Input, Output, Paths, Tallies, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
     from model_etl.config import JobConfig  # noqa: PLC0415
     from model_etl.records import source_identity  # noqa: PLC0415
 
     config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
     model, rules = load(config)
     source = Input(input_file, input_file, source_identity(input_file))
-    output = (output_file, output_file)
+    output = Output(output_file, output_file, output_file)
     paths = Paths([source], [output], config.rejects_name(stream=False) or "", config.log_name(stream=False))
     return scoring_graph(config, model, rules, paths, run_id="by hand", tallies=Tallies())
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from model_etl.config import JobConfig, beside
-from model_etl.errors import SameFile, UsageError, printable
+from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
 from model_etl.publish import Found, Location
 from services import below, find, is_folder, locate
 
-_SPARE = 256
-"""Files that are open at the same time whatever the number of inputs: libraries, connections, streams."""
+_FEW, _SPARE = 32, 256
+"""Files that are open at the same time whatever the number of outputs (libraries, connections, streams): without which
+nothing works, and enough."""
 
 
 @dataclass
@@ -57,8 +59,8 @@ class Files:
         files = cls(
             name=printable(config.input_file),
             outputs=[output] if output else [],
-            log=locate(log, **where) if log else None,
-            rejects=locate(rejects, **where) if rejects else None,
+            log=_located(log, config) if log else None,
+            rejects=_located(rejects, config) if rejects else None,
             report=report,
         )
         files._check()
@@ -114,28 +116,53 @@ class Files:
                     "Give each a name of its own.",
                 )
             seen[location.uri] = role
+        for _, location in self.written():
+            folder = location.uri.rpartition("/")[0]
+            while "/" in folder and not location.stream:
+                if folder in seen:
+                    raise SameFile(
+                        f"{location.name} would lie below another file of the run, the {seen[folder]}",
+                        "Give each a name of its own.",
+                    )
+                folder = folder.rpartition("/")[0]
 
 
 def report_of(config: JobConfig) -> Location | None:
     """Find out where the report lies; it is found before all else, to tell what goes wrong with the rest."""
-    return locate(config.report, **config.storage()) if config.report else None
+    return _located(config.report, config) if config.report else None
+
+
+def _located(name: str, config: JobConfig) -> Location:
+    """Find out where a file lies that may be in the output folder, which a run may have to make."""
+    where = config.storage()
+    folder = f"{config.output_file.rstrip('/')}/"
+    if name.startswith(folder) and is_folder(config.output_file, **where):
+        return below(folder, name.removeprefix(folder), **where)
+    return locate(name, **where)
 
 
 def allow_files(count: int) -> None:
-    """Let this process have so many files open beside what it has anyway, as far as the machine allows."""
+    """Let this process have so many outputs open beside what it has open anyway.
+
+    Raises:
+        OutputRefused: if the machine does not allow that.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + _SPARE
-    if soft != resource.RLIM_INFINITY and wanted > soft:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    if count > 1 and count + _FEW > most:
+        raise OutputRefused(
+            f"{count:,} outputs are written in one run, but no more than {hard:,} files may be open at a time",
+            "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
         )
+    if soft != resource.RLIM_INFINITY and count + _SPARE > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _SPARE, most), hard))
 
 
 def _output_name(file: Found, config: JobConfig) -> str:
     """Name the output of an input in the output folder: as the input, but with the suffix of a wanted format."""
+    _, kind = format_for(file.location.name, config.input_format, "--input_format")
     if config.output_format is None:
         return file.relative
     form, _ = format_for("-", config.output_format, "--output_format")
-    _, kind = format_for(file.location.name, config.input_format, "--input_format")
     suffix = form.suffixes[0] if form.suffixes else f".{form.name}"
     return beside(file.relative, suffix + (f".{kind}" if kind and form.compressible else ""))

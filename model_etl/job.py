@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_etl.assembly import Input, Paths, Tallies, format_of_output, load, score, scoring_graph
+from model_etl.assembly import Input, Output, Paths, Tallies, format_of_output, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
 from model_etl.files import Files, allow_files, report_of
@@ -50,7 +50,7 @@ def run_job(
                 stage = publication.stage(place, "application/json")
             files = Files.of(config, place)
             files.look(config)
-            allow_files(len(files.inputs) + len(files.outputs))
+            allow_files(len(files.outputs))
             _run(config, files, interrupts, report, tallies, progress)
             report.exit_code = 0
         except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
@@ -98,7 +98,7 @@ def _run(
         with _timed(report, "load"):
             model, rules = load(config)
             report.model = about_model(model)
-        outputs = [(stage.location.name, stage.path) for stage in stages.outputs]
+        outputs = [Output(stage.location.name, str(n), stage.path) for n, stage in enumerate(stages.outputs)]
         paths = Paths(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
         graph = scoring_graph(config, model, rules, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
@@ -134,10 +134,9 @@ class _Stages:
 
     def services(self, fs: Any) -> dict[str, Any]:
         """Give the file systems to inject."""
-        one = self.outputs[0].fs if len(self.outputs) == 1 else Staged(self.outputs)
         return {
             "fs": fs,
-            "output_fs": one,
+            "output_fs": Staged(self.outputs),
             "log_fs": self.log and self.log.fs,
             "rejects_fs": self.rejects and self.rejects.fs,
         }

@@ -99,22 +99,22 @@ class OutputFile:
 
     Attributes:
         path: where it lies in the injected file system.
+        name: what errors call it.
         form: its format.
         compression: around the format.
-        source: name of the input whose records it takes, or None for those of all.
         tally: counts what is written.
     """
 
     path: str
+    name: str
     form: Format
     compression: Compression
-    source: str | None = None
     tally: Tally = field(default_factory=Tally)
 
     @contextlib.contextmanager
     def opened(self, fs: Any, layout: Layout) -> Iterator[Writer]:
         """Open it for as long as the block runs, and end it as its format wants."""
-        with named("write", self.path), fs.openbin(self.path, "w") as file:
+        with named("write", self.name), fs.openbin(self.path, "w") as file:
             tallied = cast("BinaryIO", TalliedWriter(file, self.tally))
             packed = compressed(tallied, self.compression)
             writer = self.form.writer(packed, layout)
@@ -148,13 +148,13 @@ class RecordReader(Configurable):
     def __call__(self, first: BinaryIO, *, fs: Any) -> Iterator[Batch]:
         """Yield the batches."""
         left = self.limit
-        for file in self.files:
-            opened = contextlib.nullcontext(first) if file is self.files[0] else file.opened(fs)
+        for number, file in enumerate(self.files):
+            opened = file.opened(fs) if number else contextlib.nullcontext(first)
             with opened as stream:
                 for batch in file.read(stream, self.schema):
                     taken = batch if left is None else _first(batch, left)
                     file.tally.records += _size(taken)
-                    yield self.schema.decode_batch(taken)
+                    yield self.schema.decode_batch(taken.replace(file=number))
                     if left is not None:
                         left -= _size(taken)
                         if left <= 0:
@@ -263,7 +263,7 @@ class RecordWriter(Configurable):
     """Writes the output records: to one file, or to one for each input, in the order of the inputs.
 
     Options:
-        files: what to write.
+        files: one file, or one for each of the reader's, in the same order.
         layout: what a record holds.
         withheld: counts the records that rules held back.
         fs: name of the service to write to.
@@ -293,27 +293,28 @@ class _Outputs:
     """The files of one run, open one at a time."""
 
     def __init__(self, files: Sequence[OutputFile], fs: Any, layout: Layout) -> None:
-        self._waiting = list(reversed(files))
+        self._files = files
         self._fs = fs
         self._layout = layout
         self._stack = contextlib.ExitStack()
-        self._next()
+        self._open(0)
 
-    def _next(self) -> None:
+    def _open(self, number: int) -> None:
         self._stack.close()
-        self._file = self._waiting.pop()
+        self._number = number
+        self._file = self._files[number]
         self._writer = self._stack.enter_context(self._file.opened(self._fs, self._layout))
 
     def write(self, batch: Batch) -> None:
-        while self._file.source not in (None, batch.source.name):
-            self._next()
-        with named("write", self._file.path):
+        while len(self._files) > 1 and self._number < batch.file:
+            self._open(self._number + 1)
+        with named("write", self._file.name):
             self._writer.write(batch)
         self._file.tally.records += len(batch)
 
     def finish(self) -> None:
-        while self._waiting:
-            self._next()
+        while self._number + 1 < len(self._files):
+            self._open(self._number + 1)
         self._stack.close()
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ staged and did not publish is thrown away.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -128,7 +128,7 @@ class Publication:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         with deferred():  # a signal must not keep some of them from being discarded
-            for stage in self._stages:
+            for stage in reversed(self._stages):  # the first may have made the folder that the others lie in
                 stage.discard()
 
     def stage(self, location: Location, media_type: str = LINES, *, private: bool = False) -> Stage:
@@ -151,18 +151,19 @@ class Publication:
 
 
 class Staged:
-    """Several stages as one file system to write to.
+    """Several stages as one file system to write to; a path is a stage's number, from 0.
 
     Args:
-        stages: the stages, told apart by their paths.
+        stages: the stages.
     """
 
-    def __init__(self, stages: Iterable[Stage]) -> None:
-        self._stages = {stage.path: stage for stage in stages}
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._stages = stages
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> Any:
         """Open a staged file."""
-        return self._stages[path].fs.openbin(path, mode)
+        stage = self._stages[int(path)]
+        return stage.fs.openbin(stage.path, mode)
 
 
 def refuse_existing(locations: Iterable[Location]) -> None:

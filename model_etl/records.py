@@ -147,6 +147,7 @@ class Batch:
     answers: Sequence[tuple[Answer, ...]] = ()
     rejected: tuple[Rejection, ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    file: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)

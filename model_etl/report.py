@@ -96,5 +96,7 @@ class Report:
             lines.append(
                 f"  model       {self.model['qualified_name']} {self.model['version']} ({self.model['reference']})"
             )
-        lines += [f"  {role:<11} {about['name']} ({about['bytes']:,} bytes)" for role, about in self.files.items()]
+        for role, about in self.files.items():
+            many = f"{len(about['files']):,} files, " if "files" in about else ""
+            lines.append(f"  {role:<11} {about['name']} ({many}{about['bytes']:,} bytes)")
         return "\n".join(lines)

@@ -55,8 +55,13 @@ def below(folder: str, relative: str, **options: Any) -> Location:
         folder: name of the folder, which `is_folder` said is one.
         relative: name of the file in it, with slashes.
         options: as for `locate`.
+
+    Raises:
+        UsageError: if the name would lead out of the folder.
     """
-    module, name, options = _service(f"{folder.rstrip('/')}/{relative}", options)
+    if not {"", ".", ".."}.isdisjoint(relative.split("/")):
+        raise UsageError(f"{relative} is no name for a file in {folder}", "Rename the input, or name a file as output.")
+    module, name, options = _service(f"{folder.removesuffix('/')}/{relative}", options)
     if hasattr(module, "below"):
         location: Location = module.below(name.removesuffix(relative), relative, **options)
         return location

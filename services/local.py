@@ -62,12 +62,16 @@ def find(name: str, **_: Any) -> list[Found]:
     path = _path(name)
     pattern = is_pattern(path) and not os.path.lexists(path)
     if not pattern and not is_folder(name):
+        if path.endswith("/"):
+            raise InputMissing(
+                f"cannot read {printable(name)}: there is no such folder", "Check the path of the input."
+            )
         return [Found(locate(name), os.path.basename(path))]  # noqa: PTH119
     folder, parts = split(path) if pattern else (f"{path.rstrip('/')}/", ["*"])
     try:
         found = [Found(LocalFile(folder + below, folder + below), below) for below in set(_walk(folder, parts))]
     except OSError as exc:
-        raise storage_error(exc, "read", printable(name)) from exc
+        raise storage_error(exc, "read", printable(str(exc.filename or name))) from exc
     if not found:
         why = "no file has such a name" if pattern else "there are no files in that folder"
         raise InputMissing(f"cannot read {printable(name)}: {why}", "Check the path of the input.")
@@ -104,8 +108,13 @@ def _walk(folder: str, parts: Sequence[str]) -> Iterator[str]:
             elif fits(part, entry.name):
                 if rest and entry.is_dir():
                     yield from (f"{entry.name}/{below}" for below in _walk(f"{folder}{entry.name}/", rest))
-                elif not rest and not entry.is_dir():
+                elif not rest and (entry.is_file() or _leads_nowhere(entry)):
                     yield entry.name
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a link to a file that is gone, which must be told, unlike a pipe or a socket."""
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
 
 
 class LocalFile:
@@ -130,7 +139,7 @@ class LocalFile:
     def missing_folders(self) -> list[str]:
         """Name the folders that are to be made before it can be written, the outermost first."""
         folder, missing = os.path.dirname(self.path), []  # noqa: PTH120
-        while self._base and f"{folder}/".startswith(f"{self._base}/") and not os.path.isdir(folder):  # noqa: PTH112
+        while self._base and f"{folder}/".startswith(f"{self._base}/") and not os.path.lexists(folder):
             missing.append(folder)
             folder = os.path.dirname(folder)  # noqa: PTH120
         return missing[::-1]
@@ -163,7 +172,7 @@ class LocalFile:
         if os.path.isdir(self.path):  # noqa: PTH112
             code = errno.EISDIR
         elif not os.path.isdir(folder):  # noqa: PTH112
-            code = errno.ENOENT
+            code = errno.ENOTDIR if os.path.lexists(folder) else errno.ENOENT
         elif not os.access(self.path if self.stream else folder, os.W_OK):
             code = errno.EACCES
         if code is not None:

@@ -24,7 +24,11 @@ def split(pattern: str) -> tuple[str, list[str]]:
     found = _MAGIC.search(pattern)
     cut = pattern.rfind("/", 0, found.start() if found else len(pattern)) + 1
     parts = pattern[cut:].split("/")
-    return pattern[:cut], [*parts, "*"] if parts[-1] == "**" else parts
+    if parts[-1] == "**":
+        parts.append("*")
+    return pattern[:cut], [
+        part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not part == after == "**"
+    ]
 
 
 def fits(part: str, name: str) -> bool:
@@ -34,8 +38,18 @@ def fits(part: str, name: str) -> bool:
 
 def matches(parts: Sequence[str], names: Sequence[str]) -> bool:
     """Tell whether the parts of a pattern stand for the parts of a name."""
-    if not parts or not names:
-        return not parts and not names
-    if parts[0] == "**":
-        return matches(parts[1:], names) or (fits("*", names[0]) and len(names) > 1 and matches(parts, names[1:]))
-    return fits(parts[0], names[0]) and matches(parts[1:], names[1:])
+    at = _with_none({0}, parts)  # how many parts the names so far can stand for
+    for name in names[:-1]:
+        after = {i + 1 for i in at if i < len(parts) and parts[i] != "**" and fits(parts[i], name)}
+        if fits("*", name):
+            after |= {i for i in at if i < len(parts) and parts[i] == "**"}
+        at = _with_none(after, parts)
+    return bool(names) and len(parts) - 1 in at and parts[-1] != "**" and fits(parts[-1], names[-1])
+
+
+def _with_none(at: set[int], parts: Sequence[str]) -> set[int]:
+    """Add where one is if each `**` stands for no folder."""
+    for index, part in enumerate(parts):
+        if index in at and part == "**":
+            at.add(index + 1)
+    return at

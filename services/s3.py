@@ -56,10 +56,10 @@ def find(name: str, **options: Any) -> list[Found]:
     fs = BucketFS(bucket, _access(options))
     told = fs.look(key) if key and not key.endswith("/") else None
     pattern = is_pattern(key) and not told
-    if told or not (pattern or fs.isdir(key)):
+    if told or not (pattern or key.endswith("/") or fs.isdir(key)):
         return [Found(S3Object(fs, key, told), key.rpartition("/")[2])]
     if key and not pattern:
-        key = key.rstrip("/") + "/"
+        key = key.removesuffix("/") + "/"
     folder, parts = split(key) if pattern else (key, ["*"])
     found = []
     for item in fs.listed(folder, deep=len(parts) > 1):
