@@ -36,10 +36,8 @@ class _Parser(argparse.ArgumentParser):
         """See the base class."""
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
-            secret = any(setting.secret and getattr(known, name, None) for name, setting in SETTINGS.items())
-            shown = flags or (["a value without a flag"] if secret else unknown)
-            self.error(f"unrecognized arguments: {' '.join(shown)}")
+            shown = [text.partition("=")[0] for text in unknown if text.startswith("--") or text in VERBS]
+            self.error(f"unrecognized arguments: {' '.join(shown) or 'a value that belongs to no option'}")
         return known
 
 
@@ -121,7 +119,8 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     code = main(defaults=defaults)
     deadline = time.monotonic() + _GRACE
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+        # Parts on their way to a server had their time when the run was ended.
+        if thread is not threading.current_thread() and not thread.daemon and not thread.name.startswith("upload"):
             thread.join(max(0.0, deadline - time.monotonic()))
     if any(
         not t.daemon or t.name.startswith("node ") for t in threading.enumerate() if t is not threading.main_thread()

@@ -331,7 +331,7 @@ def _value(place: str, setting: Setting, given: object) -> Any:
             return names_of(text) if setting.many else setting.read(text)
         except ValueError as exc:
             raise ConfigurationError(f"{place} is {text!r}: {exc}", f"It means: {setting.help}.") from exc
-    raise ConfigurationError(f"{place} is {given!r}", f"It means: {setting.help}.")
+    raise ConfigurationError(f"{place} must not be a {type(given).__name__}", f"It means: {setting.help}.")
 
 
 def job_config(values: Mapping[str, Any]) -> JobConfig:

@@ -124,6 +124,10 @@ def _run(
             _publish(config, files, stages, interrupts, report, tallies)
 
 
+_TOLD = 3
+"""Files that a message names before it only counts them."""
+
+
 @dataclass
 class _Stages:
     """What a run writes before it is published."""
@@ -173,19 +177,31 @@ def _publish(
     first = [stage for stage in (stages.rejects if any_rejects else None, stages.log) if stage is not None]
     for stage in (*first, *stages.outputs):
         stage.settle()
+    # An earlier run's would be taken for this one's.
+    stale = files.rejects if files.rejects is not None and not any_rejects and files.rejects.exists() else None
     with interrupts.held():
         if config.if_exists == "fail":
             refuse_existing(files.outputs)
-        if not any_rejects and files.rejects is not None:
-            files.rejects.remove()  # an earlier run's would be taken for this one's
-        for stage in (*first, *stages.outputs):  # the outputs last
-            stage.publish()
+        if stale is not None:
+            stale.remove()
+        _publish_in_turn([*first, *stages.outputs])  # the outputs last
         if any_rejects and files.rejects is not None:
             report.files["rejects"] = _about([files.rejects], [tallies.rejects])
         if files.log is not None:
             report.files["log"] = _about([files.log], [tallies.log])
         report.files["output"] = _about(files.outputs, tallies.outputs, printable(config.output_file))
         report.status = "published"
+
+
+def _publish_in_turn(stages: Sequence[Stage]) -> None:
+    for number, stage in enumerate(stages):
+        try:
+            stage.publish()
+        except ModelEtlError as exc:
+            if number:
+                exc.message += f"; published already: {', '.join(s.location.name for s in stages[:number][:_TOLD])}"
+                exc.message += f" and {number - _TOLD} more" if number > _TOLD else ""
+            raise
 
 
 def _about(locations: Sequence[Location], tallies: Sequence[Tally], name: str = "") -> dict[str, Any]:

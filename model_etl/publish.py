@@ -27,6 +27,7 @@ class Location(Protocol):
 
     Attributes:
         name: as the user wrote it.
+        place: what errors call it: the name, and the server if there is one.
         uri: its absolute name.
         fs: the file system to read it from.
         path: its path there.
@@ -35,6 +36,7 @@ class Location(Protocol):
     """
 
     name: str
+    place: str
     uri: str
     fs: Any
     path: str
@@ -143,7 +145,7 @@ class Publication:
         while not stage.lock():
             if time.monotonic() >= self._deadline:
                 raise TryAgain(
-                    f"another run is writing {location.name}",
+                    f"another run is writing {location.place}",
                     "Wait for it to end, or give --lock_wait SECONDS to wait here.",
                 )
             self._sleep(_POLL)
@@ -175,5 +177,5 @@ def refuse_existing(locations: Iterable[Location]) -> None:
     for location in locations:
         if location.exists():
             raise OutputRefused(
-                f"{location.name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
+                f"{location.place} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
             )

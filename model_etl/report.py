@@ -21,7 +21,7 @@ def masked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Give settings that may be shown: secrets and the user part of URIs are masked."""
 
     def shown(name: str, value: Any) -> Any:
-        if value is not None and _SECRET.search(name):
+        if value is not None and (_SECRET.search(name) or (name.endswith("_url") and "@" in str(value))):
             return MASK
         if isinstance(value, tuple):
             return [shown(name, item) for item in value]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from model_etl.assembly import Tallies
 from model_etl.config import JobConfig
-from model_etl.errors import DataError, ModelEtlError, TryAgain
+from model_etl.errors import DataError, InputMissing, ModelEtlError, TryAgain
 from model_etl.files import Files
+from model_etl.publish import Location
 
 
 def verify(config: JobConfig, files: Files, identities: Sequence[str], tallies: Tallies) -> None:
@@ -33,13 +34,20 @@ def verify(config: JobConfig, files: Files, identities: Sequence[str], tallies: 
             "This is a bug: please report it.",
         )
     for file, identity in zip(files.inputs, identities, strict=True):
-        if not file.stream and file.identity() != identity:
+        if not file.stream and not _is_still(file, identity):
             raise TryAgain(
-                f"{file.name} was changed while it was read; nothing was published",
+                f"{file.place} was changed while it was read; nothing was published",
                 "Run again when whoever writes it is done.",
             )
     if not counts["read"] and config.on_empty == "fail":
         raise no_records(files)
+
+
+def _is_still(file: Location, identity: str) -> bool:
+    try:
+        return file.identity() == identity
+    except InputMissing:
+        return False
 
 
 def no_records(files: Files) -> DataError:

@@ -127,7 +127,7 @@ class LocalFile:
     """
 
     def __init__(self, name: str, path: str, base: str | None = None) -> None:
-        self.name = printable(name)
+        self.name = self.place = printable(name)
         self.fs: Any = LocalFS()
         self.stream = _is_stream(path)
         # The link that a shell's <(command) is leads to no name.
@@ -215,7 +215,7 @@ class StandardStream:
     size: int | None = None
 
     def __init__(self, name: str = "-") -> None:
-        self.name = name
+        self.name = self.place = name
         self.fs: Any = self
 
     def openbin(self, path: str, mode: str = "r", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs

@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 
-from model_etl.errors import PermissionRefused, storage_error
+from model_etl.errors import OutputRefused, PermissionRefused, StorageFailure, printable, storage_error
 
 
 class NamedLock:
@@ -20,11 +20,14 @@ class NamedLock:
 
     Args:
         name: what is locked.
+
+    Raises:
+        ModelEtlError: if there is no folder for temporary files.
     """
 
     def __init__(self, name: str) -> None:
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-        self._folder = os.path.join(tempfile.gettempdir(), f"model_etl-{os.getuid()}")  # noqa: PTH118
+        self._folder = os.path.join(_temporary_folder(), f"model_etl-{os.getuid()}")  # noqa: PTH118
         self._path = os.path.join(self._folder, f"{digest[:32]}.lock")  # noqa: PTH118
         self._fd: int | None = None
 
@@ -78,11 +81,29 @@ class NamedLock:
         except OSError as exc:
             raise storage_error(exc, "lock", self._path) from exc
 
-    def release(self) -> None:
-        """Give the lock back, and forget the note; does nothing if it is not held."""
+    def release(self, *, keep: bool = False) -> None:
+        """Give the lock back; does nothing if it is not held.
+
+        Args:
+            keep: whether to leave the note for the next holder.
+        """
         if self._fd is None:
             return
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)  # noqa: PTH108
+        if not keep:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108
         os.close(self._fd)
         self._fd = None
+
+
+def _temporary_folder() -> str:
+    """Give the folder for temporary files. Python takes another if TMPDIR is of no use: locks would be elsewhere."""
+    wanted = os.environ.get("TMPDIR")
+    if wanted and not os.path.isdir(wanted):  # noqa: PTH112
+        raise OutputRefused(f"cannot lock: TMPDIR, {printable(wanted)}, is no folder", "Make it, or set another.")
+    if wanted and not os.access(wanted, os.W_OK | os.X_OK):
+        raise PermissionRefused(f"cannot lock: nothing can be written to TMPDIR, {printable(wanted)}", "Set another.")
+    try:
+        return tempfile.gettempdir()
+    except OSError as exc:
+        raise StorageFailure(f"cannot lock: {exc}", "Set TMPDIR to a folder with room.") from exc

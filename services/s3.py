@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from model_etl.errors import InputMissing, UsageError, printable
+from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
 from model_etl.publish import Found, Location, Stage
 from model_etl.records import source_identity
 from services.locks import NamedLock
 from services.patterns import is_pattern, matches, split
-from services.s3_access import Access, connect
+from services.s3_access import Access
 from services.s3_fs import BucketFS
-from services.s3_upload import UploadedStage, abort
+from services.s3_upload import UploadedStage, clearing
 
 _SCHEME = "s3://"
 
@@ -56,7 +56,7 @@ def find(name: str, **options: Any) -> list[Found]:
     fs = BucketFS(bucket, _access(options))
     told = fs.look(key) if key and not key.endswith("/") else None
     pattern = is_pattern(key) and not told
-    if told or not (pattern or key.endswith("/") or fs.isdir(key)):
+    if told or not (pattern or key.endswith("/") or _is_folder(fs, key)):
         return [Found(S3Object(fs, key, told), key.rpartition("/")[2])]
     if key and not pattern:
         key = key.removesuffix("/") + "/"
@@ -72,8 +72,22 @@ def find(name: str, **options: Any) -> list[Found]:
     return found
 
 
+def _is_folder(fs: BucketFS, key: str) -> bool:
+    try:
+        return fs.isdir(key)
+    except PermissionRefused:  # without the right to list, it can only be an object
+        return False
+
+
 def _access(options: dict[str, Any]) -> Access:
     return Access(**{name: value for name, value in options.items() if value is not None})
+
+
+def _server(endpoint: str) -> str:
+    """Give an endpoint's URL so that the same server is always spelled the same."""
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
 
 
 class S3Object:
@@ -90,36 +104,38 @@ class S3Object:
     def __init__(self, fs: BucketFS, key: str, told: Mapping[str, Any] | None = None) -> None:
         self.name = f"{_SCHEME}{fs.bucket}/{key}"
         self.uri = f"{_SCHEME}{fs.bucket}/{quote(key)}"
+        self.place = fs.place(key)
         self.fs: Any = fs
-        self.path = key
+        self.key = key
+        self.path = f"/{key}"  # a key may begin with a slash of its own
         self.size: int | None = None
         self._told = told
 
     def exists(self) -> bool:
         """See `Location`."""
-        return self.fs.look(self.path) is not None
+        return self.fs.look(self.key) is not None
 
     def identity(self) -> str:
         """See `Location`. The URI, the size and the ETag; what was told just now is not asked again."""
-        told, self._told = self._told or self.fs.head(self.path), None
+        told, self._told = self._told or self.fs.head(self.key), None
         self.size = int(told["ContentLength"])
         return source_identity(self.uri, self.size, told["ETag"])
 
     def check_writable(self) -> None:
         """See `Location`. Asks the server to begin an upload, and takes it back: nothing of it is ever seen."""
-        upload = self.fs.upload_of(self.path, "application/octet-stream").begin()
-        abort(self.fs.client, self.fs.bucket, self.path, upload)
+        upload = self.fs.upload_of(self.key, "application/octet-stream")
+        upload.begin()
+        upload.abort(clearing(self.fs.access))
 
     def remove(self) -> None:
-        """See `Location`. Asks first, since a bucket with versions remembers even what was not there."""
-        if self.exists():
-            self.fs.remove(self.path)
+        """See `Location`."""
+        self.fs.remove(self.path)
 
     def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002  who may read is the bucket's matter
         """See `Location`."""
         return UploadedStage(
             self,
-            self.fs.upload_of(self.path, media_type),
-            connect(self.fs.access.impatient()),
-            NamedLock(f"{self.fs.endpoint} {self.uri}"),
+            self.fs.upload_of(self.key, media_type),
+            clearing(self.fs.access),
+            NamedLock(f"{_server(self.fs.endpoint)} {self.uri}"),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -85,6 +86,9 @@ def connect(access: Access) -> Any:
         UsageError: if the endpoint found there is no URL, or holds a password.
     """
     try:
+        authority = os.environ.get("AWS_CA_BUNDLE")
+        if authority and not os.path.isfile(authority):  # noqa: PTH113
+            raise ConfigurationError(f"AWS_CA_BUNDLE is {authority}, which is no file", "Check the path.")
         session = boto3.session.Session()
         client = _client(session, access, "auto")
         endpoint = client.meta.endpoint_url
@@ -93,15 +97,17 @@ def connect(access: Access) -> Any:
             return client
         return _client(session, access, "path")  # a server of one's own seldom has a name for each bucket
     except (BotoCoreError, ValueError) as exc:
+        # An endpoint that cannot be read may hold a password.
+        why = "an endpoint's URL holds a user name or a password" if "@" in str(exc) else exc
         raise ConfigurationError(
-            f"the settings for S3 make no sense: {exc}", "Check the AWS_* variables and the profile."
+            f"the settings for S3 make no sense: {why}", "Check the AWS_* variables and the profile."
         ) from exc
 
 
 def _client(session: Any, access: Access, addressing: str) -> Any:
     return session.client(
         "s3",
-        region_name=session.region_name or _REGION,
+        region_name=os.environ.get("AWS_REGION") or session.region_name or _REGION,
         aws_access_key_id=access.key or None,
         aws_secret_access_key=access.secret_key or None,
         endpoint_url=access.endpoint_url or None,

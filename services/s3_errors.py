@@ -38,7 +38,9 @@ _KEYS = {
 }
 _DENIED = (401, 403)
 _MISSING = ("NoSuchKey", "NotFound", "404")
+_BAD_NAME = ("InvalidBucketName", "KeyTooLongError", "XMinioInvalidObjectName", "XMinioInvalidResourceName")
 _BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests", "Throttling")
+_LATER_STATUS = (408, 429)
 _FULL = ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage")
 _ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 _UNREACHABLE = (
@@ -49,6 +51,7 @@ _UNREACHABLE = (
     boto.CredentialRetrievalError,
     boto.MetadataRetrievalError,
 )
+_HEADER = "Invalid header value"
 _CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
 
 
@@ -74,6 +77,24 @@ def translated(action: str, place: str) -> Iterator[None]:
         raise s3_error(exc, action, place) from exc
 
 
+def told(answer: Any, name: str, place: str) -> Any:
+    """Give a member that every answer of its kind has.
+
+    Args:
+        answer: a server's.
+        name: of the member.
+        place: the object and its server.
+
+    Raises:
+        StorageFailure: if it has not; something else than an S3 server has answered.
+    """
+    if name not in answer:
+        raise StorageFailure(
+            f"what answered for {place} is no S3 server (no {name})", "Check the endpoint, and proxies on the way."
+        )
+    return answer[name]
+
+
 def s3_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
     """Give the error that a user should see.
 
@@ -87,7 +108,7 @@ def s3_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
         return _refused(exc, action, what)
     if not isinstance(exc, BotoCoreError):
         return storage_error(exc, action, place)
-    why = printable(str(exc))
+    why = _why(exc)
     if isinstance(exc, _CREDENTIALS):
         return ConfigurationError(
             f"{what}: there are no credentials ({why})",
@@ -103,36 +124,51 @@ def s3_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
         )
     if isinstance(exc, _UNREACHABLE):
         return TryAgain(f"{what}: the server cannot be reached: {why}", "Check the endpoint, or run again later.")
+    if _HEADER in str(exc):
+        return ConfigurationError(
+            f"{what}: a key or a token holds a line end or another character that cannot be sent",
+            "Check the AWS_* variables, the profile and the flags; a file from Windows has one at each line's end.",
+        )
     return StorageFailure(f"{what}: {why}", "Check the connection, and run again.")
+
+
+def _why(exc: BotoCoreError) -> str:
+    if isinstance(exc, boto.ReadTimeoutError):  # its own words name no server while a body is read
+        return "it did not answer in time (--read_timeout)"
+    if isinstance(exc, boto.ConnectTimeoutError):
+        return "there was no connection in time (--connect_timeout)"
+    return printable(str(exc))
 
 
 def _refused(exc: ClientError, action: str, what: str) -> ModelEtlError:
     answer: Any = exc.response
     code = code_of(exc)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    told = printable(f"{code or status}: {answer.get('Error', {}).get('Message', 'the server says no more')}")
+    said = printable(f"{code or status}: {answer.get('Error', {}).get('Message', 'the server says no more')}")
     missing = InputMissing if action == "read" else OutputRefused
     if code == "NoSuchBucket":
         return missing(f"{what}: there is no such bucket", "Check its name and the endpoint, or make the bucket.")
+    if code in _BAD_NAME:
+        return missing(f"{what}: the server knows no such names ({said})", "Check the bucket and the key.")
     if code in _MISSING and action == "read":
         return InputMissing(f"{what}: there is no such object", "Check the bucket, the key and the endpoint.")
     if code in _KEYS:
         why, remedy = _KEYS[code]
-        return PermissionRefused(f"{what}: {why} ({told})", remedy)
+        return PermissionRefused(f"{what}: {why} ({said})", remedy)
     if status in _DENIED:
         return PermissionRefused(
-            f"{what}: permission refused ({told})",
+            f"{what}: permission refused ({said})",
             "Check what the credentials may do. Without the right to list the bucket, a missing object looks the same.",
         )
     if code in _FULL:
-        return StorageFailure(f"{what}: the server's disk or quota is full ({told})", "Make room there.")
+        return StorageFailure(f"{what}: the server's disk or quota is full ({said})", "Make room there.")
     if code in _ELSEWHERE:
-        return ConfigurationError(f"{what}: the bucket is in another region ({told})", "Set AWS_REGION.")
+        return ConfigurationError(f"{what}: the bucket is in another region ({said})", "Set AWS_REGION.")
     if code == "PreconditionFailed":
         return changed(what)
-    if code in _BUSY or (status >= 500 and status != 501):  # noqa: PLR2004  501 is: not implemented
-        return TryAgain(f"{what}: the server is down or overloaded ({told})", _LATER)
-    return StorageFailure(f"{what}: {told}", "Check the server, and run again.")
+    if code in _BUSY or status in _LATER_STATUS or (status >= 500 and status != 501):  # noqa: PLR2004  not implemented
+        return TryAgain(f"{what}: the server is down or overloaded ({said})", _LATER)
+    return StorageFailure(f"{what}: {said}", "Check the server, and run again.")
 
 
 def changed(what: str) -> TryAgain:

@@ -24,7 +24,7 @@ from model_etl.errors import InputMissing
 from services.s3_access import Access, connect
 from services.s3_errors import code_of, translated
 from services.s3_reading import ObjectReader
-from services.s3_upload import Upload, WrittenObject
+from services.s3_upload import Upload, WrittenObject, clearing
 
 _BUFFER = 1 << 20
 """Bytes that are asked from a connection at a time."""
@@ -98,7 +98,27 @@ class BucketFS(S3FS):
         if wanted.exclusive and self.exists(path):
             raise FileExists(path)
         upload = self.upload_of(key, self._get_upload_args(key)["ContentType"])
-        return cast("BinaryIO", WrittenObject(upload, connect(self.access.impatient()), self.place(key)))
+        return cast("BinaryIO", WrittenObject(upload, clearing(self.access), self.place(key)))
+
+    def open(
+        self,
+        path: str,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str = "",
+        **options: Any,
+    ) -> Any:
+        """Open an object as Python's `open` opens a file, also as text.
+
+        Raises:
+            ModelEtlError: as `openbin` does.
+        """
+        if not Mode(mode).writing:
+            return super().open(path, mode, buffering, encoding, errors, newline, **options)
+        file = _Buffered(self.openbin(path, mode.replace("t", "").replace("b", "") + "b"))
+        return file if "b" in mode else _Text(file, encoding or "utf-8", errors, newline)
 
     def upload_of(self, key: str, media_type: str) -> Upload:
         """Prepare to send an object."""
@@ -236,6 +256,34 @@ class BucketFS(S3FS):
         key = self._path_to_key(self.validatepath(path))
         with translated("remove", self.place(key)):
             self.client.delete_object(Bucket=self.bucket, Key=key)
+
+
+class _Buffered(io.BufferedWriter):
+    """Passes on that its block failed, or that it was forgotten: then nothing must be sent."""
+
+    raw: WrittenObject
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.raw.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        self.raw.discard()
+
+
+class _Text(io.TextIOWrapper):
+    """The same for text."""
+
+    buffer: _Buffered
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.buffer.raw.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        self.buffer.raw.discard()
 
 
 def _info(name: str, size: int | None = None, modified: Any = None) -> Info:

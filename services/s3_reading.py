@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import time
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from model_etl.errors import StorageFailure
-from services.s3_errors import changed, code_of, s3_error, translated
+from services.s3_errors import changed, code_of, s3_error, told, translated
 
+_AT_ONCE = 128 << 10
+"""Bytes taken at a time: what arrived before a connection breaks is not lost."""
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+"""Seconds before the first repetition, twice as many before each next one, and the most."""
+_CHANGED = ("PreconditionFailed", "NoSuchKey", "InvalidRange")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
@@ -43,8 +49,8 @@ class ObjectReader(io.RawIOBase):
         with translated("read", place):
             found = client.get_object(Bucket=bucket, Key=key)
         self._body: Any = found["Body"]
-        self._size: int = found["ContentLength"]
-        self._etag: str = found["ETag"]
+        self._size = int(told(found, "ContentLength", place))
+        self._etag = str(told(found, "ETag", place))
         self._expected = _md5(found)
         self._digest = hashlib.md5(usedforsecurity=False)
 
@@ -85,10 +91,11 @@ class ObjectReader(io.RawIOBase):
                 data = self._take(len(buffer))
             except (BotoCoreError, ClientError, OSError) as exc:
                 self._drop()
-                if code_of(exc) in ("PreconditionFailed", "NoSuchKey"):
+                if code_of(exc) in _CHANGED:
                     raise changed(f"cannot read {self._place}") from exc
                 if isinstance(exc, ClientError) or not left:
                     raise s3_error(exc, "read", f"{self._place}, from byte {self._position} on") from exc
+                time.sleep(min(_PAUSE * 2 ** (self._retries - left), _LONGEST_PAUSE))
                 left -= 1
             else:
                 break
@@ -103,7 +110,11 @@ class ObjectReader(io.RawIOBase):
             asked = f"bytes={self._position}-"
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=asked)
             self._body = answer["Body"]
-        data: bytes = self._body.read(min(count, self._size - self._position))
+            if not str(answer.get("ContentRange")).startswith(f"bytes {self._position}-") or (
+                answer.get("ETag") != self._etag
+            ):
+                raise ConnectionError(f"what was asked from byte {self._position} on is not what came")
+        data: bytes = self._body.read(min(count, self._size - self._position, _AT_ONCE))
         if not data:
             raise ConnectionResetError(f"the connection broke at byte {self._position} of {self._size}")
         return data

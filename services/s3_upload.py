@@ -6,19 +6,20 @@ Multipart uploads: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuover
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import json
+import io
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import Any, BinaryIO
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from model_etl.errors import ModelEtlError
-from model_etl.interrupts import deferred
+from model_etl.errors import StorageFailure
+from model_etl.interrupts import deferred, yielding
 from model_etl.publish import Location
 from services.locks import NamedLock
-from services.s3_errors import code_of, s3_error, translated
+from services.s3_access import Access, connect
+from services.s3_errors import code_of, s3_error, told, translated
 from services.spool import Spool
 
 PART = 8 << 20
@@ -63,7 +64,7 @@ class Upload:
         """
         with translated("write", self._place):
             answer = self._client.create_multipart_upload(**self._object, ContentType=self._media_type)
-        self.id = str(answer["UploadId"])
+        self.id = str(told(answer, "UploadId", self._place))
         return self.id
 
     def send(self, spool: Spool) -> None:
@@ -89,6 +90,10 @@ class Upload:
         pool.shutdown()
         self._parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
 
+    def abort_other(self, upload: str, clearing: Clearing) -> bool:
+        """Have the server throw away an earlier upload of this object; tell whether it is gone."""
+        return clearing.abort(self._object["Bucket"], self._object["Key"], upload)
+
     def _send_part(self, number: int, spool: Spool, offset: int, size: int) -> str:
         body = spool.part(offset, size)
         md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
@@ -103,22 +108,27 @@ class Upload:
                     raise
                 left -= 1
             else:
-                return str(answer["ETag"])
+                return str(told(answer, "ETag", self._place))
 
-    def complete(self) -> None:
+    def complete(self, clearing: Clearing) -> None:
         """Let the parts become the object, at once and whole.
+
+        Args:
+            clearing: makes sure that nothing more comes of it if it is not known to have worked.
 
         Raises:
             ModelEtlError: if the server refuses; its message says so if nobody knows what became of it.
         """
         try:
-            self._client.complete_multipart_upload(
+            answer = self._client.complete_multipart_upload(
                 **self._object, UploadId=self.id, MultipartUpload={"Parts": self._parts}
             )
-        except (BotoCoreError, ClientError, OSError) as exc:
-            # The answer may have been lost: asked again, the server knows of no such upload, since it is done.
-            lost = isinstance(exc, HTTPClientError) or code_of(exc) == "NoSuchUpload"
-            done = self._is_done() if lost else False
+            told(answer, "ETag", self._place)
+        except (BotoCoreError, ClientError, OSError, StorageFailure) as exc:
+            final = self.abort(clearing) or _is_refusal(exc)  # before asking: what is not done by now never will be
+            done = self._is_done()
+            if done is False and not final:
+                done = None
             if not done:
                 error = s3_error(exc, "publish", self._place)
                 if done is None:
@@ -128,30 +138,64 @@ class Upload:
 
     def _is_done(self) -> bool | None:
         """Tell whether the object is what was sent; None if nobody knows."""
-        digests = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in self._parts)
-        etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(self._parts)}"
         try:
+            digests = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in self._parts)
+            etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(self._parts)}"
             return bool(self._client.head_object(**self._object)["ETag"].strip('"') == etag)
         except ClientError as exc:
             return False if code_of(exc) in ("404", "NoSuchKey") else None
-        except (BotoCoreError, OSError):
+        except (BotoCoreError, OSError, KeyError, ValueError):
             return None
 
-    def abort(self, client: Any) -> None:
-        """Have the server throw the parts away; if it does not answer, they stay there unseen.
+    def abort(self, clearing: Clearing) -> bool:
+        """Have the server throw the parts away.
 
-        Args:
-            client: one that does not try for long.
+        Returns:
+            Whether nothing more can come of it; if the server did not answer, the parts stay there unseen.
         """
-        if self.id is not None:
-            abort(client, self._object["Bucket"], self._object["Key"], self.id)
-            self.id = None
+        if self.id is None:
+            return True
+        if not clearing.abort(self._object["Bucket"], self._object["Key"], self.id):
+            return False
+        self.id = None
+        return True
 
 
-def abort(client: Any, bucket: str, key: str, upload: str) -> None:
-    """Have a server throw away the parts of an upload."""
-    with contextlib.suppress(BotoCoreError, ClientError, OSError):
-        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+def _is_refusal(exc: BaseException) -> bool:
+    """Tell whether a server has understood a request and does not do it, now or later."""
+    status = exc.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(exc, ClientError) else 0
+    return status in (400, 401, 403, 405, 409, 411, 412)
+
+
+class Clearing:
+    """Throws away uploads, without trying for long.
+
+    Args:
+        access: how to reach the server.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._client = connect(access.impatient())
+        self.answers = True  # a server that is gone is asked once, not once for each upload
+
+    def abort(self, bucket: str, key: str, upload: str) -> bool:
+        """Tell whether a server has thrown away the parts of an upload, or knows of none."""
+        if not self.answers:
+            return False
+        try:
+            self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        except ClientError as exc:
+            return code_of(exc) == "NoSuchUpload" or _is_refusal(exc)  # asked again it would say the same
+        except (BotoCoreError, OSError):
+            self.answers = False
+            return False
+        return True
+
+
+@lru_cache(maxsize=16)
+def clearing(access: Access) -> Clearing:
+    """Give what clears up at a server."""
+    return Clearing(access)
 
 
 class UploadedStage:
@@ -162,18 +206,19 @@ class UploadedStage:
     Args:
         location: what it will become.
         upload: on the way there.
-        client: to clear up with, one that does not try for long.
+        clearing: clears up at the server.
         lock: held while the object is written.
     """
 
-    def __init__(self, location: Location, upload: Upload, client: Any, lock: NamedLock) -> None:
+    def __init__(self, location: Location, upload: Upload, clearing: Clearing, lock: NamedLock) -> None:
         self.location = location
         self.fs: Any = self
         self.path = location.name
         self._upload = upload
-        self._client = client
+        self._clearing = clearing
         self._lock = lock
         self._spool: Spool | None = None
+        self._left: list[str] = []  # ids of uploads that a run before left there, and that could not be cleared up
 
     def lock(self) -> bool:
         """See `Stage`."""
@@ -182,9 +227,12 @@ class UploadedStage:
                 return False
             self._spool = Spool(self.location.name)
             self.path = self._spool.path
-        self._clear_up()
+        left = self._lock.note.decode("ascii", "ignore").split()
+        self._left = [upload for upload in left if not self._upload.abort_other(upload, self._clearing)]
         # What the server would refuse at the end, it refuses now, before the work.
-        self._lock.note = json.dumps({"upload": self._upload.begin()}).encode()
+        upload = self._upload.begin()
+        self._clearing.answers = True
+        self._lock.note = " ".join([*self._left, upload]).encode()
         return True
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
@@ -197,47 +245,60 @@ class UploadedStage:
         assert self._spool is not None
         self._upload.send(self._spool)
 
-    def _clear_up(self) -> None:
-        """Throw away the parts of a run that was killed."""
-        if self._lock.note:
-            fs: Any = self.location.fs
-            abort(self._client, fs.bucket, self.location.path, json.loads(self._lock.note)["upload"])
-
     def publish(self) -> None:
         """See `Stage`."""
-        self._upload.complete()
+        with yielding():  # the server may let us wait for long
+            self._upload.complete(self._clearing)
         self.discard()
 
     def discard(self) -> None:
         """See `Stage`."""
-        self._upload.abort(self._client)
+        gone = self._upload.abort(self._clearing)
         if self._spool is not None:
             self._spool.close()
             self._spool = None
-        self._lock.release()
+        self._lock.release(keep=bool(self._left) or not gone)
 
 
-class WrittenObject(Spool):
-    """A file for graphs that are run by hand: closing it sends it, unless its block or the run failed."""
+class WrittenObject(io.RawIOBase):
+    """A file for graphs that are run by hand: closing it sends it, unless its block failed or it was forgotten.
 
-    def __init__(self, upload: Upload, client: Any, name: str) -> None:
-        super().__init__(name)
+    Args:
+        upload: on the way to the server.
+        clearing: clears up there.
+        name: of the object, for errors.
+    """
+
+    def __init__(self, upload: Upload, clearing: Clearing, name: str) -> None:
+        self._spool: Spool | None = None
         self._upload = upload
-        self._client = client
-        self._open = True
+        self._clearing = clearing
+        self._spool = Spool(name)
+
+    def writable(self) -> bool:
+        """Say yes."""
+        return True
 
     def write(self, data: Any) -> int:
         """Write all of some bytes."""
-        return self.file.write(data)
+        if self._spool is not None:
+            self._spool.file.write(data)
+        return len(memoryview(data).cast("B"))
 
-    def __enter__(self) -> BinaryIO:
-        return self  # type: ignore[return-value]
+    def discard(self) -> None:
+        """Forget what was written, and send nothing."""
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            super().close()
+        if kind is not None:
+            self.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        self.discard()
+        super().close()
 
     def close(self) -> None:
         """Send it; does nothing the second time.
@@ -245,15 +306,13 @@ class WrittenObject(Spool):
         Raises:
             ModelEtlError: if it does not get there; the old object is then still in its place.
         """
-        if self.file.closed:
-            return
         try:
-            self.file.flush()
-            self._upload.begin()
-            self._upload.send(self)
-            self._upload.complete()
-        except ModelEtlError:
-            self._upload.abort(self._client)
-            raise
+            if self._spool is not None:
+                self._spool.file.flush()
+                self._upload.begin()
+                self._upload.send(self._spool)
+                self._upload.complete(self._clearing)
         finally:
+            self._upload.abort(self._clearing)
+            self.discard()
             super().close()
