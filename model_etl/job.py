@@ -199,8 +199,9 @@ def _publish_in_turn(stages: Sequence[Stage]) -> None:
             stage.publish()
         except ModelEtlError as exc:
             if number:
-                exc.message += f"; published already: {', '.join(s.location.name for s in stages[:number][:_TOLD])}"
-                exc.message += f" and {number - _TOLD} more" if number > _TOLD else ""
+                names = [done.location.name for done in stages[:number]]
+                more = [f"{number - _TOLD} more"] if number > _TOLD else []
+                exc.message += f"; {', '.join(names[:_TOLD] + more)} {'was' if number == 1 else 'were'} published"
             raise
 
 

@@ -75,7 +75,7 @@ def find(name: str, **options: Any) -> list[Found]:
 def _is_folder(fs: BucketFS, key: str) -> bool:
     try:
         return fs.isdir(key)
-    except PermissionRefused:  # without the right to list, it can only be an object
+    except (PermissionRefused, InputMissing):  # asked for the object itself, the server says more
         return False
 
 

@@ -77,20 +77,20 @@ def translated(action: str, place: str) -> Iterator[None]:
         raise s3_error(exc, action, place) from exc
 
 
-def told(answer: Any, name: str, place: str) -> Any:
+def told(answer: Any, name: str, what: str) -> Any:
     """Give a member that every answer of its kind has.
 
     Args:
         answer: a server's.
         name: of the member.
-        place: the object and its server.
+        what: what cannot be done without it.
 
     Raises:
         StorageFailure: if it has not; something else than an S3 server has answered.
     """
     if name not in answer:
         raise StorageFailure(
-            f"what answered for {place} is no S3 server (no {name})", "Check the endpoint, and proxies on the way."
+            f"{what}: what answered is no S3 server (no {name})", "Check the endpoint, and proxies on the way."
         )
     return answer[name]
 

@@ -22,7 +22,7 @@ from fs_s3fs import S3FS
 
 from model_etl.errors import InputMissing
 from services.s3_access import Access, connect
-from services.s3_errors import code_of, translated
+from services.s3_errors import code_of, told, translated
 from services.s3_reading import ObjectReader
 from services.s3_upload import Upload, WrittenObject, clearing
 
@@ -133,11 +133,14 @@ class BucketFS(S3FS):
         asked = {"Bucket": self.bucket, "Key": key}
         with translated("read", self.place(key)):
             try:
-                return cast("dict[str, Any]", self.client.head_object(**asked))
+                answer = self.client.head_object(**asked)
             except ClientError:
                 # An answer to HEAD has no body that would say why, one to GET has.
                 self.client.get_object(**asked, Range="bytes=0-0")["Body"].close()
-                return cast("dict[str, Any]", self.client.head_object(**asked))
+                answer = self.client.head_object(**asked)
+        for name in ("ContentLength", "ETag"):
+            told(answer, name, f"cannot read {self.place(key)}")
+        return cast("dict[str, Any]", answer)
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object of that key, or one below it.

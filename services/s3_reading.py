@@ -49,8 +49,8 @@ class ObjectReader(io.RawIOBase):
         with translated("read", place):
             found = client.get_object(Bucket=bucket, Key=key)
         self._body: Any = found["Body"]
-        self._size = int(told(found, "ContentLength", place))
-        self._etag = str(told(found, "ETag", place))
+        self._size = int(told(found, "ContentLength", f"cannot read {place}"))
+        self._etag = str(told(found, "ETag", f"cannot read {place}"))
         self._expected = _md5(found)
         self._digest = hashlib.md5(usedforsecurity=False)
 

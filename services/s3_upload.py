@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -29,6 +30,8 @@ _AT_ONCE = 4
 """Parts on their way at the same time, all of them in memory."""
 _GRACE = 2.0
 """Seconds that parts on their way get to end after one has failed or a signal came."""
+_PATIENCE = 8.0
+"""Seconds to wait in all for a server that does not answer when uploads are thrown away."""
 _DAMAGED = ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch")
 
 
@@ -64,7 +67,7 @@ class Upload:
         """
         with translated("write", self._place):
             answer = self._client.create_multipart_upload(**self._object, ContentType=self._media_type)
-        self.id = str(told(answer, "UploadId", self._place))
+        self.id = str(told(answer, "UploadId", f"cannot write {self._place}"))
         return self.id
 
     def send(self, spool: Spool) -> None:
@@ -108,7 +111,7 @@ class Upload:
                     raise
                 left -= 1
             else:
-                return str(told(answer, "ETag", self._place))
+                return str(told(answer, "ETag", f"cannot write {self._place}"))
 
     def complete(self, clearing: Clearing) -> None:
         """Let the parts become the object, at once and whole.
@@ -123,7 +126,7 @@ class Upload:
             answer = self._client.complete_multipart_upload(
                 **self._object, UploadId=self.id, MultipartUpload={"Parts": self._parts}
             )
-            told(answer, "ETag", self._place)
+            told(answer, "ETag", f"cannot publish {self._place}")
         except (BotoCoreError, ClientError, OSError, StorageFailure) as exc:
             final = self.abort(clearing) or _is_refusal(exc)  # before asking: what is not done by now never will be
             done = self._is_done()
@@ -176,18 +179,19 @@ class Clearing:
 
     def __init__(self, access: Access) -> None:
         self._client = connect(access.impatient())
-        self.answers = True  # a server that is gone is asked once, not once for each upload
+        self.waited = 0.0  # a server that is gone is not asked for each of a thousand uploads
 
     def abort(self, bucket: str, key: str, upload: str) -> bool:
         """Tell whether a server has thrown away the parts of an upload, or knows of none."""
-        if not self.answers:
+        if self.waited > _PATIENCE:
             return False
+        start = time.monotonic()
         try:
             self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         except ClientError as exc:
             return code_of(exc) == "NoSuchUpload" or _is_refusal(exc)  # asked again it would say the same
         except (BotoCoreError, OSError):
-            self.answers = False
+            self.waited += time.monotonic() - start
             return False
         return True
 
@@ -231,7 +235,7 @@ class UploadedStage:
         self._left = [upload for upload in left if not self._upload.abort_other(upload, self._clearing)]
         # What the server would refuse at the end, it refuses now, before the work.
         upload = self._upload.begin()
-        self._clearing.answers = True
+        self._clearing.waited = 0.0
         self._lock.note = " ".join([*self._left, upload]).encode()
         return True
 

@@ -107,6 +107,11 @@ class Etl:
         return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Take twice as many workers as there are processors: half of the tests wait for something."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow tests last."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

@@ -50,8 +50,10 @@ class Node(Configurable):
         if self.fails == "start":
             raise self.exc
         self.log.append(f"{self.name} starts")
-        yield
-        self.log.append(f"{self.name} ends")
+        try:
+            yield  # after a failure elsewhere, what comes next is left out, and only this is closed
+        finally:
+            self.log.append(f"{self.name} ends")
         if self.fails == "teardown":
             raise self.exc
 

@@ -906,7 +906,7 @@ def test_a_file_that_vanishes_meanwhile(three: Etl, score: Callable[..., Result]
     three.write("removing.py", module)
     grow(three, {"in/a.json": xs(-1)})
     done = score("-i", "in", "-o", "out/", model="removing:Removes", env={"PYTHONDONTWRITEBYTECODE": "1"})
-    ended(done, 66, "in/c.json")
+    ended(done, 66 if done.code == 66 else 75, "in/c.json")  # before it was opened, or after
     assert three.files() == {"in/a.json", "in/b.json", "removing.py"}
     assert not (three.folder / "out").exists()
 
