@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -39,6 +40,12 @@ class Result:
     code: int
     out: bytes
     err: str
+
+
+def _hears_signals() -> None:
+    """Undo what whoever started the tests chose to ignore (nohup): a child would ignore it too."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass
@@ -80,7 +87,7 @@ class Etl:
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environment(**(env or {})),
-            **options,
+            **{"preexec_fn": _hears_signals, **options},  # the tests start no threads of their own
         )
 
     def write(self, name: str, content: bytes | str | Sequence[dict[str, Any]]) -> Path:
