@@ -87,7 +87,7 @@ class Etl:
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environment(**(env or {})),
-            **{"preexec_fn": _hears_signals, **options},  # the tests start no threads of their own
+            **{"preexec_fn": _hears_signals, **options},  # it only sets handlers
         )
 
     def write(self, name: str, content: bytes | str | Sequence[dict[str, Any]]) -> Path:
