@@ -136,10 +136,15 @@ class RecordError(Exception):
         self.type_name = type_name
         self.message = printable(message)
 
+    def bare(self) -> RecordError:
+        """Forget where it was raised and why: kept by the thousands, that would keep alive all that was at hand."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
 
 def printable(text: str) -> str:
     """Give a text that UTF-8 can hold: lone surrogates (from file names, or from a model's words) become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}

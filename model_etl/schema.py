@@ -67,7 +67,7 @@ class InputSchema:
                 try:
                     inputs.append(self.decode(batch.documents[index]))
                 except RecordError as error:
-                    failed[index] = error
+                    failed[index] = error.bare()
                     inputs.append(None)
 
     def validate(self, data: Mapping[str, Any]) -> Any:
@@ -184,7 +184,7 @@ def schema_error(stage: Stage, exc: BaseException) -> RecordError:
     errors: Callable[..., Iterable[Mapping[str, Any]]] | None = getattr(exc, "errors", None)
     if callable(errors) and type(exc).__name__ == "ValidationError":
         details = errors(include_url=False, include_context=False, include_input=False)
-        said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details)
+        said = "; ".join([f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details])
         return RecordError(stage, "ValidationError", said)
     return RecordError(stage, type(exc).__name__, str(exc))
 

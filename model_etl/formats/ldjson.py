@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 from model_etl.formats.base import BatchBuilder, Writer, check_start, utf8_error
 from model_etl.layout import Layout
@@ -59,12 +60,43 @@ def _blocks(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:
     yield offset, b"".join(pending)
 
 
+class _Offsets(Sequence[int]):
+    """Where each line of a block starts, found when somebody asks: with no log and no rejects nobody does.
+
+    Args:
+        first: offset of the first line.
+        lines: the lines, each of which was followed by one more byte.
+    """
+
+    def __init__(self, first: int, lines: Sequence[bytes]) -> None:
+        self._first = first
+        self._lines = lines
+
+    @cached_property
+    def _all(self) -> list[int]:
+        before = accumulate(map(len, self._lines[:-1]), initial=self._first)
+        return list(map(operator.add, before, range(len(self._lines))))
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[int]: ...
+
+    def __getitem__(self, index: int | slice) -> int | list[int]:
+        return self._all[index]
+
+
 def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     lines = block.split(b"\n")
     if block.isascii() and b"\r" not in block and all(lines) and not any(map(bytes.isspace, lines)):
-        before = accumulate(map(len, lines[:-1]), initial=offset)
-        offsets = list(map(operator.add, before, range(len(lines))))  # each line before ended in one more byte
-        return Batch(source, range(position, position + len(lines)), offsets, lines, lines)
+        return Batch(source, range(position, position + len(lines)), _Offsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
     for line in lines:
