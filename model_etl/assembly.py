@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphs.scoring import get_graph
@@ -23,11 +24,13 @@ from model_etl.nodes import (
     RecordWriter,
     RejectsWriter,
     TooManyRejects,
+    WorkersTransformer,
 )
 from model_etl.prediction_log import PredictionLog
 from model_etl.records import Rejection, Source
 from model_etl.report import about_model, about_software, masked
 from model_etl.rules import BusinessRuleTransformer, load_rule
+from model_etl.steps import scoring_steps
 from model_etl.tally import Tally
 
 MORE_REJECTS = 1000
@@ -176,10 +179,14 @@ def scoring_graph(
         first = log.started(run_id, {**about, "settings": masked(config.settings())})
         log_writer = PredictionLogWriter(paths.log, log=log, first=first, tally=tallies.log)
     tolerated = config.max_errors
+    transformer: Any = MLModelTransformer(model=model, internals=log_writer is not None)
+    if config.workers > 1:
+        steps = partial(scoring_steps, config.model, config.rules, internals=log_writer is not None)
+        transformer, rules = WorkersTransformer(config.workers, make=steps), []
     return get_graph(
-        reader=RecordReader(tuple(inputs), schema=model.input, limit=config.limit),
+        reader=RecordReader(tuple(inputs), schema=model.input, limit=config.limit, decode=config.workers == 1),
         rules=rules,
-        model=MLModelTransformer(model=model, internals=log_writer is not None),
+        model=transformer,
         log_writer=log_writer,
         rejects_writer=RejectsWriter(
             paths.rejects,

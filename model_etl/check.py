@@ -33,7 +33,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     tallies = Tallies()
-    first = dataclasses.replace(config, limit=min(records, config.limit or records), dry_run=True)
+    first = dataclasses.replace(config, limit=min(records, config.limit or records), dry_run=True, workers=1)
     with Publication() as spools:
         model, rules = load(config)
         output, log, rejects = (spools.stage(locate("-")) for _ in range(3))

@@ -163,6 +163,7 @@ SETTINGS: dict[str, Setting] = {
     "on_empty": Setting("what to do if there are no records (ok)", choices=("ok", "fail")),
     "limit": Setting("read only the first N records", read=count, metavar="N"),
     "dry_run": Setting("do everything but publish", read=switch, switch=True),
+    "workers": Setting("processes that score, each with a model of its own (1)", read=count, metavar="N"),
     "report": Setting("file for a report that machines can read", metavar="FILE"),
     "lock_wait": Setting("wait so long for another run with the same output (0)", read=seconds, metavar="SECONDS"),
     "bucket": Setting("S3: the bucket in which all files lie that are named without s3:// or file://", ("-b",)),
@@ -200,6 +201,7 @@ class JobConfig:
     on_empty: str = "ok"
     limit: int | None = None
     dry_run: bool = False
+    workers: int = 1
     report: str | None = None
     lock_wait: float = 0.0
     job: str = "model_etl"

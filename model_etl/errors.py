@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import errno
 import signal
-from typing import Literal
+from typing import Any, Literal
 
 Stage = Literal["parse", "input_schema", "predict", "output_schema", "rule"]
 """Where a record can drop out, in the order of the chain."""
@@ -44,6 +44,10 @@ class ModelEtlError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel from a worker process with both."""
+        return type(self), (self.message, self.remedy)
 
 
 class UsageError(ModelEtlError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO, cast
@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
+from bonobo.errors import InactiveReadableError
 from typing_extensions import Self
 
 from model_etl import (
@@ -24,6 +25,7 @@ from model_etl.prediction_log import PredictionLog
 from model_etl.records import Batch, Rejection, Source
 from model_etl.schema import InputSchema
 from model_etl.tally import TalliedReader, TalliedWriter, Tally
+from model_etl.workers import Steps, Workers
 
 FIRST_REJECTS = 5
 """How many rejects are told to the person who started the run."""
@@ -130,12 +132,14 @@ class RecordReader(Configurable):
     Options:
         files: what to read, in this order.
         schema: the model's input schema.
+        decode: whether to decode here; workers decode what they score.
         limit: how many records to read, or None for all.
         fs: name of the service to read from.
     """
 
     files: Sequence[InputFile] = Option(tuple, positional=True)
     schema: InputSchema = Option()
+    decode: bool = Option(bool, default=True, required=False)
     limit: int | None = Option(required=False)
     fs = Service("fs")
 
@@ -154,7 +158,8 @@ class RecordReader(Configurable):
                 for batch in file.read(stream, self.schema):
                     taken = batch if left is None else _first(batch, left)
                     file.tally.records += _size(taken)
-                    yield self.schema.decode_batch(taken.replace(file=number))
+                    batch_of_file = taken.replace(file=number)
+                    yield self.schema.decode_batch(batch_of_file) if self.decode else batch_of_file
                     if left is not None:
                         left -= _size(taken)
                         if left <= 0:
@@ -173,6 +178,39 @@ def _first(batch: Batch, count: int) -> Batch:
     last = positions[count - 1]
     alive = batch.select([position <= last for position in batch.positions])
     return alive.replace(rejected=tuple(r for r in batch.rejected if r.position <= last))
+
+
+class WorkersTransformer(Configurable):
+    """Scores batches in worker processes, and passes them on in the order in which they came.
+
+    Options:
+        count: how many workers.
+        make: makes what scores a batch; see `model_etl.steps.scoring_steps`.
+    """
+
+    count: int = Option(int, positional=True)
+    make: Callable[[], Steps] = Option()
+
+    @ContextProcessor
+    def workers(self, context: Any) -> Iterator[Workers]:
+        """Start the workers; at the end, pass on what they still have."""
+        with Workers(self.count, self.make, lambda: context.killed) as workers:
+            yield workers
+            while workers.busy:
+                context.send(_taken(workers))
+
+    def __call__(self, workers: Workers, data: Batch) -> Iterator[Batch]:
+        """Hand out a batch, and pass on the oldest once all have enough."""
+        if workers.full:
+            yield _taken(workers)
+        workers.submit(data)
+
+
+def _taken(workers: Workers) -> Batch:
+    batch = workers.result()
+    if batch is None:
+        raise InactiveReadableError("the run was ended")
+    return batch
 
 
 class _FileWriter(Configurable):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import faulthandler
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -350,3 +354,45 @@ class LeavesThread(Good):
 
     def __init__(self) -> None:
         threading.Thread(target=time.sleep, args=(3600,)).start()
+
+
+class Killed(GoodBatch):
+    """Is killed, as when memory is short."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Segfaults(GoodBatch):
+    """Crashes in C code."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        faulthandler.disable()
+        ctypes.string_at(0)
+
+
+class LeavesAtOnce(GoodBatch):
+    """Ends its process as a success, without a word."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        os._exit(0)
+
+
+class LoadsOnce(GoodBatch):
+    """Can be made by the first process only, not in its workers."""
+
+    def __init__(self) -> None:
+        if multiprocessing.parent_process() is not None:
+            raise RuntimeError("no licence for a second process")
+
+
+class Says(GoodBatch):
+    """Prints from where it works."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        print("a word from", "a worker" if multiprocessing.parent_process() else "the parent", flush=True)  # noqa: T201
+        return {"y": 2.0}
