@@ -46,9 +46,10 @@ class ObjectReader(io.RawIOBase):
         self._place = place
         self._retries = retries
         self._position = 0
+        self._body: Any = None
         with translated("read", place):
             found = client.get_object(Bucket=bucket, Key=key)
-        self._body: Any = found["Body"]
+        self._body = found["Body"]
         self._size = int(told(found, "ContentLength", f"cannot read {place}"))
         self._etag = str(told(found, "ETag", f"cannot read {place}"))
         self._expected = _md5(found)
