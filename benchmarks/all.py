@@ -11,7 +11,7 @@ import sys
 
 import common
 
-BENCHMARKS = ("startup", "steps", "log_cost", "against_the_original", "memory", "s3")
+BENCHMARKS = ("startup", "steps", "log_cost", "against_the_original", "memory", "s3", "workers")
 
 
 def main() -> int:
