@@ -12,7 +12,7 @@ from statistics import median
 import common
 
 CLAIM = 1.7
-COUNT = 1_000_000
+COUNT = 5_000_000
 FOREST = "models:IrisForest"
 
 

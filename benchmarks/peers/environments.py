@@ -1,0 +1,70 @@
+"""An environment of its own for each peer, made once: with uv where it is on the PATH, else with venv and pip."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import textwrap
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE.parent / "data" / "venvs"
+SHARED = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")  # what the estimators stand on
+SAID = 300  # characters of an installer's complaint
+
+
+class NotInstallableError(Exception):
+    """A peer's environment cannot be made; the message is one line."""
+
+
+@cache
+def python(peer: str) -> Path:
+    """Give the interpreter of a peer's environment, which is made when it is first asked for.
+
+    It has the peer's pinned requirements, and of what the estimators stand on the very versions that we have.
+
+    Raises:
+        NotInstallableError: if a step fails.
+    """
+    requirements = HERE / f"requirements-{peer}.txt"
+    shared = [f"{name}=={version(name)}" for name in SHARED]
+    pins = "".join(line for line in requirements.read_text("utf-8").splitlines(keepends=True) if line[0] != "#")
+    wanted = hashlib.sha256("\n".join([sys.version, pins, *shared]).encode()).hexdigest()
+    place = FOLDER / peer
+    interpreter, mark = place / "bin" / "python", place / ".installed"
+    if mark.exists() and mark.read_text("utf-8") == wanted:
+        return interpreter
+    print(f"making the environment of {peer} ...", file=sys.stderr, flush=True)
+    if place.exists():
+        shutil.rmtree(place)
+    if uv := shutil.which("uv"):
+        _run(uv, "venv", "--quiet", "--python", sys.executable, place)
+        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", interpreter]
+    else:
+        _run(sys.executable, "-m", "venv", place)
+        install = [interpreter, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]
+    _run(*install, "--requirement", requirements, *shared)
+    mark.write_text(wanted, "utf-8")
+    return interpreter
+
+
+def release(peer: str, package: str) -> str:
+    """Tell the version of the package that a peer is: the pinned one, or ours where the peer has our environment."""
+    requirements = HERE / f"requirements-{peer}.txt"
+    lines = requirements.read_text("utf-8").splitlines() if requirements.exists() else []
+    for name, _, pinned in (line.partition("==") for line in lines):
+        if name.partition("[")[0] == package:
+            return f"{package} {pinned.split()[0]}"
+    return f"{package} {version(package)}"
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line.strip(" \t╰─▶├│") for line in done.stderr.splitlines()]
+        told = " ".join(line for line in said if line and "Ignored the following" not in line)
+        raise NotInstallableError(textwrap.shorten(told or f"exit code {done.returncode}", SAID, placeholder=" ..."))
