@@ -12,6 +12,30 @@ import tempfile
 from model_etl.errors import OutputRefused, PermissionRefused, StorageFailure, printable, storage_error
 
 
+def open_locked(path: str) -> int | None:
+    """Open a file, which is made if it does not exist, and lock it.
+
+    Returns:
+        Its descriptor, or None if another run holds it.
+
+    Raises:
+        OSError: if it cannot be made or locked.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have renamed or removed it since we opened it: then this is no longer the lock.
+        if os.path.samestat(os.fstat(fd), os.stat(path)):  # noqa: PTH116
+            return fd
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
+
+
 class NamedLock:
     """A lock that a crash gives back. It holds a note, so that the next holder can clear up after the crash.
 
@@ -39,22 +63,10 @@ class NamedLock:
         """
         try:
             self._make_folder()
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._fd = open_locked(self._path)
         except OSError as exc:
             raise storage_error(exc, "lock", self._path) from exc
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it may have removed it since we opened it.
-            if not os.path.samestat(os.fstat(fd), os.stat(self._path)):  # noqa: PTH116
-                raise FileNotFoundError(self._path)
-        except (BlockingIOError, FileNotFoundError):
-            os.close(fd)
-            return False
-        except OSError as exc:
-            os.close(fd)
-            raise storage_error(exc, "lock", self._path) from exc
-        self._fd = fd
-        return True
+        return self._fd is not None
 
     def _make_folder(self) -> None:
         with contextlib.suppress(FileExistsError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 from model_etl.errors import storage_error
 from model_etl.interrupts import deferred
 from model_etl.publish import Location
+from services.locks import open_locked
 
 
 class RenamedStage:
@@ -52,23 +52,12 @@ class RenamedStage:
                 self._made.append(folder)
             if os.path.isdir(self._target):  # noqa: PTH112
                 raise IsADirectoryError(self._target)
-            fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._fd = open_locked(self._part)
+            if self._fd is not None:
+                os.ftruncate(self._fd, 0)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it may have renamed or removed it since we opened it: then this is no longer the stage.
-            if not os.path.samestat(os.fstat(fd), os.stat(self._part)):  # noqa: PTH116
-                raise FileNotFoundError(self._part)
-            os.ftruncate(fd, 0)
-        except (BlockingIOError, FileNotFoundError):
-            os.close(fd)
-            return False
-        except OSError as exc:
-            os.close(fd)
-            raise storage_error(exc, "lock", self.location.name) from exc
-        self._fd = fd
-        return True
+        return self._fd is not None
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
         """Open the staged file."""
