@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SUPPORT, Etl
+from conftest import SUPPORT, Etl, minding_modes
 
 THREE = b'{"x":1}\n{"x":2}\n{"x":3}\n'
 BAD = {"first": b'{"x":-1}\n{"x":2}\n{"x":3}\n', "middle": b'{"x":1}\n{"x":-2}\n{"x":3}\n', "last": THREE + b'{"x":-4}'}
@@ -29,7 +28,6 @@ EARLIER_LOG = b"earlier log\n"
 
 TRY_AGAIN = 75
 
-NO_ROOT = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 """Root without what lets it pass over file modes."""
 
 
@@ -454,10 +452,8 @@ def _command(case: Case, etl: Etl) -> list[str]:
         command[1:3] = [str(SUPPORT / "failing_storage.py")]
     if case.shell:
         command = ["bash", "-c", case.shell, "bash", *command]
-    if case.mode_matters and not os.geteuid():
-        if not shutil.which("setpriv"):
-            pytest.skip("root passes over file modes")
-        command = ["setpriv", NO_ROOT, "--", *command]
+    if case.mode_matters:
+        command = minding_modes(command)
     return command
 
 

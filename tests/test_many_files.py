@@ -22,11 +22,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import Etl, Result
+from conftest import Etl, Result, minding_modes
 from pyarrow import parquet
 
 GOOD = "failing_models:Good"
-NO_ROOT = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 BAD_RECORD = b'{"x":"wide"}\n'
 NIGHTS = ("in/a.json", "in/b.json", "in/c.json")
 
@@ -795,10 +794,7 @@ def test_a_file_that_must_not_be_read(three: Etl, locked: str) -> None:
     grow(three, {"in/sub/d.json": xs(1)})
     (three.folder / locked).chmod(0)
     command = three.command("run", "-m", GOOD, "-i", "in/**", "-o", "out/")
-    if not os.geteuid():
-        if not shutil.which("setpriv"):
-            pytest.skip("root passes over file modes")
-        command = ["setpriv", NO_ROOT, "--", *command]
+    command = minding_modes(command)
     done = subprocess.run(command, cwd=three.folder, env=three.environment(), capture_output=True, check=False)
     (three.folder / locked).chmod(0o700)
     ended(Result(done.returncode, done.stdout, done.stderr.decode()), 77, "permission refused", locked)

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -24,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Etl
+from conftest import Etl, minding_modes
 from proxy import SLOW_DOWN, Fault, Proxy, Request
 from s3_fixtures import Bucket
 
-NO_ROOT = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 """Root without what lets it pass over file modes."""
 
 THREE = b'{"x":1}\n{"x":2}\n{"x":3}\n'
@@ -764,10 +762,8 @@ def _command(case: Case, etl: Etl, bucket: Bucket) -> list[str]:
     command = etl.command(case.verb, *arguments)
     if case.shell:
         command = ["bash", "-c", case.shell, "bash", *command]
-    if case.mode_matters and not os.geteuid():
-        if not shutil.which("setpriv"):
-            pytest.skip("root passes over file modes")
-        command = ["setpriv", NO_ROOT, "--", *command]
+    if case.mode_matters:
+        command = minding_modes(command)
     return command
 
 
