@@ -6,8 +6,9 @@ The interface (package ml_base): `display_name`, `qualified_name`, `description`
 
 Optional, and much faster: `predict_batch(records)` takes a sequence of validated records, with the fields of the
 input schema as attributes (the older generation: dicts), and returns as many outputs in the same order.
-`predict_batch_with_internals(records)` returns two such sequences, the outputs and what the model computed on the way,
-for the prediction log.
+`predict_columns(columns)`, faster still and of the present generation only, takes a mapping of fields to numpy arrays
+and returns one of the output's fields to arrays. `predict_batch_with_internals(records)` returns two sequences, the
+outputs and what the model computed on the way, for the prediction log.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from model_etl.columns import Table, arrays
 from model_etl.errors import ModelUnavailable, UsageError
 from model_etl.schema import InputSchema, OutputSchema, is_pydantic
 
@@ -54,14 +56,21 @@ class Model:
         self.description: str = str(instance.description)
         self.version: str = model_version(instance)
         self._batch: Callable[[Sequence[Any]], Any] | None = getattr(instance, "predict_batch", None)
+        self._columns: Callable[[Mapping[str, Any]], Any] | None = getattr(instance, "predict_columns", None)
         self._internals: Callable[[Sequence[Any]], Any] | None = getattr(instance, "predict_batch_with_internals", None)
         self.input = InputSchema(instance.input_schema, attributes=self.takes_batches)
         self.output = OutputSchema(instance.output_schema)
+        self._kinds = self.input.kinds()
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether the model predicts many records in one call, given as columns."""
+        return self._columns is not None and is_pydantic(self.instance.input_schema)
 
     @property
     def takes_batches(self) -> bool:
-        """Whether the model predicts many records in one call."""
-        return self._batch is not None
+        """Whether the model predicts many records in one call, as columns or one by one."""
+        return self._batch is not None or self.takes_columns
 
     @property
     def exposes_internals(self) -> bool:
@@ -84,7 +93,8 @@ class Model:
             "description": self.description,
             "version": self.version,
             "package_version": self.package_version,
-            "predict_batch": self.takes_batches,
+            "predict_batch": self._batch is not None,
+            "predict_columns": self.takes_columns,
             "predict_batch_with_internals": self.exposes_internals,
             "input_schema": self.input.json_schema(),
             "output_schema": self.output.json_schema(),
@@ -127,9 +137,20 @@ class Model:
             if not isinstance(both, tuple) or len(both) != 2:  # noqa: PLR2004
                 raise TypeError("predict_batch_with_internals must return two sequences, outputs and internals")
             return _as_many(both[0], len(records), "outputs"), _as_many(both[1], len(records), "internals")
+        if self._columns is not None and self._kinds:
+            return _as_table(self._columns(arrays(records, self._kinds)), len(records)), ()
         if self._batch is None:
             raise TypeError(f"{self.reference} has no predict_batch")
         return _as_many(self._batch(records), len(records), "outputs"), ()
+
+
+def _as_table(columns: Any, expected: int) -> Table:
+    if not isinstance(columns, Mapping) or not columns:
+        raise TypeError(f"predict_columns returned {type(columns).__name__}, not a mapping of fields to columns")
+    for name, column in columns.items():
+        if len(column) != expected:
+            raise ValueError(f"predict_columns returned {len(column)} values of {name!r} for {expected} records")
+    return Table(columns, dict)
 
 
 def _as_many(values: Any, expected: int, what: str) -> Sequence[Any]:

@@ -77,47 +77,35 @@ class MLModelTransformer:
         exposed = _encoded(internals, refused) if self.internals else ()
         return batch.replace(outputs=lines, internals=exposed).without(refused)
 
-    def _outputs(self, inputs: Sequence[Any], failed: dict[int, RecordError]) -> tuple[list[Any], list[Any]]:
-        """Give an output and the internals for each input, None where there are none."""
-        outputs: list[Any] = []
-        internals: list[Any] = []
+    def _outputs(self, inputs: Sequence[Any], failed: dict[int, RecordError]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Give an output for each input, None for one that failed, and the internals if they are wanted."""
         if self.model.takes_batches:
-            self._attempt(inputs, 0, failed, outputs, internals)
-            return outputs, internals
+            return self._attempt(inputs, 0, failed)
+        outputs: list[Any] = []
         for index, record in enumerate(inputs):
             try:
                 outputs.append(self.model.predict_one(record))
             except (Exception, SystemExit) as exc:  # noqa: BLE001  one record's failure, whatever it is
                 failed[index] = _predict_error(exc)
                 outputs.append(None)
-        return outputs, [None] * len(inputs)
+        return outputs, ()
 
     def _attempt(
-        self,
-        inputs: Sequence[Any],
-        start: int,
-        failed: dict[int, RecordError],
-        outputs: list[Any],
-        internals: list[Any],
-    ) -> None:
+        self, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
         """Predict inputs in one call; on failure split them until the guilty record is alone."""
         if not inputs:
-            return
+            return (), ()
         try:
-            predicted, exposed = self.model.predict_batch(inputs, internals=self.internals)
+            return self.model.predict_batch(inputs, internals=self.internals)
         except (Exception, SystemExit) as exc:  # noqa: BLE001
             if len(inputs) == 1:
                 failed[start] = _predict_error(exc)
-                outputs.append(None)
-                internals.append(None)
-                return
-        else:
-            outputs.extend(predicted)
-            internals.extend(exposed if self.internals else [None] * len(inputs))
-            return
+                return (None,), (None,)
         middle = len(inputs) // 2
-        self._attempt(inputs[:middle], start, failed, outputs, internals)
-        self._attempt(inputs[middle:], start + middle, failed, outputs, internals)
+        left, left_internals = self._attempt(inputs[:middle], start, failed)
+        right, right_internals = self._attempt(inputs[middle:], start + middle, failed)
+        return [*left, *right], [*left_internals, *right_internals]
 
 
 def _predict_error(exc: BaseException) -> RecordError:

@@ -13,7 +13,9 @@ from typing import Any, cast
 
 import msgspec
 
+from model_etl.columns import Table
 from model_etl.errors import RecordError, Stage
+from model_etl.lines import Lines
 from model_etl.records import Batch
 from model_etl.schema_fields import Field, fields_of
 from model_etl.schema_struct import struct_type
@@ -34,7 +36,9 @@ class InputSchema:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
         struct = struct_type(schema) if attributes and self._pydantic else None
-        self._fast = msgspec.json.Decoder(struct).decode if struct else None
+        decoder = msgspec.json.Decoder(struct) if struct else None
+        self._fast = decoder.decode if decoder else None
+        self._fast_lines = decoder.decode_lines if decoder else None
 
     def decode(self, document: bytes) -> Any:
         """Decode one record by the schema itself.
@@ -54,6 +58,8 @@ class InputSchema:
 
     def decode_batch(self, batch: Batch) -> Batch:
         """Fill the inputs of a batch; records that the schema refuses drop out."""
+        if (whole := self._whole(batch.documents)) is not None:
+            return batch.replace(inputs=whole)
         inputs: list[Any] = []
         failed: dict[int, RecordError] = {}
         decode = self._fast or self.decode
@@ -69,6 +75,21 @@ class InputSchema:
                 except RecordError as error:
                     failed[index] = error.bare()
                     inputs.append(None)
+
+    def _whole(self, documents: Sequence[bytes]) -> Sequence[Any] | None:
+        """Decode all documents in one call; None if that cannot be done, or if one of them is at fault."""
+        if self._fast_lines is None or not isinstance(documents, Lines):
+            return None
+        try:
+            records = self._fast_lines(documents.block)
+        except (ValueError, RecursionError):
+            return None
+        # Lines end where objects end, so as many records as lines are one on each line.
+        return records if len(records) == len(documents) else None
+
+    def kinds(self) -> dict[str, Any]:
+        """Give the types of the fields by attribute; nothing, if the schema is no pydantic class."""
+        return {name: field.annotation for name, field in self.schema.model_fields.items()} if self._pydantic else {}
 
     def validate(self, data: Mapping[str, Any]) -> Any:
         """Validate one record given as Python values; raises the schema's own exception."""
@@ -102,16 +123,20 @@ class OutputSchema:
 
     def encode_batch(
         self, outputs: Sequence[Any], stage: Stage = "output_schema"
-    ) -> tuple[list[bytes], dict[int, RecordError]]:
+    ) -> tuple[Sequence[bytes], dict[int, RecordError]]:
         """Encode outputs as one line of JSON each.
 
         Returns:
             The lines (empty for an output that is refused), and the reason for each index refused.
         """
+        if isinstance(outputs, Table):
+            if (encoded := self._encode_table(outputs)) is not None:
+                return encoded, {}
+            outputs = list(outputs)
         if self._struct is not None and all(issubclass(kind, self._kinds) for kind in set(map(type, outputs))):
             try:
                 checked = msgspec.convert(outputs, list[self._struct], from_attributes=True)  # type: ignore[name-defined]
-                return _ENCODER.encode_lines(checked).split(b"\n")[: len(outputs)], {}
+                return Lines(_ENCODER.encode_lines(checked)[:-1], len(outputs)) if checked else [], {}
             except (ValueError, TypeError, RecursionError):
                 pass  # one of them is at fault: find out which
         lines: list[bytes] = []
@@ -123,6 +148,18 @@ class OutputSchema:
                 failed[index] = exc
                 lines.append(b"")
         return lines, failed
+
+    def _encode_table(self, outputs: Table) -> Sequence[bytes] | None:
+        """Encode each different output once; None if that is no gain, or if one is refused."""
+        rows = outputs.repeated()
+        distinct = set(rows)
+        if not 0 < len(distinct) <= len(rows) // 2:
+            return None
+        lines, failed = self.encode_batch(outputs.made(distinct))
+        if failed:
+            return None
+        line_of = dict(zip(distinct, lines, strict=True))
+        return Lines(b"\n".join(map(line_of.__getitem__, rows)), len(rows))
 
     def encode(self, output: Any, stage: Stage = "output_schema") -> bytes:
         """Encode one output by the schema itself.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from itertools import accumulate
-from typing import BinaryIO, overload
+from typing import BinaryIO
 
 from model_etl.formats.base import BatchBuilder, Writer, check_start, utf8_error
 from model_etl.layout import Layout
+from model_etl.lines import Lines, Offsets
 from model_etl.records import BATCH_BYTES, Batch, Source
 from model_etl.schema_fields import Field
 from model_etl.strict_json import one_line
@@ -53,50 +51,17 @@ def _blocks(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:
         if cut < 0:  # a line longer than a block
             pending.append(block)
             continue
-        whole = b"".join((*pending, block[:cut]))
+        whole = b"".join((*pending, memoryview(block)[:cut]))
         yield offset, whole
         offset += len(whole) + 1
         pending = [block[cut + 1 :]]
     yield offset, b"".join(pending)
 
 
-class _Offsets(Sequence[int]):
-    """Where each line of a block starts, found when somebody asks: with no log and no rejects nobody does.
-
-    Args:
-        first: offset of the first line.
-        lines: the lines, each of which was followed by one more byte.
-    """
-
-    def __init__(self, first: int, lines: Sequence[bytes]) -> None:
-        self._first = first
-        self._lines = lines
-
-    @cached_property
-    def _all(self) -> list[int]:
-        before = accumulate(map(len, self._lines[:-1]), initial=self._first)
-        return list(map(operator.add, before, range(len(self._lines))))
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._all)
-
-    @overload
-    def __getitem__(self, index: int) -> int: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[int]: ...
-
-    def __getitem__(self, index: int | slice) -> int | list[int]:
-        return self._all[index]
-
-
 def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
-    lines = block.split(b"\n")
-    if block.isascii() and b"\r" not in block and all(lines) and not any(map(bytes.isspace, lines)):
-        return Batch(source, range(position, position + len(lines)), _Offsets(offset, lines), lines, lines)
+    lines: Sequence[bytes] = _objects(block) or block.split(b"\n")
+    if isinstance(lines, Lines) or (_is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
+        return Batch(source, range(position, position + len(lines)), Offsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
     for line in lines:
@@ -110,6 +75,24 @@ def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     return next(builder.take(), Batch(source, (), (), (), ()))
 
 
+def _objects(block: bytes) -> Lines | None:
+    """Give the lines if nothing speaks against each being one object, which ends where the line does."""
+    breaks = block.count(b"\n")
+    if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and _is_plain(block):
+        return Lines(block, breaks + 1)
+    return None
+
+
+def _is_plain(block: bytes) -> bool:
+    """Tell whether a block is UTF-8 without a carriage return."""
+    if b"\r" in block:
+        return False
+    try:
+        return block.isascii() or bool(block.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 class _LdjsonWriter:
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file = file
@@ -118,7 +101,8 @@ class _LdjsonWriter:
     def write(self, batch: Batch) -> None:
         lines = self._layout.documents(batch)
         if lines:
-            self._file.write(b"\n".join(lines) + b"\n")
+            self._file.write(lines.block if isinstance(lines, Lines) else b"\n".join(lines))
+            self._file.write(b"\n")
 
     def finish(self) -> None:
         pass

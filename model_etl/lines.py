@@ -1,0 +1,73 @@
+"""Lines of text that stay one block of bytes until somebody asks for one of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, overload
+
+
+class _Lazy(Sequence[Any]):
+    """A sequence whose items are made all at once when the first is asked for; most runs ask for none."""
+
+    def __init__(self, count: int, make: Callable[[], list[Any]]) -> None:
+        self._count = count
+        self._make = make
+
+    @cached_property
+    def _all(self) -> list[Any]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._all[index]
+
+
+class Lines(_Lazy):
+    """Lines of bytes.
+
+    Args:
+        block: the lines, with a line feed between each two and none at the end.
+        count: how many there are, at least 1.
+    """
+
+    def __init__(self, block: bytes, count: int) -> None:
+        super().__init__(count, lambda: block.split(b"\n"))
+        self.block = block
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lines, (self.block, len(self))
+
+
+class Offsets(_Lazy):
+    """Where each of some lines starts.
+
+    Args:
+        first: offset of the first line.
+        lines: the lines, each of which was followed by one more byte.
+    """
+
+    def __init__(self, first: int, lines: Sequence[bytes]) -> None:
+        super().__init__(len(lines), self._sums)
+        self._first = first
+        self._lines = lines
+
+    def _sums(self) -> list[int]:
+        before = accumulate(map(len, self._lines[:-1]), initial=self._first)
+        return list(map(operator.add, before, range(len(self._lines))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Offsets, (self._first, self._lines)
