@@ -5,11 +5,13 @@ numpy is imported when a model asks for columns, so that other runs need not hav
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
+from msgspec import inspect
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +78,61 @@ def _is_exact(column: Any) -> bool:
     """Tell whether equal values are the same: of floats 0.0 and -0.0 are not, of objects 1 and True are not."""
     kind = getattr(getattr(column, "dtype", None), "kind", "O")
     return kind in "biuU" or (kind == "O" and set(map(type, values_of(column))) <= {str, type(None)})
+
+
+class ColumnSchema:
+    """Checks whole columns as a schema checks records.
+
+    Args:
+        struct: the schema's exact counterpart.
+        fields: its fields, whose types are only those of `_SIMPLE`.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct], fields: Sequence[inspect.Field]) -> None:
+        self._struct = struct
+        self._fields = fields
+        self._kinds = {field.encode_name: _SIMPLE[type(field.type)] for field in fields}
+
+    @classmethod
+    def of(cls, struct: type[msgspec.Struct]) -> ColumnSchema | None:
+        """Give what checks columns, or None if the schema has a field that is not simple."""
+        told = inspect.type_info(struct)
+        fields = told.fields if isinstance(told, inspect.StructType) else ()
+        return cls(struct, fields) if fields and all(type(field.type) in _SIMPLE for field in fields) else None
+
+    def table(self, documents: Sequence[bytes]) -> Table | None:
+        """Take the columns that documents came from.
+
+        Returns:
+            None if they come from no table, or if not every value is one that the schema accepts: then the records
+            have to be looked at one by one.
+        """
+        find = getattr(documents, "arrays", None)
+        columns = find(self._kinds) if find else None
+        if columns is None or not all(_within(columns[field.encode_name], field.type) for field in self._fields):
+            return None
+        return Table({field.name: columns[field.encode_name] for field in self._fields}, self._struct)
+
+
+_SIMPLE: dict[type, type] = {
+    inspect.FloatType: float,
+    inspect.IntType: int,
+    inspect.BoolType: bool,
+    inspect.StrType: str,
+    inspect.LiteralType: str,
+}
+
+
+def _within(column: np.ndarray[Any, Any], kind: Any) -> bool:
+    """Tell whether all values of a column are within the bounds of a type."""
+    if isinstance(kind, inspect.LiteralType):
+        return set(column.tolist()) <= set(kind.values)
+    if isinstance(kind, inspect.StrType):
+        return kind.min_length is None and kind.max_length is None
+    if not isinstance(kind, (inspect.FloatType, inspect.IntType)):
+        return True
+    bounds = ((operator.ge, kind.ge), (operator.gt, kind.gt), (operator.le, kind.le), (operator.lt, kind.lt))
+    return all(bool(holds(column, bound).all()) for holds, bound in bounds if bound is not None)
 
 
 def arrays(records: Sequence[Any], kinds: Mapping[str, Any]) -> Mapping[str, np.ndarray[Any, Any]]:

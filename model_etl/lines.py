@@ -1,4 +1,4 @@
-"""Lines of text that stay one block of bytes until somebody asks for one of them."""
+"""Sequences that are made when somebody asks for an item: lines that stay one block of bytes, and their offsets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from itertools import accumulate
 from typing import Any, overload
 
 
-class _Lazy(Sequence[Any]):
-    """A sequence whose items are made all at once when the first is asked for; most runs ask for none."""
+class Lazy(Sequence[Any]):
+    """A sequence whose items are made all at once when the first is asked for; most runs ask for none.
+
+    Args:
+        count: how many there are.
+        make: makes them.
+    """
 
     def __init__(self, count: int, make: Callable[[], list[Any]]) -> None:
         self._count = count
@@ -36,7 +41,7 @@ class _Lazy(Sequence[Any]):
         return self._all[index]
 
 
-class Lines(_Lazy):
+class Lines(Lazy):
     """Lines of bytes.
 
     Args:
@@ -52,7 +57,7 @@ class Lines(_Lazy):
         return Lines, (self.block, len(self))
 
 
-class Offsets(_Lazy):
+class Offsets(Lazy):
     """Where each of some lines starts.
 
     Args:

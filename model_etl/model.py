@@ -58,7 +58,7 @@ class Model:
         self._batch: Callable[[Sequence[Any]], Any] | None = getattr(instance, "predict_batch", None)
         self._columns: Callable[[Mapping[str, Any]], Any] | None = getattr(instance, "predict_columns", None)
         self._internals: Callable[[Sequence[Any]], Any] | None = getattr(instance, "predict_batch_with_internals", None)
-        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches)
+        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=self.takes_columns)
         self.output = OutputSchema(instance.output_schema)
         self._kinds = self.input.kinds()
 

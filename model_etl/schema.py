@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from model_etl.columns import Table
+from model_etl.columns import ColumnSchema, Table
 from model_etl.errors import RecordError, Stage
 from model_etl.lines import Lines
 from model_etl.records import Batch
@@ -30,15 +30,17 @@ class InputSchema:
     Args:
         schema: the model's input schema.
         attributes: whether the model only reads attributes (`predict_batch`), so that a faster object will do.
+        columns: whether it takes columns, so that a table's can be handed on as they are.
     """
 
-    def __init__(self, schema: Any, *, attributes: bool = False) -> None:
+    def __init__(self, schema: Any, *, attributes: bool = False, columns: bool = False) -> None:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
         struct = struct_type(schema) if attributes and self._pydantic else None
         decoder = msgspec.json.Decoder(struct) if struct else None
         self._fast = decoder.decode if decoder else None
         self._fast_lines = decoder.decode_lines if decoder else None
+        self._columns = ColumnSchema.of(struct) if struct and columns else None
 
     def decode(self, document: bytes) -> Any:
         """Decode one record by the schema itself.
@@ -78,6 +80,8 @@ class InputSchema:
 
     def _whole(self, documents: Sequence[bytes]) -> Sequence[Any] | None:
         """Decode all documents in one call; None if that cannot be done, or if one of them is at fault."""
+        if self._columns and (table := self._columns.table(documents)) is not None:
+            return table
         if self._fast_lines is None or not isinstance(documents, Lines):
             return None
         try:

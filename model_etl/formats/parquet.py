@@ -19,6 +19,7 @@ import msgspec
 from model_etl.errors import ConfigurationError, DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, BatchBuilder, Writer, column_names
 from model_etl.layout import Layout
+from model_etl.lines import Lazy
 from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
 from model_etl.strict_json import NotJsonError, refuse_not_finite
@@ -53,6 +54,9 @@ class Parquet:
             _check_names(table.schema_arrow.names, source)
             builder = BatchBuilder(Source(source.name, source.identity, source.format, columns=table.schema_arrow))
             for rows in table.iter_batches(batch_size=BATCH_RECORDS):
+                if rows.num_rows and _is_plain(rows):
+                    yield _lazy_batch(builder, rows)
+                    continue
                 _add_rows(builder, _jsonable(rows))
                 yield from builder.take()
         except (pa.ArrowException, EOFError, OSError, ValueError) as exc:
@@ -91,6 +95,84 @@ def _add_rows(builder: BatchBuilder, rows: pa.RecordBatch) -> None:
             text = repr(row).encode("utf-8", "backslashreplace")
             why = f"{exc}, which is no value that JSON can hold; use null where a value is missing"
             builder.reject(number, text, RecordError("parse", "NotJSON", why))
+
+
+class _Rows(Lazy):
+    """Rows of a table as lines of JSON, made when somebody asks for one.
+
+    Args:
+        rows: each of which JSON can hold.
+    """
+
+    def __init__(self, rows: pa.RecordBatch) -> None:
+        super().__init__(rows.num_rows, self._lines)
+        self._rows = rows
+
+    def _lines(self) -> list[bytes]:
+        return [_ENCODER.encode(row) for row in _jsonable(self._rows).to_pylist()]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Rows, (self._rows,)
+
+    def arrays(self, kinds: Mapping[str, type]) -> dict[str, Any] | None:
+        """Give some columns as numpy arrays.
+
+        Args:
+            kinds: the wanted columns, and of what Python type their values must be.
+
+        Returns:
+            Arrays of float64, int64, bool or objects; None if a column is missing, has nulls or other values.
+        """
+        found = {}
+        for name, kind in kinds.items():
+            place = self._rows.schema.get_field_index(name)
+            column = self._rows.column(place) if place >= 0 else None
+            if column is None or column.null_count or not _holds(column.type, kind):
+                return None
+            values = column.to_numpy(zero_copy_only=False)
+            found[name] = values.astype(kind) if kind in (int, float) else values
+        return found
+
+
+def _holds(column: pa.DataType, kind: type) -> bool:
+    """Tell whether all values of a column are of a Python type, as its JSON would be."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    is_kind = pa.types
+    integer = is_kind.is_integer(column) and not is_kind.is_uint64(column)
+    if kind is float:
+        return bool(integer or is_kind.is_float32(column) or is_kind.is_float64(column))
+    if kind is int:
+        return bool(integer)
+    return bool(is_kind.is_boolean(column) if kind is bool else is_kind.is_string(column))
+
+
+def _is_plain(rows: pa.RecordBatch) -> bool:
+    """Tell whether JSON can hold every value, as far as that is quickly told.
+
+    Raises:
+        pyarrow.ArrowInvalid: if a text is not UTF-8.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    rows.validate(full=True)
+    is_kind = pa.types
+    for column in rows.columns:
+        kind = column.type
+        if is_kind.is_floating(kind):
+            if not pc.all(pc.is_finite(column), min_count=0).as_py():
+                return False
+        elif not (is_kind.is_integer(kind) or is_kind.is_boolean(kind) or is_kind.is_string(kind) or _as_text(kind)):
+            return False
+    return True
+
+
+def _lazy_batch(builder: BatchBuilder, rows: pa.RecordBatch) -> Batch:
+    start, lines = builder.position, _Rows(rows)
+    builder.position += len(lines)
+    offsets = range(start, builder.position)
+    return Batch(builder.source, range(start + 1, builder.position + 1), offsets, lines, lines)
 
 
 def _jsonable(rows: pa.RecordBatch) -> pa.RecordBatch:
