@@ -40,6 +40,9 @@ class Lazy(Sequence[Any]):
     def __getitem__(self, index: int | slice) -> Any:
         return self._all[index]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self._all,)
+
 
 class Lines(Lazy):
     """Lines of bytes.
@@ -69,10 +72,18 @@ class Offsets(Lazy):
         super().__init__(len(lines), self._sums)
         self._first = first
         self._lines = lines
+        self._known = (0, first)
 
     def _sums(self) -> list[int]:
         before = accumulate(map(len, self._lines[:-1]), initial=self._first)
         return list(map(operator.add, before, range(len(self._lines))))
+
+    def at(self, index: int) -> int:
+        """Give one; cheap for a few in rising order, as for records that fail."""
+        start, offset = self._known if self._known[0] <= index else (0, self._first)
+        offset += sum(map(len, self._lines[start:index])) + index - start
+        self._known = index, offset
+        return offset
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Offsets, (self._first, self._lines)

@@ -10,6 +10,7 @@ from itertools import compress
 from typing import Any, Literal, NamedTuple
 
 from model_etl.errors import RecordError, Stage
+from model_etl.lines import Lazy, Offsets
 
 BATCH_BYTES = 512 * 1024
 """How much text a reader takes at a time: large enough that a bag's cost vanishes, small enough for any machine."""
@@ -156,12 +157,14 @@ class Batch:
 
     def select(self, wanted: Sequence[bool]) -> Batch:
         """Give a batch of only those records for which `wanted` says so; what dropped out stays with it."""
-        return self._picked(lambda column: list(compress(column, wanted)))
+        return self._picked(lambda column: list(compress(column, wanted)), sum(wanted))
 
-    def _picked(self, some: Callable[[Sequence[Any]], Sequence[Any]]) -> Batch:
-        """Give a batch with some of the records, picked from each column that is filled."""
+    def _picked(self, some: Callable[[Sequence[Any]], list[Any]], count: int) -> Batch:
+        """Give a batch with some of the records, so many, picked from each column that is filled."""
 
         def pick(column: Sequence[Any]) -> Sequence[Any]:
+            if isinstance(column, (Lazy, range)):
+                return Lazy(count, lambda: some(column))
             return some(column) if column else column
 
         texts = pick(self.texts)
@@ -181,7 +184,7 @@ class Batch:
         return Rejection(
             source=self.source,
             position=self.positions[index],
-            offset=self.offsets[index],
+            offset=self.offsets.at(index) if isinstance(self.offsets, Offsets) else self.offsets[index],
             text=self.texts[index],
             document=self.documents[index] if parsed else None,
             stage=error.stage,
@@ -194,15 +197,15 @@ class Batch:
         """Give a batch without the records that failed, which become rejections."""
         if not failed:
             return self
-        rejected = [self.rejection(i, e, parsed=e.stage != "parse") for i, e in failed.items()]
         ends = sorted(failed)
+        rejected = [self.rejection(i, failed[i], parsed=failed[i].stage != "parse") for i in ends]
         starts = [0, *(end + 1 for end in ends)]
 
-        def between(column: Sequence[Any]) -> Sequence[Any]:
+        def between(column: Sequence[Any]) -> list[Any]:
             """Few fail among thousands: what lies between them is copied piece by piece."""
             kept: list[Any] = []
             for start, end in zip(starts, [*ends, len(column)], strict=True):
                 kept += column[start:end]
             return kept
 
-        return self._picked(between).replace(rejected=(*self.rejected, *rejected))
+        return self._picked(between, len(self) - len(failed)).replace(rejected=(*self.rejected, *rejected))
