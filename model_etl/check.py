@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from model_etl import collector
 from model_etl.assembly import Input, Output, Paths, Tallies, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.files import Files, report_of
@@ -41,6 +42,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         paths = Paths(inputs, outputs, rejects.path, log.path if files.log else None)
         services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
         graph = scoring_graph(first, model, rules, paths, run_id="check", tallies=tallies)
+        collector.as_usual()
         score(graph, services, None)
     counts = tallies.counts()
     if config.max_errors.exceeded(counts["rejected"], counts["read"]):

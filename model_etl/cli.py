@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from model_etl import __version__
+from model_etl import __version__, collector
 from model_etl.config import SETTINGS, Setting, beside, gather, job_config
 from model_etl.errors import Interrupted, ModelEtlError
 from model_etl.interrupts import Interrupts, deferred
@@ -116,6 +116,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: settings for what is given nowhere.
     """
+    collector.put_off()
     code = main(defaults=defaults)
     deadline = time.monotonic() + _GRACE
     for thread in threading.enumerate():
@@ -129,7 +130,8 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
         os._exit(code)  # a thread hangs in foreign code: Python would wait for it for ever, or trip over it
-    sys.exit(code)
+    collector.end()
+    sys.exit(code)  # not os._exit: only this runs all that is to run at exit, in its order
 
 
 def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:

@@ -14,14 +14,16 @@ import io
 import sys
 import types
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 
 def _pkg_resources() -> types.ModuleType:
     """Make the little of `pkg_resources` that fs and bonobo call."""
     module = types.ModuleType("pkg_resources")
 
-    def iter_entry_points(group: str, name: str | None = None) -> Iterator[EntryPoint]:
+    def iter_entry_points(group: str, name: str | None = None) -> Iterator[Any]:
+        from importlib.metadata import entry_points  # noqa: PLC0415  a local run needs no plugin of fs
+
         return (entry for entry in entry_points(group=group) if name in (None, entry.name))
 
     module.declare_namespace = lambda _name: None  # type: ignore[attr-defined]

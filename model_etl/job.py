@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from model_etl import collector
 from model_etl.assembly import Input, Output, Paths, Tallies, format_of_output, load, score, scoring_graph
 from model_etl.config import JobConfig
 from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
@@ -102,6 +103,7 @@ def _run(
         paths = Paths(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
         graph = scoring_graph(config, model, rules, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
+        collector.as_usual()
         with _timed(report, "score"):
             stopped = score(
                 graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None

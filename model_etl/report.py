@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -43,7 +44,10 @@ def about_model(model: Model) -> dict[str, Any]:
 
 def about_software() -> dict[str, str]:
     """Say which software runs."""
-    return {"model_etl": __version__, "python": platform.python_version(), "platform": platform.platform(terse=True)}
+    system = os.uname()
+    # As platform.platform() writes it, which starts a process to ask for the processor.
+    named = f"{system.sysname}-{system.release}-{system.machine}-with-{''.join(platform.libc_ver())}"
+    return {"model_etl": __version__, "python": platform.python_version(), "platform": named}
 
 
 @dataclass

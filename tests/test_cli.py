@@ -179,19 +179,6 @@ def test_every_verb_explains_itself_quickly(etl: Etl) -> None:
     assert done.stdout.strip() == b"[]"
 
 
-def test_a_local_run_imports_nothing_that_it_does_not_use(etl: Etl) -> None:
-    """No boto3, no pyarrow, no requests for a local file of JSON Lines."""
-    etl.write("in.json", [SETOSA])
-    program = (
-        "import sys\nfrom model_etl.cli import main\n"
-        f"assert main(['-i', 'in.json', '-o', 'out.json', '-m', '{IRIS}']) == 0\n"
-        "heavy = ('boto3', 'pyarrow', 'requests', 'sklearn', 'pkg_resources', 'zstandard', 'tqdm')\n"
-        "print([m for m in heavy if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=etl.folder, capture_output=True, check=True)
-    assert done.stdout.strip() == b"[]", done.stderr
-
-
 def test_every_option_is_documented() -> None:
     """docs/options.md names every option, and README every verb."""
     options = (ROOT / "docs/options.md").read_text()

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 MAY_IMPORT_BONOBO_OR_FS = {"compat", "execution", "nodes"}
 ORDER = [
-    {"errors"},
+    {"collector", "errors"},
     {"schema_fields", "strict_json", "schema_struct", "records", "lines", "columns", "tally", "streams"},
     {"schema", "layout", "rejects", "interrupts", "progress"},
     {"model", "prediction_log", "formats"},
