@@ -14,16 +14,18 @@ class Lazy(Sequence[Any]):
 
     Args:
         count: how many there are.
-        make: makes them.
     """
 
-    def __init__(self, count: int, make: Callable[[], list[Any]]) -> None:
+    def __init__(self, count: int) -> None:
         self._count = count
-        self._make = make
+
+    def _made(self) -> list[Any]:
+        """Make the items."""
+        raise NotImplementedError
 
     @cached_property
     def _all(self) -> list[Any]:
-        return self._make()
+        return self._made()
 
     def __len__(self) -> int:
         return self._count
@@ -44,6 +46,24 @@ class Lazy(Sequence[Any]):
         return list, (self._all,)
 
 
+class Picked(Lazy):
+    """Some items of a sequence.
+
+    Args:
+        some: picks them.
+        column: the sequence.
+        count: how many it picks.
+    """
+
+    def __init__(self, some: Callable[[Sequence[Any]], list[Any]], column: Sequence[Any], count: int) -> None:
+        super().__init__(count)
+        self._some = some
+        self._column = column
+
+    def _made(self) -> list[Any]:
+        return self._some(self._column)
+
+
 class Lines(Lazy):
     """Lines of bytes.
 
@@ -53,8 +73,11 @@ class Lines(Lazy):
     """
 
     def __init__(self, block: bytes, count: int) -> None:
-        super().__init__(count, lambda: block.split(b"\n"))
+        super().__init__(count)
         self.block = block
+
+    def _made(self) -> list[bytes]:
+        return self.block.split(b"\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Lines, (self.block, len(self))
@@ -69,12 +92,12 @@ class Offsets(Lazy):
     """
 
     def __init__(self, first: int, lines: Sequence[bytes]) -> None:
-        super().__init__(len(lines), self._sums)
+        super().__init__(len(lines))
         self._first = first
         self._lines = lines
         self._known = (0, first)
 
-    def _sums(self) -> list[int]:
+    def _made(self) -> list[int]:
         before = accumulate(map(len, self._lines[:-1]), initial=self._first)
         return list(map(operator.add, before, range(len(self._lines))))
 

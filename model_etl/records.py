@@ -10,7 +10,7 @@ from itertools import compress
 from typing import Any, Literal, NamedTuple
 
 from model_etl.errors import RecordError, Stage
-from model_etl.lines import Lazy, Offsets
+from model_etl.lines import Lazy, Offsets, Picked
 
 BATCH_BYTES = 512 * 1024
 """How much text a reader takes at a time: large enough that a bag's cost vanishes, small enough for any machine."""
@@ -164,7 +164,7 @@ class Batch:
 
         def pick(column: Sequence[Any]) -> Sequence[Any]:
             if isinstance(column, (Lazy, range)):
-                return Lazy(count, lambda: some(column))
+                return Picked(some, column, count)
             return some(column) if column else column
 
         texts = pick(self.texts)

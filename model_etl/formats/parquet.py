@@ -105,10 +105,10 @@ class _Rows(Lazy):
     """
 
     def __init__(self, rows: pa.RecordBatch) -> None:
-        super().__init__(rows.num_rows, self._lines)
+        super().__init__(rows.num_rows)
         self._rows = rows
 
-    def _lines(self) -> list[bytes]:
+    def _made(self) -> list[bytes]:
         return [_ENCODER.encode(row) for row in _jsonable(self._rows).to_pylist()]
 
     def __reduce__(self) -> tuple[Any, ...]:
