@@ -14,8 +14,7 @@ from model_etl.formats import format_for
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
 from model_etl.layout import Layout
-from model_etl.model import Model, load_model
-from model_etl.model_node import MLModelTransformer
+from model_etl.model import ModelFacts
 from model_etl.nodes import (
     InputFile,
     OutputFile,
@@ -27,11 +26,12 @@ from model_etl.nodes import (
     WorkersTransformer,
 )
 from model_etl.prediction_log import PredictionLog
-from model_etl.records import Rejection, Source
+from model_etl.records import Batch, Rejection, Source
 from model_etl.report import about_model, about_software, masked
-from model_etl.rules import BusinessRuleTransformer, load_rule
-from model_etl.steps import scoring_steps
+from model_etl.rules import BusinessRuleTransformer
+from model_etl.steps import ScoringSteps
 from model_etl.tally import Tally
+from model_etl.workers import Workers
 
 MORE_REJECTS = 1000
 """How many rejects beyond the tolerated ones are still collected: enough to see what is wrong."""
@@ -133,25 +133,55 @@ class Paths:
     log: str | None = None
 
 
-def load(config: JobConfig) -> tuple[Model, list[BusinessRuleTransformer]]:
-    """Load the model and the rules of a configuration.
+@dataclass(frozen=True)
+class Scoring:
+    """What scores, here or in workers.
+
+    Attributes:
+        facts: what is known of the model.
+        transformer: the node that runs the model; with workers, the node that does it all.
+        rules: the nodes that apply the rules.
+        decode: decodes a batch; None with workers.
+        close: ends the workers.
+    """
+
+    facts: ModelFacts
+    transformer: Any
+    rules: Sequence[BusinessRuleTransformer] = ()
+    decode: Callable[[Batch], Batch] | None = None
+    close: Callable[[], None] = lambda: None
+
+
+def load(config: JobConfig, *, internals: bool) -> Scoring:
+    """Load the model and the rules of a configuration, or start workers that do.
+
+    Args:
+        config: what to do.
+        internals: whether the log asks the model for what it computed on the way.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if one cannot be loaded.
     """
-    model = load_model(config.model, expect_version=config.expect_version)
-    return model, [load_rule(reference, model) for reference in config.rules]
+    make = partial(ScoringSteps, config.model, config.rules, internals=internals, expect_version=config.expect_version)
+    if config.workers == 1:
+        steps = make()
+        return Scoring(steps.facts, steps.transformer, steps.rules, steps.decode)
+    workers = Workers(config.workers, make)
+    try:
+        return Scoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
+    except BaseException:
+        workers.end()
+        raise
 
 
-def layout_of(config: JobConfig, model: Model) -> Layout:
+def layout_of(config: JobConfig, facts: ModelFacts) -> Layout:
     """Say what the output records of a configuration hold."""
-    return Layout(model.output.fields(), model.input.fields(), config.join, config.keep)
+    return Layout(facts.outputs, facts.inputs, config.join, config.keep)
 
 
 def scoring_graph(
     config: JobConfig,
-    model: Model,
-    rules: list[BusinessRuleTransformer],
+    scoring: Scoring,
     paths: Paths,
     *,
     run_id: str,
@@ -161,8 +191,7 @@ def scoring_graph(
 
     Args:
         config: what to do.
-        model: the loaded model.
-        rules: the loaded rules.
+        scoring: what scores; loaded with the internals if there is a log.
         paths: where to read and write.
         run_id: of this run.
         tallies: counts what goes through.
@@ -174,19 +203,16 @@ def scoring_graph(
     ]
     log_writer = None
     if paths.log is not None:
-        log = PredictionLog(config.job, model.name, model.version, config.log_inputs, frozenset(config.redact))
-        about = {"job": config.job, "model": about_model(model), "software": about_software()}
+        facts = scoring.facts
+        log = PredictionLog(config.job, facts.name, facts.version, config.log_inputs, frozenset(config.redact))
+        about = {"job": config.job, "model": about_model(facts), "software": about_software()}
         first = log.started(run_id, {**about, "settings": masked(config.settings())})
         log_writer = PredictionLogWriter(paths.log, log=log, first=first, tally=tallies.log)
     tolerated = config.max_errors
-    transformer: Any = MLModelTransformer(model=model, internals=log_writer is not None)
-    if config.workers > 1:
-        steps = partial(scoring_steps, config.model, config.rules, internals=log_writer is not None)
-        transformer, rules = WorkersTransformer(config.workers, make=steps), []
     return get_graph(
-        reader=RecordReader(tuple(inputs), schema=model.input, limit=config.limit, decode=config.workers == 1),
-        rules=rules,
-        model=transformer,
+        reader=RecordReader(tuple(inputs), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit),
+        rules=scoring.rules,
+        model=scoring.transformer,
         log_writer=log_writer,
         rejects_writer=RejectsWriter(
             paths.rejects,
@@ -194,7 +220,7 @@ def scoring_graph(
             first=tallies.first_rejects,
             tally=tallies.rejects,
         ),
-        writer=RecordWriter(tuple(outputs), layout=layout_of(config, model), withheld=tallies.withheld),
+        writer=RecordWriter(tuple(outputs), layout=layout_of(config, scoring.facts), withheld=tallies.withheld),
     )
 
 

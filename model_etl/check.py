@@ -36,12 +36,12 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     tallies = Tallies()
     first = dataclasses.replace(config, limit=min(records, config.limit or records), dry_run=True, workers=1)
     with Publication() as spools:
-        model, rules = load(config)
+        scoring = load(first, internals=files.log is not None)
         output, log, rejects = (spools.stage(locate("-")) for _ in range(3))
         outputs = [Output(file.name, output.path, output.path) for file in files.outputs]
         paths = Paths(inputs, outputs, rejects.path, log.path if files.log else None)
         services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
-        graph = scoring_graph(first, model, rules, paths, run_id="check", tallies=tallies)
+        graph = scoring_graph(first, scoring, paths, run_id="check", tallies=tallies)
         collector.as_usual()
         score(graph, services, None)
     counts = tallies.counts()
@@ -50,8 +50,8 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if not counts["read"] and config.on_empty == "fail":
         raise no_records(files)
     return [
-        f"model    {model.name} {model.version} ({model.reference})",
-        *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in rules),
+        f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference})",
+        *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in scoring.rules),
         *(f"input    {file.name}" for file in files.inputs),
         *(f"{role:<8} {location.name}" for role, location in files.written()),
         f"records  first {counts['read']}: {counts['written']} predicted, {counts['rejected']} rejected,"

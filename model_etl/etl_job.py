@@ -36,11 +36,11 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     from model_etl.records import source_identity  # noqa: PLC0415
 
     config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
-    model, rules = load(config)
     source = Input(input_file, input_file, source_identity(input_file))
     output = Output(output_file, output_file, output_file)
     paths = Paths([source], [output], config.rejects_name(stream=False) or "", config.log_name(stream=False))
-    return scoring_graph(config, model, rules, paths, run_id="by hand", tallies=Tallies())
+    scoring = load(config, internals=paths.log is not None)
+    return scoring_graph(config, scoring, paths, run_id="by hand", tallies=Tallies())
 
 
 def get_services(**options: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _run(
     inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
     sizes = [file.size for file in files.inputs]
     tallies.expected = None if None in sizes else sum(size or 0 for size in sizes)
-    with Publication(config.lock_wait) as publication:
+    with Publication(config.lock_wait) as publication, contextlib.ExitStack() as loaded:
         stages = _Stages([_staged(publication, output, config) for output in files.outputs])
         if config.if_exists == "skip" and _all_exist(files.outputs):
             report.status = "skipped"
@@ -97,11 +97,11 @@ def _run(
         # Without a place for rejects they are only counted: their file is staged, but never published.
         stages.rejects = rejects = publication.stage(files.rejects or locate("-"), private=True)
         with _timed(report, "load"):
-            model, rules = load(config)
-            report.model = about_model(model)
+            scoring = loaded.enter_context(contextlib.closing(load(config, internals=files.log is not None)))
+            report.model = about_model(scoring.facts)
         outputs = [Output(stage.location.name, str(n), stage.path) for n, stage in enumerate(stages.outputs)]
         paths = Paths(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
-        graph = scoring_graph(config, model, rules, paths, run_id=report.run_id, tallies=tallies)
+        graph = scoring_graph(config, scoring, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
         collector.as_usual()
         with _timed(report, "score"):

@@ -17,13 +17,38 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from model_etl.columns import Table, arrays
 from model_etl.errors import ModelUnavailable, UsageError
 from model_etl.schema import InputSchema, OutputSchema, is_pydantic
+from model_etl.schema_fields import Field
 
 _NEEDED = ("qualified_name", "display_name", "description", "input_schema", "output_schema", "predict")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a run has to know of a model that is loaded, here or in another process.
+
+    Attributes:
+        reference: how it was named, `package.module:ClassName`.
+        name: its qualified name.
+        display_name: its name for people.
+        version: its version.
+        package_version: version of the package that its class comes from, if that says so.
+        inputs: the fields of its records, by name.
+        outputs: the fields of its predictions, by name; empty if its schema does not tell.
+    """
+
+    reference: str
+    name: str
+    display_name: str
+    version: str
+    package_version: str | None
+    inputs: Mapping[str, Field]
+    outputs: Mapping[str, Field]
 
 
 class Model:
@@ -83,6 +108,18 @@ class Model:
         top = sys.modules.get(type(self.instance).__module__.partition(".")[0])
         version = getattr(top, "__version__", None)
         return version if isinstance(version, str) else None
+
+    def facts(self) -> ModelFacts:
+        """Tell what a run has to know of it."""
+        return ModelFacts(
+            self.reference,
+            self.name,
+            self.display_name,
+            self.version,
+            self.package_version,
+            self.input.fields(),
+            self.output.fields(),
+        )
 
     def describe(self) -> dict[str, Any]:
         """Tell what the model is and takes: names, version, schemas (JSON Schema) and which calls it offers."""

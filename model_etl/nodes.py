@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO, cast
@@ -23,9 +23,9 @@ from model_etl.formats.compression import Compression, compressed, decompressed
 from model_etl.layout import Layout
 from model_etl.prediction_log import PredictionLog
 from model_etl.records import Batch, Rejection, Source
-from model_etl.schema import InputSchema
+from model_etl.schema_fields import Field
 from model_etl.tally import TalliedReader, TalliedWriter, Tally
-from model_etl.workers import Steps, Workers
+from model_etl.workers import Workers
 
 FIRST_REJECTS = 5
 """How many rejects are told to the person who started the run."""
@@ -80,10 +80,10 @@ class InputFile:
         with named("read", self.source.name), fs.openbin(self.path, "r") as file:
             yield file
 
-    def read(self, file: BinaryIO, schema: InputSchema) -> Iterator[Batch]:
+    def read(self, file: BinaryIO, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """Yield its batches, not yet decoded."""
         with named("read", self.source.name):
-            yield from self.form.read(self._plain(file), self.source, schema.fields())
+            yield from self.form.read(self._plain(file), self.source, fields)
 
     def _plain(self, file: BinaryIO) -> BinaryIO:
         if not self.form.compressible:  # such a format jumps about in the file
@@ -127,19 +127,19 @@ class OutputFile:
 
 
 class RecordReader(Configurable):
-    """Reads files one after the other and yields batches of records, decoded by the model's input schema.
+    """Reads files one after the other and yields batches of records.
 
     Options:
         files: what to read, in this order.
-        schema: the model's input schema.
-        decode: whether to decode here; workers decode what they score.
+        fields: the model's input fields, for formats whose cells have no types of their own.
+        decode: decodes a batch by the model's input schema; workers do that themselves.
         limit: how many records to read, or None for all.
         fs: name of the service to read from.
     """
 
     files: Sequence[InputFile] = Option(tuple, positional=True)
-    schema: InputSchema = Option()
-    decode: bool = Option(bool, default=True, required=False)
+    fields: Mapping[str, Field] = Option()
+    decode: Callable[[Batch], Batch] | None = Option(required=False)
     limit: int | None = Option(required=False)
     fs = Service("fs")
 
@@ -155,11 +155,11 @@ class RecordReader(Configurable):
         for number, file in enumerate(self.files):
             opened = file.opened(fs) if number else contextlib.nullcontext(first)
             with opened as stream:
-                for batch in file.read(stream, self.schema):
+                for batch in file.read(stream, self.fields):
                     taken = batch if left is None else _first(batch, left)
                     file.tally.records += _size(taken)
                     batch_of_file = taken.replace(file=number)
-                    yield self.schema.decode_batch(batch_of_file) if self.decode else batch_of_file
+                    yield self.decode(batch_of_file) if self.decode else batch_of_file
                     if left is not None:
                         left -= _size(taken)
                         if left <= 0:
@@ -184,33 +184,33 @@ class WorkersTransformer(Configurable):
     """Scores batches in worker processes, and passes them on in the order in which they came.
 
     Options:
-        count: how many workers.
-        make: makes what scores a batch; see `model_etl.steps.scoring_steps`.
+        workers: the processes; they end with the graph.
     """
 
-    count: int = Option(int, positional=True)
-    make: Callable[[], Steps] = Option()
+    workers: Workers = Option(positional=True)
 
     @ContextProcessor
-    def workers(self, context: Any) -> Iterator[Workers]:
-        """Start the workers; at the end, pass on what they still have."""
-        with Workers(self.count, self.make, lambda: context.killed) as workers:
-            yield workers
-            while workers.busy:
-                context.send(_taken(workers))
+    def results(self, context: Any) -> Iterator[Callable[[], Batch]]:
+        """Give what takes the oldest result; at the end, pass on what the workers still have."""
 
-    def __call__(self, workers: Workers, data: Batch) -> Iterator[Batch]:
+        def result() -> Batch:
+            batch = self.workers.result(lambda: context.killed)
+            if batch is None:
+                raise InactiveReadableError("the run was ended")
+            return batch
+
+        try:
+            yield result
+            while self.workers.busy:
+                context.send(result())
+        finally:
+            self.workers.end()
+
+    def __call__(self, result: Callable[[], Batch], data: Batch) -> Iterator[Batch]:
         """Hand out a batch, and pass on the oldest once all have enough."""
-        if workers.full:
-            yield _taken(workers)
-        workers.submit(data)
-
-
-def _taken(workers: Workers) -> Batch:
-    batch = workers.result()
-    if batch is None:
-        raise InactiveReadableError("the run was ended")
-    return batch
+        if self.workers.full:
+            yield result()
+        self.workers.submit(data)
 
 
 class _FileWriter(Configurable):

@@ -11,7 +11,7 @@ from typing import Any
 
 from model_etl import __version__
 from model_etl.errors import printable
-from model_etl.model import Model
+from model_etl.model import ModelFacts
 
 _SECRET = re.compile(r"key|secret|token|password|credential", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
@@ -31,7 +31,7 @@ def masked(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shown(name, value) for name, value in settings.items()}
 
 
-def about_model(model: Model) -> dict[str, Any]:
+def about_model(model: ModelFacts) -> dict[str, Any]:
     """Say which model this is."""
     return {
         "reference": model.reference,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from model_etl.model import load_model
 from model_etl.model_node import MLModelTransformer
@@ -10,30 +10,40 @@ from model_etl.records import Batch
 from model_etl.rules import load_rule
 
 
-def scoring_steps(model: str, rules: Sequence[str] = (), *, internals: bool = False) -> Callable[[Batch], Batch]:
-    """Load a model and its rules, and give what scores a batch as it was read.
+class ScoringSteps:
+    """Scores a batch as it was read: decodes it, asks the rules before the model, predicts, asks the rules after it.
 
     Args:
         model: `package.module:ClassName`.
         rules: the business rules, in the same form.
         internals: whether to ask the model for what it computed on the way.
+        expect_version: the only version of the model to accept, or None for any.
 
-    Returns:
-        A callable: decode, rules before the model, predict, rules after it. Its result holds no inputs any more.
+    Attributes:
+        facts: what a run has to know of the model.
+        decode: the first step.
+        transformer: the step that runs the model.
+        rules: the steps that apply the rules.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if one cannot be loaded.
     """
-    loaded = load_model(model)
-    transformer = MLModelTransformer(model=loaded, internals=internals)
-    asked = [load_rule(rule, loaded) for rule in rules]
-    before = [rule.apply for rule in asked if rule.before_model]
-    after = [rule.apply for rule in asked if not rule.before_model]
-    steps = [loaded.input.decode_batch, *before, transformer.predict, *after]
 
-    def score(batch: Batch) -> Batch:
-        for step in steps:
-            batch = step(batch)
+    def __init__(
+        self, model: str, rules: Sequence[str] = (), *, internals: bool = False, expect_version: str | None = None
+    ) -> None:
+        loaded = load_model(model, expect_version=expect_version)
+        self.facts = loaded.facts()
+        self.decode = loaded.input.decode_batch
+        self.transformer = MLModelTransformer(model=loaded, internals=internals)
+        self.rules = [load_rule(rule, loaded) for rule in rules]
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Score a batch; the result holds no inputs any more."""
+        batch = self.decode(batch)
+        for rule in self.rules:
+            batch = rule.apply(batch) if rule.before_model else batch
+        batch = self.transformer.predict(batch)
+        for rule in self.rules:
+            batch = batch if rule.before_model else rule.apply(batch)
         return batch.replace(inputs=())
-
-    return score

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import multiprocessing
+import os
 import queue
 import signal
 import sys
@@ -13,64 +14,73 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from typing_extensions import Self
-
+from model_etl import collector
 from model_etl.errors import ModelEtlError, ModelUnavailable
+from model_etl.interrupts import deferred
+from model_etl.model import ModelFacts
 from model_etl.records import Batch
 
-Steps = Callable[[Batch], Batch]
 EACH = 2
 """Batches that a worker has at a time: one in work, one waiting."""
 _TICK = 0.25
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
+class Steps(Protocol):
+    """What scores a batch; see `model_etl.steps.ScoringSteps`."""
+
+    facts: ModelFacts
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Score a batch."""
+
+
 class Workers:
     """Some processes, each with a model of its own.
 
-    They start anew rather than as copies of this process: what a model's library has started here (threads of BLAS or
-    OpenMP) does not survive being copied.
+    They are copies of this process if nothing else runs in it, which saves each the imports of ours. Else they start
+    anew: what a library has started here (threads of BLAS or OpenMP) does not survive being copied.
 
     Args:
         count: how many.
-        make: makes what scores a batch; called once in each process, to which it is pickled.
-        stopped: tells whether the run has been ended, so that nobody waits for a worker any longer.
+        make: makes what scores a batch; called once in each process, to which it is pickled if that starts anew.
     """
 
-    def __init__(self, count: int, make: Callable[[], Steps], stopped: Callable[[], bool]) -> None:
-        self._count = count
-        self._make = make
-        self._stopped = stopped
+    def __init__(self, count: int, make: Callable[[], Steps]) -> None:
         self._workers: list[_Worker] = []
         self._waiting: deque[tuple[_Worker, Batch]] = deque()
         self._turn = 0
-
-    def __enter__(self) -> Self:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
         try:
-            for _ in range(self._count):
-                self._workers.append(_Worker(context, self._make))
+            with deferred():  # a process whose start is interrupted could not be ended
+                for _ in range(count):
+                    self._workers.append(_Worker(context, make))
         except BaseException:
-            self._end()
+            self.end()
             raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End them at once."""
         for worker in self._workers:
             worker.end()
+
+    def facts(self) -> ModelFacts:
+        """Wait until a worker has loaded the model, and give what it tells of it.
+
+        Raises:
+            ModelUnavailable: if the worker has died.
+            ModelEtlError: what loading raised.
+        """
+        facts: ModelFacts = _answered(self._workers[0].receive("while it loaded the model"))
+        return facts
 
     @property
     def full(self) -> bool:
         """Whether each worker has what it may have: then take a result first."""
-        return len(self._waiting) >= EACH * self._count
+        return len(self._waiting) >= EACH * len(self._workers)
 
     @property
     def busy(self) -> bool:
@@ -78,34 +88,51 @@ class Workers:
         return bool(self._waiting)
 
     def submit(self, batch: Batch) -> None:
-        """Give a batch to the worker whose turn it is.
-
-        Raises:
-            ModelUnavailable: if that worker has died.
-        """
+        """Give a batch to the worker whose turn it is; if that has died, `result` tells."""
         worker = self._workers[self._turn]
-        self._turn = (self._turn + 1) % self._count
+        self._turn = (self._turn + 1) % len(self._workers)
         self._waiting.append((worker, batch))
         worker.send(batch)
 
-    def result(self) -> Batch | None:
-        """Wait for the result of the batch that was submitted first; None if the run was ended.
+    def result(self, stopped: Callable[[], bool]) -> Batch | None:
+        """Wait for the result of the batch that was submitted first.
+
+        Args:
+            stopped: tells whether the run has been ended, so that nobody waits any longer.
+
+        Returns:
+            The scored batch, or None if the run was ended.
 
         Raises:
             ModelUnavailable: if its worker has died, or could not load the model.
             ModelEtlError: what a step raised.
         """
         worker, batch = self._waiting.popleft()
-        while not worker.ready(_TICK):
-            if self._stopped():
-                return None
-        answer = worker.receive(batch)
-        if isinstance(answer, _Failure):
-            raise answer.error
+        span = f" at records {batch.positions[0]} to {batch.positions[-1]}" if batch.positions else ""
+        answer: Any = None
+        while answer is None or isinstance(answer, ModelFacts):  # which comes first
+            while not worker.ready(_TICK):
+                if stopped():
+                    return None
+            answer = _answered(worker.receive(f"{span.lstrip()} of {batch.source.name}"))
         if isinstance(answer, Batch):
             return answer
         outputs, internals, answers = answer
         return batch.replace(outputs=outputs, internals=internals, answers=answers)
+
+
+def _is_alone() -> bool:
+    """Tell whether this thread is the only one of the process, those of libraries counted."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+    except OSError:
+        return False  # no Linux
+
+
+def _answered(answer: Any) -> Any:
+    if isinstance(answer, _Failure):
+        raise answer.error
+    return answer
 
 
 class _Worker:
@@ -113,7 +140,9 @@ class _Worker:
 
     def __init__(self, context: Any, make: Callable[[], Steps]) -> None:
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make), name="scoring worker", daemon=True)
+        ours = self._connection if context.get_start_method() == "fork" else None
+        arguments = (theirs, make, os.getpid(), ours)
+        self._process = context.Process(target=_serve, args=arguments, name="scoring worker", daemon=True)
         self._process.start()
         theirs.close()  # else its end would not be noticed
 
@@ -124,24 +153,24 @@ class _Worker:
         with contextlib.suppress(OSError):  # it is dead, as `receive` will tell
             self._connection.send(batch)
 
-    def receive(self, batch: Batch) -> Any:
+    def receive(self, doing: str) -> Any:
         try:
             return self._connection.recv()
         except (EOFError, OSError) as exc:
             self._process.join(1)
             code = self._process.exitcode or 0
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended itself with code {code}"
-            where = f" at records {batch.positions[0]} to {batch.positions[-1]}" if batch.positions else ""
             raise ModelUnavailable(
-                f"a worker process {how}{where} of {batch.source.name}",
+                f"a worker process {how} {doing}",
                 "Was memory short? Then use fewer --workers. Else the model's own code crashed.",
             ) from exc
 
     def end(self) -> None:
         """End it at once: what it has in work is of no use any more."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        if not self._connection.closed:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
 
 
 class _Failure:
@@ -155,16 +184,30 @@ class _Failure:
             self.error = RuntimeError(f"in a worker process:\n{told}")
 
 
-def _serve(connection: Connection[Any, Any], make: Callable[[], Steps]) -> None:
-    """Score what comes until nothing comes any more."""
+def _serve(
+    connection: Connection[Any, Any], make: Callable[[], Steps], parent: int, copied: Connection[Any, Any] | None
+) -> None:
+    """Score what comes until nothing comes any more.
+
+    Args:
+        connection: to the parent.
+        make: makes what scores.
+        parent: its process id.
+        copied: its end of the connection, if we are a copy of it.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whoever signals the whole group means the parent, which ends us
-    _die_with_parent()
+    _die_with_parent(parent)
+    if copied:
+        copied.close()  # else its end would not be noticed
     try:
+        collector.put_off()
         score = make()
+        collector.as_usual()
     except BaseException as exc:  # noqa: BLE001  told to the parent, whatever it is
         _answer(connection, _Failure(exc))
         return
+    _answer(connection, score.facts)
     inbox: queue.Queue[Batch | None] = queue.Queue(EACH)
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
     while (batch := inbox.get()) is not None:
@@ -191,7 +234,9 @@ def _answer(connection: Connection[Any, Any], answer: Any) -> None:
         connection.send(answer)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before we asked
