@@ -28,8 +28,8 @@ format: $(VENV)/.testing  ## put the code into the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.testing  ## measure speed and memory against the original's design
-	@$(BIN)/python benchmarks/all.py
+bench: $(VENV)/.testing  ## measure speed and memory, ours and its peers', and write docs/benchmarks.md; takes an hour
+	@$(BIN)/python benchmarks/all.py $(BENCH_ARGS)
 
 lock:  ## pin the newest versions that fit requirements.in and test_requirements.in
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv

@@ -15,6 +15,7 @@ from statistics import median
 
 import common
 from common import IRIS, Run
+from results import Results
 
 CLAIM = 100
 SVC = "models:IrisSvc"
@@ -49,26 +50,31 @@ def steady(small: list[Run], big: list[Run], sizes: tuple[int, int]) -> list[flo
 
 def main() -> int:
     """Run the benchmark."""
-    parser = common.options(__doc__, rounds=5)
-    rounds = parser.parse_args().rounds
+    options = common.parsed(common.options(__doc__, rounds=3))
+    results = Results("against_the_original", options)
+    our_sizes = (common.scaled(OURS[0], options), common.scaled(OURS[1], options))
+    their_sizes = (common.scaled(THEIRS[0], options), common.scaled(THEIRS[1], options))
     rows = []
     found: dict[str, list[float]] = {}
     for name, model in MODELS.items():
         ways: dict[str, Callable[[], Run]] = {}
-        for count in THEIRS:
+        for count in their_sizes:
             ways[f"original {count}"] = partial(original, common.records(count), count, model)
-        for count in OURS:
+        for count in our_sizes:
             ways[f"ours {count}"] = partial(common.score, common.records(count), model=model)
-        runs = common.in_turn(ways, rounds)
-        theirs = steady(*(runs[f"original {count}"] for count in THEIRS), THEIRS)
-        ours = steady(*(runs[f"ours {count}"] for count in OURS), OURS)
+        runs = common.in_turn(ways, options.rounds)
+        theirs = steady(*(runs[f"original {count}"] for count in their_sizes), their_sizes)
+        ours = steady(*(runs[f"ours {count}"] for count in our_sizes), our_sizes)
         found[model] = common.ratios(ours, theirs)
         rows.append([name, f"{median(theirs):,.0f}", f"{median(ours):,.0f}", common.spread(found[model], 0)])
-    print(f"records per second in steady state, medians of {rounds} rounds; ours with the prediction log")
-    common.table(["model", "original", "model_etl", "times as fast"], rows)
+    results.say(
+        f"Records per second in steady state, medians of {options.rounds} rounds; ours with the prediction log."
+    )
+    results.table(["model", "original", "model_etl", "times as fast"], rows)
     times = median(found[SVC])
-    text = f"at least {CLAIM} times as fast as the original with the model that it had: {times:.0f} times"
-    return common.claim(text, held=times >= CLAIM)
+    text = f"in steady state at least {CLAIM} times as fast as the original, with the model that it had"
+    results.claim(text, f"{times:.0f} times", held=times >= CLAIM)
+    return results.end()
 
 
 if __name__ == "__main__":

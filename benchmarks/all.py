@@ -1,6 +1,7 @@
-"""Run all benchmarks one after the other: some fifteen minutes on two cores, and 5 GB of disk in benchmarks/data.
+"""Make all inputs, run all benchmarks in turn, and write docs/benchmarks.md: a little over an hour on two cores.
 
-Exits with 1 if one of them did.
+Inputs and environments take 8 GB of disk in benchmarks/data. Whatever fails or is missed, the rest is run and the
+document is written; the exit code is then 1. `--quick` tries it all with few records, and writes elsewhere.
 """
 
 from __future__ import annotations
@@ -8,28 +9,66 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 
 import common
+import inputs
+import report
+import results
+import ways
+from results import Results
 
-BENCHMARKS = ("startup", "steps", "log_cost", "against_the_original", "memory", "s3", "workers")
+BENCHMARKS = (*report.SMALL, "peers")
+
+
+def make_inputs() -> None:
+    """Make those of the peers; the other benchmarks make what is theirs before they measure."""
+    for model in ways.SIZES.values():
+        for count in model:
+            inputs.file(count)
+    for count in ways.FORM_SIZES:
+        for form in inputs.FORMATS:
+            inputs.file(count, form)
 
 
 def main() -> int:
     """Run them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one round of each, and no five million records")
-    quick = parser.parse_args().quick
-    failed = []
-    for name in BENCHMARKS:
+    parser.add_argument("--rounds", type=int, default=0, help="how often each is run; each has its own default")
+    parser.add_argument("--quick", action="store_true", help="one round of few records: only to see that all works")
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, help="some of them")
+    asked = parser.parse_args()
+    rounds = ["--rounds", str(asked.rounds)] if asked.rounds and not asked.quick else []
+    flags = [*rounds, *(["--quick"] if asked.quick else [])]
+    folder = results.folder(quick=asked.quick)
+    if not asked.quick:
+        make_inputs()
+    rows, failed = [], []
+    started = time.monotonic()
+    for name in asked.only:
         print(f"== {name}", flush=True)
-        command = [sys.executable, common.HERE / f"{name}.py", *(["--rounds", "1"] if quick else [])]
-        command += ["--skip-largest"] if quick and name == "memory" else []
-        if subprocess.run(command, check=False).returncode:
+        kept = folder / f"{name}.json"
+        kept.unlink(missing_ok=True)  # what failed has no results
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, common.HERE / f"{name}.py", *flags], check=False).returncode
+        missed = code == 1 and kept.exists()
+        how = "all held" if code == 0 else "claims missed" if missed else f"failed, exit code {code}"
+        rows.append([f"`{name}.py`", f"{(time.monotonic() - start) / 60:.1f}", how])
+        if code:
             failed.append(name)
         print(flush=True)
+    rows.append(["all", f"{(time.monotonic() - started) / 60:.1f}", ""])
+    head = ["benchmark", "minutes", ""]
+    if asked.only is BENCHMARKS:
+        told = Results("all", asked)
+        told.table(head, rows)
+        told.end()
+    else:  # the document tells of the last time that all were run
+        results.show(head, rows)
+    code = report.write(quick=asked.quick)
     if failed:
         print(f"claims missed or failed: {', '.join(failed)}")
-    return 1 if failed else 0
+    return 1 if failed else code
 
 
 if __name__ == "__main__":

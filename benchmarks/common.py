@@ -10,18 +10,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import BinaryIO, cast
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA = HERE / "data"
+sys.path.append(str(HERE / "peers"))  # for those that import from there, after us
 MODEL_ETL = str(Path(sys.executable).with_name("model-etl"))
 IRIS = "iris_model.iris_predict:IrisModel"
+NO_LOG = ("--prediction_log", "none")
+LOGISTIC_REGRESSION, SVC, FOREST = "ours:LogisticRegressionModel", "ours:SVCModel", "ours:ForestModel"
 SEED = 20190920
+LIMIT = 1800.0
+"""Seconds after which a process is taken for hanging, and killed."""
+EVERY = 0.02
+"""Seconds between two looks at the memory of a process."""
 
 _RANGES = {"sepal_length": (43, 80), "sepal_width": (20, 45), "petal_length": (10, 70), "petal_width": (1, 26)}
 _LINE = '{"sepal_length": %s, "sepal_width": %s, "petal_length": %s, "petal_width": %s}'
@@ -77,28 +86,95 @@ def records(count: int, *, bad_percent: int = 0) -> Path:
     return path
 
 
-def timed(command: Sequence[str | Path], code: int = 0) -> Run:
+class Peak(threading.Thread):
+    """Looks again and again at the most memory that a process has held so far.
+
+    What wait4() tells is no use: a process begins with what we hold ourselves when we start it, and keeps that figure.
+
+    Args:
+        pid: the process.
+
+    Attributes:
+        most: in MiB; 0 where the system has no /proc.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.most = 0.0
+        self._pid = pid
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is told to stop."""
+        every = 0.001  # a short process is gone before a slow look, a long one is not to be disturbed
+        while not self._ended.wait(every):
+            self.most = max(self.most, peak(self._pid))
+            every = min(2 * every, EVERY)
+
+    def stop(self) -> None:
+        """Wait for the last look."""
+        self._ended.set()
+        self.join()
+
+
+def peak(pid: int) -> float:
+    """Give the most that a process itself has held since its start, in MiB; 0 if the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123  many times a second
+            return next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")), 0.0)
+    except OSError:
+        return 0.0
+
+
+def environment() -> dict[str, str]:
+    """Give our environment without settings of ours, and with the estimators' models importable."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
+    return {**kept, "PYTHONPATH": str(HERE / "peers")}
+
+
+def trained() -> None:
+    """See to it that the estimators of `peers/` are there."""
+    timed([sys.executable, HERE / "peers" / "iris_models.py"])
+
+
+def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] | None = None) -> Run:
     """Run a command to its end.
 
     It works in this folder, where it finds `models.py`, and knows nothing of the settings in our environment.
 
+    Args:
+        command: what to run.
+        reader: reads its standard output to the end, if that is more than words.
+
     Raises:
-        RuntimeError: if it ends with another exit code than the one given.
+        RuntimeError: if it fails, or takes more than half an hour.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
         process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE, env=environment
+            list(map(str, command)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if reader else said,
+            stderr=said,
+            cwd=HERE,
+            env=environment(),
         )
+        watch, limit = Peak(process.pid), threading.Timer(LIMIT, process.kill)
+        watch.start()
+        limit.start()
+        if reader and process.stdout:
+            with process.stdout:
+                reader(cast("BinaryIO", process.stdout))
         _, status, used = os.wait4(process.pid, 0)  # unlike wait(), it tells what this one process used
         seconds = time.perf_counter() - start
+        watch.stop()
+        limit.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != code:
+        if process.returncode:
             said.seek(0)
-            raise RuntimeError(f"{command} ended with {process.returncode}:\n{said.read().decode()}")
+            raise RuntimeError(f"{command} ended with {process.returncode}:\n{said.read().decode(errors='replace')}")
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
+    return Run(seconds, used.ru_utime + used.ru_stime, watch.most or used.ru_maxrss / unit)
 
 
 @contextlib.contextmanager
@@ -112,12 +188,21 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-def score(source: Path, *options: str, model: str = IRIS) -> Run:
-    """Score a file with `model-etl run`; the prediction log is on unless the options say otherwise."""
+def score(
+    source: str | Path, *options: str, model: str = IRIS, program: Sequence[str | Path] = (MODEL_ETL, "run")
+) -> Run:
+    """Score a file with `model-etl run`; the prediction log is on unless the options say otherwise.
+
+    Args:
+        source: the input.
+        options: more options; `{folder}` in them is a folder that is removed afterwards.
+        model: the model's class.
+        program: what understands the options.
+    """
     with folder() as place:
         output = place / "output.json"
-        command = [MODEL_ETL, "run", "--input_file", source, "--output_file", output, "--model", model, *options]
-        return timed([part.replace("{folder}", str(place)) if isinstance(part, str) else part for part in command])
+        more = [option.replace("{folder}", str(place)) for option in options]
+        return timed([*program, "--input_file", source, "--output_file", output, "--model", model, *more])
 
 
 def in_turn(ways: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
@@ -144,26 +229,27 @@ def ratios(runs: Sequence[float], base: Sequence[float]) -> list[float]:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Tell a median, and the least and the most."""
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below a head; the first column to the left, all others to the right."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        cells = [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(row)]
-        print("  ".join(cells).rstrip())
-
-
-def claim(text: str, *, held: bool) -> int:
-    """Print whether a claim held, and give the exit code that says so."""
-    print(f"{'held' if held else 'MISSED'}: {text}", flush=True)
-    return 0 if held else 1
+    """Tell a median, and the least and the most if they are others."""
+    middle, least, most = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def options(description: str | None, rounds: int) -> argparse.ArgumentParser:
-    """Make a parser with the option that all benchmarks have."""
+    """Make a parser with the options that all benchmarks have."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each is run (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one round of few records: only to see that all works")
     return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line."""
+    found = parser.parse_args()
+    if found.quick:
+        found.rounds = 1
+    return found
+
+
+def scaled(count: int, asked: argparse.Namespace) -> int:
+    """Give a number of records, or a hundredth of it for a quick look."""
+    return max(count // 100, 1) if asked.quick else count

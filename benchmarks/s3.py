@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import common
+from results import Results
 
 sys.path.insert(0, str(common.ROOT / "tests"))
 
@@ -69,11 +70,12 @@ def measured(source: str | Path, folder: Path, *options: str) -> tuple[common.Ru
 
 def main() -> int:
     """Run the benchmark."""
-    options = common.options(__doc__, rounds=3).parse_args()
-    files = {"large": common.records(LARGE), "small": common.records(LARGE // 5)}
+    options = common.parsed(common.options(__doc__, rounds=3))
+    results = Results("s3", options)
+    count = common.scaled(LARGE, options)
+    files = {"large": common.records(count), "small": common.records(count // 5)}
     found = minio_server.find()
     with minio_server.start(found) as server, common.folder() as temporary:
-        print(f"the server: {found.how}")
         client = server.client()
         client.make_bucket(BUCKET)
         for name, path in files.items():
@@ -91,35 +93,38 @@ def main() -> int:
             spools[name].append(most)
             return run
 
-        no_log = ("--prediction_log", "none")
         ways = {
             "from the disk": partial(common.score, files["large"]),
             "from MinIO": partial(from_bucket, "large"),
             "a fifth of it, from MinIO": partial(from_bucket, "small"),
-            "from the disk, no log": partial(common.score, files["large"], *no_log),
-            "from MinIO, no log": partial(from_bucket, "large", *no_log),
+            "from the disk, no log": partial(common.score, files["large"], *common.NO_LOG),
+            "from MinIO, no log": partial(from_bucket, "large", *common.NO_LOG),
         }
         runs = common.in_turn(ways, options.rounds)
         whole = common.score(f"s3://{BUCKET}/large.json", "--prediction_log", f"s3://{BUCKET}/out.log.ldjson")
     disk, minio, fifth, disk_no_log, minio_no_log = runs.values()
-    print(f"{files['large'].stat().st_size / 1e6:.0f} MB, medians of {options.rounds} rounds")
-    common.table(
+    size = files["large"].stat().st_size / 1e6
+    results.say(
+        f"{count:,} records, {size:.0f} MB, medians of {options.rounds} rounds; the predictions go to the disk."
+    )
+    results.table(
         ["input", "seconds", "processor", "MiB"],
         [
             [name, *(common.spread([getattr(run, what) for run in some]) for what in ("seconds", "cpu", "mib"))]
             for name, some in runs.items()
         ],
     )
-    print(f"with its log sent to MinIO, once: {whole.seconds:.1f} s, {whole.mib:.0f} MiB")
-    code = 0
+    results.say(f"With its log sent to MinIO too, once: {whole.seconds:.1f} s, {whole.mib:.0f} MiB.")
     for log, remote, local in (("on", minio, disk), ("off", minio_no_log, disk_no_log)):
         times = common.ratios([run.seconds for run in remote], [run.seconds for run in local])
-        text = f"at most {CLAIM} times as long as from the disk, log {log}: {common.spread(times)}"
-        code |= common.claim(text, held=median(times) <= CLAIM)
+        text = f"from MinIO at most {CLAIM} times as long as from the disk, log {log}"
+        results.claim(text, common.spread(times), held=median(times) <= CLAIM)
     growth = median(run.mib for run in minio) / median(run.mib for run in fifth) - 1
-    code |= common.claim(f"memory within {GROWTH:.0%} of a fifth's: {growth:+.1%}", held=growth <= GROWTH)
+    text = f"memory of reading an object within {GROWTH:.0%} of a fifth's"
+    results.claim(text, f"{growth:+.1%}", held=growth <= GROWTH)
     most = max(map(max, spools.values()))
-    return code | common.claim(f"no temporary disk: {most:,} bytes", held=most == 0)
+    results.claim("no temporary disk for reading an object", f"{most:,} bytes", held=most == 0)
+    return results.end()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long small things take: the help, scoring 15 records, and what a run adds to the model itself.
 
-Exits with 1 if the help takes 0.3 s or more.
+Exits with 1 if the help takes 0.3 s or more, or a run adds 0.3 s or more to its model.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from functools import partial
 from statistics import median
 
 import common
+from results import Results
 
 CLAIM = 0.3
 PREDICT_ONCE = """
@@ -29,8 +30,8 @@ def small_run() -> common.Run:
 
 def main() -> int:
     """Run the benchmark."""
-    parser = common.options(__doc__, rounds=15)
-    rounds = parser.parse_args().rounds
+    options = common.parsed(common.options(__doc__, rounds=15))
+    results = Results("startup", options)
     bare, helped = "python -c pass", "model-etl --help"
     model, run = "import the model, predict once", "score 15 records"
     runs = common.in_turn(
@@ -40,18 +41,20 @@ def main() -> int:
             model: partial(common.timed, [sys.executable, "-c", PREDICT_ONCE]),
             run: small_run,
         },
-        rounds,
+        options.rounds,
     )
-    print(f"start-up, medians of {rounds} rounds")
+    results.say(f"Start-up, medians of {options.rounds} rounds.")
     rows = [
         [name, common.spread([r.seconds for r in some]), f"{median(r.mib for r in some):.0f}"]
         for name, some in runs.items()
     ]
-    common.table(["command", "seconds", "MiB"], rows)
+    results.table(["command", "seconds", "MiB"], rows)
     added = [a.seconds - b.seconds for a, b in zip(runs[run], runs[model], strict=True)]
-    print(f"a run adds {common.spread(added)} s to its model")
     took = common.seconds(runs[helped])
-    return common.claim(f"the help in less than {CLAIM} s: {took:.2f} s", held=took < CLAIM)
+    results.claim(f"the help in less than {CLAIM} s", f"{took:.2f} s", held=took < CLAIM)
+    text = f"a run adds less than {CLAIM} s to importing its model and predicting once"
+    results.claim(text, f"{common.spread(added)} s", held=median(added) < CLAIM)
+    return results.end()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import partial
 from statistics import median
 
 import common
+from results import Results
 
 CLAIM = 1.7
 COUNT = 5_000_000
@@ -18,23 +19,27 @@ FOREST = "models:IrisForest"
 
 def main() -> int:
     """Run the benchmark."""
-    options = common.options(__doc__, rounds=3).parse_args()
-    source = common.records(COUNT)
+    options = common.parsed(common.options(__doc__, rounds=3))
+    results = Results("workers", options)
+    count = common.scaled(COUNT, options)
+    source = common.records(count)
     ways = {
-        f"{count} worker{'s' if count > 1 else ''}, log {log}": partial(
+        f"{number} worker{'s' if number > 1 else ''}, log {log}": partial(
             common.score,
             source,
             "--workers",
-            str(count),
-            *(("--prediction_log", "none") if log == "off" else ()),
+            str(number),
+            *(common.NO_LOG if log == "off" else ()),
             model=FOREST,
         )
         for log in ("off", "on")
-        for count in (1, 2)
+        for number in (1, 2)
     }
     runs = common.in_turn(ways, options.rounds)
-    print(f"{COUNT:,} records, medians of {options.rounds} rounds; MiB are the parent's")
-    common.table(
+    results.say(
+        f"A random forest of 100 trees, {count:,} records, medians of {options.rounds} rounds; MiB are the parent's."
+    )
+    results.table(
         ["run", "seconds", "MiB"],
         [
             [name, common.spread([r.seconds for r in some]), common.spread([r.mib for r in some], 0)]
@@ -42,11 +47,11 @@ def main() -> int:
         ],
     )
     one, two, one_log, two_log = ([run.seconds for run in some] for some in runs.values())
-    print(f"with the log: {common.spread(common.ratios(one_log, two_log))} times as fast")
+    results.say(f"With the log two workers are {common.spread(common.ratios(one_log, two_log))} times as fast as one.")
     times = common.ratios(one, two)
-    return common.claim(
-        f"two workers at least {CLAIM} times as fast: {common.spread(times)}", held=median(times) >= CLAIM
-    )
+    text = f"two workers at least {CLAIM} times as fast as one process, a forest of 100 trees, {count:,} records"
+    results.claim(text, common.spread(times), held=median(times) >= CLAIM)
+    return results.end()
 
 
 if __name__ == "__main__":

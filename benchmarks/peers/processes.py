@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from common import HERE, Run
+from common import HERE, Run, environment, peak
 
 EVERY = 0.05
 LIMIT = 1800.0
@@ -48,7 +48,7 @@ class Tree(threading.Thread):
                 found = [self._root, *self._root.children(recursive=True)]
             except psutil.Error:
                 return
-            self.most = max(self.most, sum(map(_resident, found)) / _MIB, _peak(self._root.pid) / _MIB)
+            self.most = max(self.most, sum(map(_resident, found)) / _MIB, peak(self._root.pid))
             if time.monotonic() > self._limit:
                 for process in found:
                     _kill(process)
@@ -65,12 +65,10 @@ def timed(command: Sequence[str | Path]) -> Run:
     Raises:
         FailedError: if it fails, or takes more than half an hour.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
-    environment["PYTHONPATH"] = str(HERE / "peers")
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
         process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE, env=environment
+            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE, env=environment()
         )
         tree = Tree(process.pid)
         tree.start()
@@ -89,18 +87,6 @@ def _resident(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
     except psutil.Error:
-        return 0
-
-
-def _peak(pid: int) -> int:
-    """Give the most that a process itself held, also between two looks, where the system tells.
-
-    What wait4() tells is no use: it begins with what we hold ourselves when we start the process.
-    """
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123  20 times a second
-            return next((int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM")), 0)
-    except OSError:
         return 0
 
 
