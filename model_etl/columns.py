@@ -173,7 +173,10 @@ def _packed_floats(structs: Sequence[Any], names: Sequence[str]) -> Mapping[str,
 
     keys = structs[0].__struct_encode_fields__
     first = _PACK(structs[0])
-    packed = _PACK(structs)
+    try:
+        packed = _PACK(structs)
+    except TypeError:
+        return None  # there is another object among them
     start = len(packed) - len(structs) * len(first)
     if len(keys) != len(names) or not 0 < start <= 5 or packed[start : start + len(first)] != first:  # noqa: PLR2004
         return None

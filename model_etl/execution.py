@@ -7,6 +7,7 @@ Bonobo's own strategies log what a node raises and go on, and can hang. This one
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import queue
 import sys
@@ -79,6 +80,12 @@ class ReliableNode(NodeExecutionContext):
     """Runs one node in its thread."""
 
     parent: ReliableGraph
+
+    def start(self) -> None:
+        """Set up, and find the node's signature once: Bonobo looks for it at every bag, which costs more than that."""
+        super().start()
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            self.wrapped.__signature__ = inspect.signature(self.wrapped)
 
     def loop(self) -> None:
         """Take steps until the input ends; whatever is raised ends the whole run."""

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
+from pickle import PickleBuffer
 from typing import Any, overload
 
 
@@ -79,8 +80,8 @@ class Lines(Lazy):
     def _made(self) -> list[bytes]:
         return self.block.split(b"\n")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Lines, (self.block, len(self))
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return Lines, (PickleBuffer(self.block) if protocol >= 5 else self.block, len(self))  # noqa: PLR2004
 
 
 class Offsets(Lazy):

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from model_etl.columns import ColumnSchema, Table
+from model_etl.columns import ColumnSchema, Table, arrays
 from model_etl.errors import RecordError, Stage
 from model_etl.lines import Lines
 from model_etl.records import Batch
@@ -30,16 +30,18 @@ class InputSchema:
     Args:
         schema: the model's input schema.
         attributes: whether the model only reads attributes (`predict_batch`), so that a faster object will do.
-        columns: whether it takes columns, so that a table's can be handed on as they are.
+        columns: whether it takes columns, so that records are made into those at once.
     """
 
     def __init__(self, schema: Any, *, attributes: bool = False, columns: bool = False) -> None:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
+        self._kinds = {n: f.annotation for n, f in schema.model_fields.items()} if self._pydantic else {}
         struct = struct_type(schema) if attributes and self._pydantic else None
         decoder = msgspec.json.Decoder(struct) if struct else None
         self._fast = decoder.decode if decoder else None
         self._fast_lines = decoder.decode_lines if decoder else None
+        self._struct = struct if columns else None
         self._columns = ColumnSchema.of(struct) if struct and columns else None
 
     def decode(self, document: bytes) -> Any:
@@ -61,7 +63,7 @@ class InputSchema:
     def decode_batch(self, batch: Batch) -> Batch:
         """Fill the inputs of a batch; records that the schema refuses drop out."""
         if (whole := self._whole(batch.documents)) is not None:
-            return batch.replace(inputs=whole)
+            return batch.replace(inputs=self._in_columns(whole))
         inputs: list[Any] = []
         failed: dict[int, RecordError] = {}
         decode = self._fast or self.decode
@@ -69,7 +71,8 @@ class InputSchema:
         while True:
             try:
                 inputs.extend(map(decode, documents))  # keeps what was decoded before a document that fails
-                return batch.replace(inputs=inputs).without(failed)
+                decoded = batch.replace(inputs=inputs).without(failed)
+                return decoded.replace(inputs=self._in_columns(decoded.inputs))
             except (ValueError, RecursionError, RecordError):
                 index = len(inputs)
                 try:
@@ -91,9 +94,18 @@ class InputSchema:
         # Lines end where objects end, so as many records as lines are one on each line.
         return records if len(records) == len(documents) else None
 
+    def _in_columns(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Make columns of records, which are smaller and pass from thread to thread at no cost."""
+        if self._struct is None or not records or isinstance(records, Table):
+            return records
+        try:
+            return Table(arrays(records, self._kinds), self._struct)
+        except OverflowError:
+            return records  # the model's step finds out which
+
     def kinds(self) -> dict[str, Any]:
         """Give the types of the fields by attribute; nothing, if the schema is no pydantic class."""
-        return {name: field.annotation for name, field in self.schema.model_fields.items()} if self._pydantic else {}
+        return self._kinds
 
     def validate(self, data: Mapping[str, Any]) -> Any:
         """Validate one record given as Python values; raises the schema's own exception."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import multiprocessing
 import os
 import queue
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_etl import collector
+from model_etl.channel import SLOT, Channel
 from model_etl.errors import ModelEtlError, ModelUnavailable
 from model_etl.interrupts import deferred
 from model_etl.model import ModelFacts
@@ -57,7 +59,7 @@ class Workers:
         try:
             with deferred():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
-                    self._workers.append(_Worker(context, make))
+                    self._workers.append(_Worker(context, make, count))
         except BaseException:
             self.end()
             raise
@@ -138,24 +140,29 @@ def _answered(answer: Any) -> Any:
 class _Worker:
     """One process, as its parent sees it."""
 
-    def __init__(self, context: Any, make: Callable[[], Steps]) -> None:
-        self._connection, theirs = context.Pipe()
-        ours = self._connection if context.get_start_method() == "fork" else None
-        arguments = (theirs, make, os.getpid(), ours)
+    def __init__(self, context: Any, make: Callable[[], Steps], count: int) -> None:
+        ours, theirs = context.Pipe()
+        is_copy = context.get_start_method() == "fork"
+        memory = mmap.mmap(-1, EACH * SLOT) if is_copy else None  # anonymous: who starts anew does not have it
+        self._channel = Channel(ours, memory)
+        self._sent = 0
+        arguments = (Channel(theirs, memory), make, count, os.getpid(), ours if is_copy else None)
         self._process = context.Process(target=_serve, args=arguments, name="scoring worker", daemon=True)
         self._process.start()
         theirs.close()  # else its end would not be noticed
 
     def ready(self, seconds: float) -> bool:
-        return bool(self._connection.poll(seconds))
+        return bool(self._channel.connection.poll(seconds))
 
     def send(self, batch: Batch) -> None:
         with contextlib.suppress(OSError):  # it is dead, as `receive` will tell
-            self._connection.send(batch)
+            slot = self._sent % EACH
+            self._sent += 1
+            self._channel.send((slot, batch), slot)
 
     def receive(self, doing: str) -> Any:
         try:
-            return self._connection.recv()
+            return self._channel.receive()
         except (EOFError, OSError) as exc:
             self._process.join(1)
             code = self._process.exitcode or 0
@@ -167,10 +174,10 @@ class _Worker:
 
     def end(self) -> None:
         """End it at once: what it has in work is of no use any more."""
-        if not self._connection.closed:
+        if not self._channel.connection.closed:
             self._process.kill()
             self._process.join()
-            self._connection.close()
+            self._channel.connection.close()
 
 
 class _Failure:
@@ -185,19 +192,21 @@ class _Failure:
 
 
 def _serve(
-    connection: Connection[Any, Any], make: Callable[[], Steps], parent: int, copied: Connection[Any, Any] | None
+    channel: Channel, make: Callable[[], Steps], count: int, parent: int, copied: Connection[Any, Any] | None
 ) -> None:
     """Score what comes until nothing comes any more.
 
     Args:
-        connection: to the parent.
+        channel: to the parent.
         make: makes what scores.
+        count: how many workers there are.
         parent: its process id.
         copied: its end of the connection, if we are a copy of it.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whoever signals the whole group means the parent, which ends us
     _die_with_parent(parent)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))  # BLAS would take all cores in each of us
     if copied:
         copied.close()  # else its end would not be noticed
     try:
@@ -205,33 +214,38 @@ def _serve(
         score = make()
         collector.as_usual()
     except BaseException as exc:  # noqa: BLE001  told to the parent, whatever it is
-        _answer(connection, _Failure(exc))
+        _answer(channel, _Failure(exc))
         return
-    _answer(connection, score.facts)
-    inbox: queue.Queue[Batch | None] = queue.Queue(EACH)
-    threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
-    while (batch := inbox.get()) is not None:
+    _answer(channel, score.facts)
+    inbox: queue.Queue[tuple[int, Batch] | None] = queue.Queue(EACH)
+    threading.Thread(target=_receive, args=(channel, inbox), daemon=True).start()
+    while (message := inbox.get()) is not None:
+        slot, batch = message
         try:
             scored = score(batch)
         except BaseException as exc:  # noqa: BLE001
-            _answer(connection, _Failure(exc))
+            _answer(channel, _Failure(exc))
             return
         same = len(scored) == len(batch)  # then the parent has all but these
-        _answer(connection, (scored.outputs, scored.internals, scored.answers) if same else scored)
+        _answer(channel, (scored.outputs, scored.internals, scored.answers) if same else scored, slot)
 
 
-def _receive(connection: Connection[Any, Any], inbox: queue.Queue[Batch | None]) -> None:
+def _receive(channel: Channel, inbox: queue.Queue[tuple[int, Batch] | None]) -> None:
     """Take what comes as it comes, so that the parent never waits for us to take it."""
     try:
         while True:
-            inbox.put(connection.recv())
+            inbox.put(channel.receive())
     except (EOFError, OSError):
         inbox.put(None)
 
 
-def _answer(connection: Connection[Any, Any], answer: Any) -> None:
+def _answer(channel: Channel, answer: Any, slot: int = 0) -> None:
     with contextlib.suppress(OSError):  # the parent is gone, and so are we
-        connection.send(answer)
+        channel.send(answer, slot)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _die_with_parent(parent: int) -> None:

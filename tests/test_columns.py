@@ -86,6 +86,14 @@ def test_a_block_is_read_as_its_lines_are(lines, size):
             assert data[offset : offset + len(text)] == text
 
 
+@given(st.lists(st.sampled_from(LINES) | st.sampled_from(LINES[:2]), max_size=8))
+@settings(deadline=None, max_examples=200)
+def test_a_model_of_columns_gets_all_that_the_schema_accepts(lines):
+    """Also a number that the schema makes of a text, amid those that are one."""
+    found = batches("ldjson", b"\n".join(lines))
+    assert scored("ClassifierByColumn", found) == scored("Classifier", found)
+
+
 def test_lines_and_rows_travel_to_other_processes():
     """A batch that nobody has looked into yet arrives as it was."""
     table = pa.table({"length": [1.0, 2.0], "name": ["a", "ä"]})

@@ -17,7 +17,7 @@ ORDER = [
     {"schema", "layout", "rejects", "interrupts", "progress"},
     {"model", "prediction_log", "formats"},
     {"model_node", "rules", "publish", "config"},
-    {"steps", "workers"},
+    {"channel", "steps", "workers"},
     {"compat"},
     {"nodes", "execution", "report"},
     {"graphs", "services"},

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -240,3 +242,107 @@ def test_a_signal_to_the_whole_group(etl: Etl) -> None:
 def test_a_number_that_is_none(score: Callable[..., Result], given: str) -> None:
     """It is refused."""
     assert score("--workers", given).code == 2
+
+
+LOADING = """
+import os, sys, time
+from failing_models import GoodBatch
+with open("loaded.txt", "a") as file:
+    file.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')}\\n")
+class Loading(GoodBatch):
+    def __init__(self):
+        if os.path.exists("die"):
+            os._exit(3)
+        if os.path.exists("sleep"):
+            time.sleep(600)
+"""
+NAMED = ("run", "--model", "loading:Loading", "-i", "in.json", "-o", "out.json", "--prediction_log", "none")
+
+
+def test_only_the_workers_load_the_model(etl: Etl) -> None:
+    """Each once, with its part of the cores for what its libraries compute; the parent does without it."""
+    etl.write("loading.py", LOADING)
+    etl.write("in.json", MANY)
+    run = etl.popen(*NAMED, *TWO)
+    assert run.communicate(timeout=60) == (b"", b"")
+    loaded = [line.split() for line in (etl.folder / "loaded.txt").read_text().splitlines()]
+    assert len({pid for pid, _ in loaded}) == 2
+    assert str(run.pid) not in {pid for pid, _ in loaded}
+    assert {threads for _, threads in loaded} == {str(max(1, len(os.sched_getaffinity(0)) // 2))}
+
+
+def test_threads_that_the_user_chose(etl: Etl) -> None:
+    """Stay as chosen."""
+    etl.write("loading.py", LOADING)
+    etl.write("in.json", MANY)
+    assert etl(*NAMED, *TWO, env={"OMP_NUM_THREADS": "7"}).code == 0
+    assert {line.split()[1] for line in (etl.folder / "loaded.txt").read_text().splitlines()} == {"7"}
+
+
+def test_a_worker_that_dies_while_it_loads(etl: Etl) -> None:
+    """The run says so and ends."""
+    etl.write("loading.py", LOADING)
+    etl.write("in.json", MANY)
+    etl.write("die", b"")
+    done = etl(*NAMED, *TWO)
+    assert done.code == 69
+    assert "a worker process ended itself with code 3 while it loaded the model" in done.err
+    assert "Traceback" not in done.err
+    assert not (etl.folder / "out.json").exists()
+
+
+def test_a_signal_while_they_load(etl: Etl) -> None:
+    """The run does not wait for them, and leaves none behind."""
+    etl.write("loading.py", LOADING)
+    etl.write("in.json", MANY)
+    etl.write("sleep", b"")
+    run = etl.popen(*NAMED, *TWO)
+    wait_for(lambda: (etl.folder / "loaded.txt").exists() and len(children(run.pid)) == 2)
+    started = children(run.pid)
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=20)
+    assert (run.returncode, err) == (143, b"model-etl: error: stopped by SIGTERM; nothing was published\n")
+    wait_for(lambda: not alive(started), 5)
+
+
+def test_another_version_than_expected(score: Callable[..., Result], etl: Etl) -> None:
+    """Is refused in the words of one process."""
+    etl.write("in.json", MANY)
+    refused = [score("--expect_version", "2", "--workers", count) for count in ("1", "2")]
+    assert [(done.code, done.err) for done in refused] == [(69, refused[0].err)] * 2
+
+
+def test_records_larger_than_what_the_processes_share(etl: Etl, score: Callable[..., Result]) -> None:
+    """Lines of megabytes among short ones come through."""
+    etl.write("in.json", MANY + b'{"x": 1.0, "blob": "%b"}\n' % (b"b" * 3_000_000) + MANY)
+    runs = []
+    for count in ("1", "2"):
+        done = score("--join", "--workers", count)
+        assert (done.code, done.err) == (0, "")
+        runs.append(contents(etl))
+    assert runs[0] == runs[1]
+
+
+def test_in_a_process_that_has_threads(etl: Etl) -> None:
+    """Called from Python beside other threads, the workers start anew, and the same comes out."""
+    etl.write("in.json", MANY)
+    program = (
+        "import threading\nfrom model_etl.config import JobConfig\nfrom model_etl.job import run_job\n"
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "    for workers in (1, 2):\n"
+        "        report, failure = run_job(JobConfig(model='failing_models:GoodBatch', input_file='in.json',\n"
+        "            output_file=f'out{workers}.json', workers=workers))\n"
+        "        assert failure is None, failure\n"
+    )
+    etl.write("program.py", program)
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=etl.folder,
+        env=etl.environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (etl.folder / "out1.json").read_bytes() == (etl.folder / "out2.json").read_bytes()
