@@ -127,8 +127,12 @@ def peak(pid: int) -> float:
 
 
 def environment() -> dict[str, str]:
-    """Give our environment without settings of ours, and with the estimators' models importable."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
+    """Give our environment without settings of ours, and with the estimators' models importable.
+
+    Python may keep what it has compiled: a run that has to compile all modules again is none that anybody has at night.
+    """
+    left_out = ("MODEL_ETL_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "PYTHONPATH": str(HERE / "peers")}
 
 

@@ -89,25 +89,27 @@ class Offsets(Lazy):
 
     Args:
         first: offset of the first line.
-        lines: the lines, each of which was followed by one more byte.
+        lines: the lines.
+        gap: how many bytes follow each.
     """
 
-    def __init__(self, first: int, lines: Sequence[bytes]) -> None:
+    def __init__(self, first: int, lines: Sequence[bytes], gap: int = 1) -> None:
         super().__init__(len(lines))
         self._first = first
         self._lines = lines
+        self._gap = gap
         self._known = (0, first)
 
     def _made(self) -> list[int]:
         before = accumulate(map(len, self._lines[:-1]), initial=self._first)
-        return list(map(operator.add, before, range(len(self._lines))))
+        return list(map(operator.add, before, range(0, len(self._lines) * self._gap, self._gap)))
 
     def at(self, index: int) -> int:
         """Give one; cheap for a few in rising order, as for records that fail."""
         start, offset = self._known if self._known[0] <= index else (0, self._first)
-        offset += sum(map(len, self._lines[start:index])) + index - start
+        offset += sum(map(len, self._lines[start:index])) + (index - start) * self._gap
         self._known = index, offset
         return offset
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Offsets, (self._first, self._lines)
+        return Offsets, (self._first, self._lines, self._gap)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from model_etl.formats import FORMATS, base, json_array, ldjson
+from model_etl.formats import FORMATS, base, blocks, json_array
 from model_etl.layout import Layout
 from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
@@ -29,7 +29,7 @@ class Read(NamedTuple):
 def pieces(size: int):
     """Let the readers take so many bytes at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (base, json_array, ldjson):
+        for module in (base, blocks, json_array):
             patch.setattr(module, "BATCH_BYTES", size)
         yield
 

@@ -15,6 +15,7 @@ from reading import SCORE, batches, documents, predicted, records, written
 
 from model_etl.errors import ConfigurationError, DataError, RecordError
 from model_etl.formats import FORMATS
+from model_etl.formats.cells import Cells
 from model_etl.layout import Layout
 from model_etl.schema_fields import Field
 
@@ -82,6 +83,76 @@ def test_a_bad_row_costs_only_itself(rows, size, end, last):
     assert [r.document and json.loads(r.document) for r in read] == [good.get(row) for row in rows if row.strip()]
     assert all(data[r.offset : r.offset + len(r.text)] == r.text for r in read)
     assert read == records("csv", data)
+
+
+TYPED = {
+    "n": Field("number"),
+    "i": Field("integer", nullable=True),
+    "b": Field("boolean", required=False),
+    "t": Field("text"),
+    "o": Field("text", required=False),
+    "j": Field("json"),
+}
+PLAIN = {
+    "n": ["1", "2.50", "-0", "1e5", "1E400"],
+    "i": ["1", "-20"],
+    "b": ["true", "false"],
+    "t": ["a b", "é", "", "null"],
+    "o": ["x"],
+    "j": ["[1]"],
+    "u": ["5", "", "😀", "\x7f"],
+}
+ODD = [
+    "",
+    " ",
+    " 1",
+    "1 ",
+    "01",
+    "+1",
+    "1.",
+    "-",
+    "NaN",
+    "null",
+    "[1]",
+    "1_0",
+    "x\\",
+    "x\x01",
+    "a\rb",
+    '"q"',
+    '"',
+    "True",
+    "1;2",
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from("nibtou"), min_size=1, max_size=4, unique=True) | st.just(["n", "j"]),
+    st.data(),
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(4, 200),
+)
+def test_plain_rows_are_read_as_all_others(names, data, form, end, size):
+    """Blocks of plain rows, which are read at once, give what they give row by row; odd cells and rows are noticed."""
+    row = st.tuples(*(st.sampled_from(PLAIN[name]) for name in names)).map(list)
+    odd = st.lists(st.sampled_from(ODD + PLAIN["n"]), max_size=5)
+    rows = data.draw(st.lists(row, max_size=12) | st.lists(row | row | row | odd, max_size=8))
+    text = end.join(FORMS[form].join(cells) for cells in [names, *rows]) + data.draw(st.sampled_from(["", end]))
+    found = records(form, text.encode(), TYPED, size=size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cells, "documents", lambda *_: None)
+        assert found == records(form, text.encode(), TYPED)
+    assert all(text.encode()[r.offset : r.offset + len(r.text)] == r.text for r in found)
+
+
+def test_plain_rows_are_read_at_once():
+    """A table of plain rows does not go cell by cell, with line feeds or with carriage returns too."""
+    for end in (b"\n", b"\r\n"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Cells, "document", None)
+            read = records("csv", end.join([b"n,u,t", *([b"1.5,\xc3\xa4 b,"] * 10_000), b""]), TYPED)
+        assert {r.document for r in read} == {'{"n":1.5,"u":"ä b","t":""}'.encode()}
 
 
 def test_a_quote_that_never_closes_takes_the_rest_in_a_moment():

@@ -26,10 +26,11 @@ def extended(etl: Etl) -> Etl:
     return etl
 
 
-def test_the_example_model_and_rules_run(extended: Etl) -> None:
+@pytest.mark.parametrize("model", ["sum_model:SumModel", "sum_of_columns:SumOfColumns"])
+def test_the_example_models_and_rules_run(extended: Etl, model: str) -> None:
     """The model predicts, one rule withholds, the other caps."""
     rules = ("--rules", "adults:AdultsOnly", "--rules", "adults:AtMostHundred")
-    run = extended("-i", "in.json", "-o", "out.json", "-m", "sum_model:SumModel", *rules)
+    run = extended("-i", "in.json", "-o", "out.json", "-m", model, *rules)
     assert (run.code, run.err) == (0, "")
     assert extended.lines("out.json") == [{"total": 3.0}, {"total": 100.0}]
 

@@ -7,25 +7,26 @@ a cell of a field that the schema does not know stays text. An empty cell is no 
 from __future__ import annotations
 
 import csv
-import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from json.encoder import encode_basestring
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import BinaryIO
 
 import msgspec
 
 from model_etl.errors import ConfigurationError, DataError, RecordError
-from model_etl.formats.base import BatchBuilder, Writer, check_start, column_names, utf8_error
+from model_etl.formats.base import BatchBuilder, Writer, column_names, utf8_error
+from model_etl.formats.blocks import line_blocks
+from model_etl.formats.cells import Cells
 from model_etl.layout import Layout
+from model_etl.lines import Lines, Offsets
 from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
 
 CELL_BYTES = 64 * 1024 * 1024
 """The longest cell that is read; a quote that never closes is found out here, not at the end of memory."""
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_ABSENT = ""
+_Row = tuple[int, bytes, Sequence[str] | RecordError, int]
+"""Offset, exact text and cells of a row, and how many bytes it took with its end."""
 
 
 class Delimited:
@@ -46,60 +47,65 @@ class Delimited:
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """See `Format.read`."""
-        rows = self._rows(file, source)
-        first = next(rows, None)
-        if first is None:
+        blocks = line_blocks(file, source, part=4)  # JSON has a name before each value
+        for start, block in blocks:  # all but the first are taken below
+            stretch = _Stretch(block, blocks)
+            first = next(self._parse(stretch), None)
+            if first is None:
+                continue  # blank lines
+            names = self._names(first, source)
+            cells = Cells(names, fields, self.delimiter)
+            builder = BatchBuilder(Source(source.name, source.identity, source.format, first[1], names))
+            rest = stretch.rest()
+            left = () if rest is None else ((start + first[0] + first[3], rest),)
+            for offset, rows in chain(left, blocks):
+                yield from self._batches(rows, offset, cells, builder, blocks)
+
+    def _batches(
+        self, block: bytes, offset: int, cells: Cells, builder: BatchBuilder, following: Iterator[tuple[int, bytes]]
+    ) -> Iterator[Batch]:
+        gap = 2 if block.endswith(b"\r") else 1  # if not all lines end alike, they are not plain
+        plain = block[:-1].replace(b"\r\n", b"\n") if gap > 1 else block
+        if (len(block) - len(plain) == (plain.count(b"\n") + 1) * (gap - 1)) and (documents := cells.documents(plain)):
+            count, texts = len(documents), Lines(plain, len(documents))
+            positions = range(builder.position + 1, builder.position + count + 1)
+            builder.position += count
+            yield Batch(builder.source, positions, Offsets(offset, texts, gap), texts, documents)
             return
-        header, names = first[1], self._names(first, source)
-        cells = _Cells(names, fields)
-        builder = BatchBuilder(Source(source.name, source.identity, source.format, header, names))
-        for offset, text, row in rows:
+        for at, text, row, _ in self._parse(_Stretch(block, following), cells.width):
             try:
-                builder.add(offset, text, cells.document(_checked(row, text)))
+                builder.add(offset + at, text, cells.document(_checked(row, text)))
             except RecordError as exc:
-                builder.reject(offset, text, exc)
+                builder.reject(offset + at, text, exc)
             if builder.full:
                 yield from builder.take()
         yield from builder.take()
 
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         """See `Format.document`."""
-        first = list(self._parse(io.BytesIO(header)))
+        first = list(self._parse(_Stretch(header, iter(()))))
         columns = len(_checked(first[0][2], header)) if first else 0
-        rows = list(self._parse(io.BytesIO(text), columns))
+        rows = list(self._parse(_Stretch(text, iter(())), columns))
         for found, what in ((first, "header"), (rows, "text")):
             if len(found) != 1:
                 raise RecordError("parse", "InvalidRow", f"{len(found)} rows in the {what} where one is expected")
-        return _Cells(_checked(first[0][2], header), fields).document(_checked(rows[0][2], text))
+        return Cells(_checked(first[0][2], header), fields, self.delimiter).document(_checked(rows[0][2], text))
 
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         """See `Format.writer`."""
         return _DelimitedWriter(file, layout, self)
 
-    def _rows(self, file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes, Sequence[str] | RecordError]]:
-        start = file.read(4)
-        skipped = check_start(start, source)
-        rest = io.BufferedReader(_Prefixed(start[skipped:], file), 1 << 20)
-        for offset, text, row in self._parse(rest):
-            yield skipped + offset, text, row
-
-    def _parse(self, file: BinaryIO, columns: int = 0) -> Iterator[tuple[int, bytes, Sequence[str] | RecordError]]:
-        """Yield the offset, the exact text and the cells of each row that is not blank.
+    def _parse(self, stretch: _Stretch, columns: int = 0) -> Iterator[_Row]:
+        """Yield the rows that are not blank.
 
         Args:
-            file: without a byte-order mark.
+            stretch: their lines.
             columns: how many there are; 0 if the first row tells.
         """
         csv.field_size_limit(CELL_BYTES)
-        taken: list[bytes] = []
-
-        def lines() -> Iterator[str]:
-            for line in file:
-                taken.append(line)
-                yield line.decode("utf-8", "surrogateescape")
-
+        taken = stretch.taken
         offset = 0
-        reader = csv.reader(lines(), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(stretch.lines(), delimiter=self.delimiter, strict=True)
         while True:
             row: Sequence[str] | RecordError
             try:
@@ -114,11 +120,11 @@ class Delimited:
             # Blanks are a value where there is but one column, and nothing elsewhere.
             if text if columns == 1 else text.strip(b" \t\r" if self.delimiter != "\t" else b" \r"):
                 columns = columns or len(row) if not isinstance(row, RecordError) else columns
-                yield offset, text, row
+                yield offset, text, row, len(raw)
             offset += len(raw)
 
-    def _names(self, first: tuple[int, bytes, Sequence[str] | RecordError], source: Source) -> Sequence[str]:
-        _, text, names = first
+    def _names(self, first: _Row, source: Source) -> Sequence[str]:
+        _, text, names, _ = first
         remedy = "The first row must name the columns, each once."
         if isinstance(names, RecordError) or utf8_error(text):
             raise DataError(f"cannot read {source.name}: its first row is no valid row of UTF-8 text", remedy)
@@ -129,21 +135,34 @@ class Delimited:
         return names
 
 
-class _Prefixed(io.RawIOBase):
-    """A file with some bytes put back before it."""
+class _Stretch:
+    """Lines of a block, and of as many more blocks as the last row needs that begins in it.
 
-    def __init__(self, prefix: bytes, file: BinaryIO) -> None:
-        self._prefix = prefix
-        self._file = file
+    Args:
+        block: whole lines.
+        following: the blocks after it, with their offsets.
+    """
 
-    def readable(self) -> bool:
-        return True
+    def __init__(self, block: bytes, following: Iterator[tuple[int, bytes]]) -> None:
+        self._left = iter(block.split(b"\n"))
+        self._following = following
+        self.taken: list[bytes] = []  # by the row that is being read
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._prefix[: len(buffer)] or self._file.read(len(buffer))
-        self._prefix = self._prefix[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
+    def lines(self) -> Iterator[str]:
+        """Yield the lines with their ends."""
+        while True:
+            for line in self._left:
+                self.taken.append(line + b"\n")
+                yield self.taken[-1].decode("utf-8", "surrogateescape")
+            block = next(self._following, None) if self.taken else None
+            if block is None:
+                return
+            self._left = iter(block[1].split(b"\n"))
+
+    def rest(self) -> bytes | None:
+        """Give the lines that are left, or None if none is."""
+        left = list(self._left)
+        return b"\n".join(left) if left else None
 
 
 def _checked(row: Sequence[str] | RecordError, text: bytes) -> Sequence[str]:
@@ -152,55 +171,6 @@ def _checked(row: Sequence[str] | RecordError, text: bytes) -> Sequence[str]:
     if not text.isascii() and (error := utf8_error(text)):
         raise error
     return row
-
-
-class _Cells:
-    """Makes JSON of a row's cells: for each column one small function, chosen once by the model's schema."""
-
-    def __init__(self, names: Sequence[str], fields: Mapping[str, Field]) -> None:
-        self._names = names
-        self._columns = [(encode_basestring(name) + ":", _converter(fields.get(name))) for name in names]
-
-    def document(self, row: Sequence[str]) -> bytes:
-        if len(row) != len(self._names):
-            raise RecordError(
-                "parse", "InvalidRow", f"the row has {len(row)} cells, the first row names {len(self._names)}"
-            )
-        parts = []
-        for cell, (name, convert) in zip(row, self._columns, strict=True):
-            value = convert(cell)
-            if value != _ABSENT:
-                parts.append(name + value)
-        return ("{" + ",".join(parts) + "}").encode()
-
-
-def _converter(field: Field | None) -> Callable[[str], str]:
-    if field is None:
-        return encode_basestring
-    empty = _ABSENT
-    if field.required and field.nullable:
-        empty = "null"
-    elif field.required and field.kind == "text":
-        empty = '""'
-
-    def text(cell: str) -> str:
-        return encode_basestring(cell) if cell else empty
-
-    def number(cell: str) -> str:
-        # What is no JSON number goes on as text, for the schema to judge.
-        return cell if _NUMBER.fullmatch(cell) else text(cell)
-
-    def boolean(cell: str) -> str:
-        return cell if cell in ("true", "false") else text(cell)
-
-    def nested(cell: str) -> str:
-        try:
-            msgspec.json.decode(cell)
-        except (ValueError, RecursionError):
-            return text(cell)
-        return cell.replace("\n", " ").replace("\r", " ")
-
-    return {"text": text, "number": number, "integer": number, "boolean": boolean, "json": nested}[field.kind]
 
 
 class _DelimitedWriter:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from model_etl.formats.base import BatchBuilder, Writer, check_start, utf8_error
+from model_etl.formats.base import BatchBuilder, Writer, utf8_error
+from model_etl.formats.blocks import is_plain, line_blocks
 from model_etl.layout import Layout
 from model_etl.lines import Lines, Offsets
-from model_etl.records import BATCH_BYTES, Batch, Source
+from model_etl.records import Batch, Source
 from model_etl.schema_fields import Field
 from model_etl.strict_json import one_line
 
@@ -24,7 +25,7 @@ class Ldjson:
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
         """See `Format.read`."""
         position = 1
-        for offset, block in _blocks(file, source):
+        for offset, block in line_blocks(file, source):
             batch = _batch(block, source, position, offset)
             position += len(batch) + len(batch.rejected)
             if len(batch) or batch.rejected:
@@ -41,26 +42,9 @@ class Ldjson:
         return _LdjsonWriter(file, layout)
 
 
-def _blocks(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines, about `BATCH_BYTES` at a time, and the offset of the first; the last line end is left out."""
-    start = file.read(4)
-    pending = [start[check_start(start, source) :]]
-    offset = len(start) - len(pending[0])
-    while block := file.read(BATCH_BYTES):
-        cut = block.rfind(b"\n")
-        if cut < 0:  # a line longer than a block
-            pending.append(block)
-            continue
-        whole = b"".join((*pending, memoryview(block)[:cut]))
-        yield offset, whole
-        offset += len(whole) + 1
-        pending = [block[cut + 1 :]]
-    yield offset, b"".join(pending)
-
-
 def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     lines: Sequence[bytes] = _objects(block) or block.split(b"\n")
-    if isinstance(lines, Lines) or (_is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
+    if isinstance(lines, Lines) or (is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
         return Batch(source, range(position, position + len(lines)), Offsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
@@ -78,19 +62,9 @@ def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
 def _objects(block: bytes) -> Lines | None:
     """Give the lines if nothing speaks against each being one object, which ends where the line does."""
     breaks = block.count(b"\n")
-    if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and _is_plain(block):
+    if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and is_plain(block):
         return Lines(block, breaks + 1)
     return None
-
-
-def _is_plain(block: bytes) -> bool:
-    """Tell whether a block is UTF-8 without a carriage return."""
-    if b"\r" in block:
-        return False
-    try:
-        return block.isascii() or bool(block.decode())
-    except UnicodeDecodeError:
-        return False
 
 
 class _LdjsonWriter:

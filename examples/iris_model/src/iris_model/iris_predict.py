@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from ml_base import MLModel
 
 from iris_model import __version__
 from iris_model.parameters import FEATURES, PARAMETERS_FILE, load_parameters
 from iris_model.schemas import IrisModelInput, IrisModelOutput, Species
-from iris_model.svc import Integers, SupportVectorClassifier
+from iris_model.svc import Floats, Integers, SupportVectorClassifier
 
 _measurements = attrgetter(*FEATURES)
+
+Names: TypeAlias = npt.NDArray[np.object_]
 
 
 class IrisRecord(Protocol):
@@ -44,6 +47,7 @@ class IrisModel(MLModel):  # type: ignore[misc]  # ml_base has no type hints
         parameters = load_parameters(parameters_file)
         self._classifier = SupportVectorClassifier(parameters)
         self._species: tuple[Species, ...] = parameters.classes
+        self._names: Names = np.array(self._species, dtype=object)
         self._outputs: tuple[Mapping[str, Species], ...] = tuple({"species": name} for name in self._species)
 
     @property
@@ -91,6 +95,18 @@ class IrisModel(MLModel):  # type: ignore[misc]  # ml_base has no type hints
             species share one mapping: copy it before changing it.
         """
         return list(map(self._outputs.__getitem__, self._classify(records).tolist()))
+
+    def predict_columns(self, columns: Mapping[str, Floats]) -> dict[str, Names]:
+        """Predict the species of many flowers at once, given as columns.
+
+        Args:
+            columns: an array of validated values for each field of ``IrisModelInput``, in centimetres, all of one length.
+
+        Returns:
+            An array of names for each field of ``IrisModelOutput``, of that length and in that order.
+        """
+        numbers = np.column_stack([columns[name] for name in FEATURES])
+        return {"species": self._names[self._classifier.classify(numbers)]}
 
     def _classify(self, records: Sequence[IrisRecord]) -> Integers:
         numbers = np.fromiter(
