@@ -109,7 +109,9 @@ def test_predict_and_predict_batch_agree(model: IrisModel, iris_rows: Floats) ->
 
 def test_predict_columns_agrees(model: IrisModel, iris_rows: Floats) -> None:
     columns = {name: iris_rows[:, place] for place, name in enumerate(FEATURES)}
-    assert model.predict_columns(columns)["species"].tolist() == species_in(model.predict_batch(records_of(iris_rows)))
+    assert model.predict_columns(columns)["species"].tolist() == species_in(
+        model.predict_batch(records_of(iris_rows))
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, svc.CHUNK_ROWS, svc.CHUNK_ROWS + 1, 3 * svc.CHUNK_ROWS - 1])
