@@ -41,6 +41,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
     Raises:
         ValueError: if a record was rejected: then this is not what a run does.
     """
+    from model_etl import collector  # noqa: PLC0415
     from model_etl.formats import format_for  # noqa: PLC0415  who measures imports this module for all else
     from model_etl.layout import Layout  # noqa: PLC0415
     from model_etl.model import load_model  # noqa: PLC0415
@@ -59,6 +60,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         stages = [publication.stage(locate(name), private=name == log) for name in (log, output) if name]
         loaded = load_model(model)
         predict = MLModelTransformer(model=loaded, internals=bool(log)).predict
+        collector.as_usual()
         events = PredictionLog("model_etl", loaded.name, loaded.version)
         file = files.enter_context(place.fs.openbin(place.path, "r"))
         *log_files, out = (files.enter_context(stage.fs.openbin(stage.path, "w")) for stage in stages)
@@ -83,5 +85,9 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
 
 
 if __name__ == "__main__":
+    from model_etl import collector
+
+    collector.put_off()  # as the command does
     model_, source_, output_, *log_ = sys.argv[1:]
     score(model_, source_, output_, log_[0] if log_ else None)
+    collector.end()

@@ -13,6 +13,7 @@ SIZES = {
     "forest": (10_000, 1_000_000),
 }
 """By model, numbers of records: a start-up is much the same with all, and a forest is dear."""
+FIRST = next(iter(SIZES))
 FORM_SIZES = (10_000, 1_000_000, 5_000_000)
 """Numbers of records that ours reads in all forms."""
 WORKERS_FROM = 1_000_000
@@ -36,6 +37,7 @@ class Peer:
         package: the one whose version tells which peer it is.
         singly: predicts one by one.
         order: it writes in the order of its input; if not, its predictions are compared as a multiset.
+        slow_start: it takes seconds to start; it gets small inputs with one model only.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Peer:
     package: str = ""
     singly: bool = False
     order: bool = True
+    slow_start: bool = False
 
 
 PEERS = {
@@ -53,10 +56,10 @@ PEERS = {
     "polars_whole": Peer("polars, whole file", 5_000_000, "polars"),
     "duckdb_arrow": Peer("duckdb, Arrow function", 5_000_000, "duckdb"),
     "mlflow_pyfunc": Peer("MLflow pyfunc", 5_000_000, "mlflow"),
-    "dask_bag": Peer("Dask bag", package="dask"),
-    "beam_local": Peer("Beam, local runner", package="apache-beam", order=False),
-    "pyspark_local": Peer("PySpark, local[2]", package="pyspark", order=False),
-    "ray_data": Peer("Ray Data", package="ray"),
+    "dask_bag": Peer("Dask bag", package="dask", slow_start=True),
+    "beam_local": Peer("Beam, local runner", package="apache-beam", order=False, slow_start=True),
+    "pyspark_local": Peer("PySpark, local[2]", package="pyspark", order=False, slow_start=True),
+    "ray_data": Peer("Ray Data", package="ray", slow_start=True),
 }
 
 
@@ -68,6 +71,8 @@ def ours(count: int) -> list[str]:
 def takes_part(peer: str, model: str, count: int) -> bool:
     """Tell whether a peer gets so many records: what takes minutes tells no more than what takes one."""
     most = PEERS[peer].most
+    if PEERS[peer].slow_start and model != FIRST and count < most:
+        return False
     if model == "forest" and PEERS[peer].singly:
         most //= 10
     return count <= most

@@ -75,8 +75,8 @@ class _LdjsonWriter:
     def write(self, batch: Batch) -> None:
         lines = self._layout.documents(batch)
         if lines:
-            self._file.write(lines.block if isinstance(lines, Lines) else b"\n".join(lines))
-            self._file.write(b"\n")
+            # One call: each gives the interpreter to another thread.
+            self._file.write((lines.block if isinstance(lines, Lines) else b"\n".join(lines)) + b"\n")
 
     def finish(self) -> None:
         pass
