@@ -25,7 +25,7 @@ from findings import Cell, Findings
 PAGE = common.ROOT / "docs" / "benchmarks.md"
 BY = ", written by make bench"
 SMALL = (
-    "startup", "memory", "log_cost", "workers", "plain_loop", "overlap", "steps", "against_the_original", "s3",
+    "startup", "memory", "log_cost", "workers", "plain_loop", "overlap", "steps", "nodes", "against_the_original", "s3",
 )  # fmt: skip
 WORDS = {True: "held", False: "**MISSED**", None: "not measured"}
 

@@ -111,7 +111,7 @@ class ColumnSchema:
         columns = find(self._kinds) if find else None
         if columns is None or not all(_within(columns[field.encode_name], field.type) for field in self._fields):
             return None
-        return Table({field.name: columns[field.encode_name] for field in self._fields}, self._struct)
+        return Table(_read_only({field.name: columns[field.encode_name] for field in self._fields}), self._struct)
 
 
 _SIMPLE: dict[type, type] = {
@@ -144,7 +144,7 @@ def arrays(records: Sequence[Any], kinds: Mapping[str, Any]) -> Mapping[str, np.
             int64, bool); all else is an array of Python objects.
 
     Returns:
-        An array for each field, by its name.
+        A read-only array for each field, by its name: a model that failed is asked again, in parts.
 
     Raises:
         OverflowError: if an integer is beyond 64 bits.
@@ -154,13 +154,20 @@ def arrays(records: Sequence[Any], kinds: Mapping[str, Any]) -> Mapping[str, np.
     if set(kinds.values()) == {float} and isinstance(records[0], msgspec.Struct):
         packed = _packed_floats(records, list(kinds))
         if packed is not None:
-            return packed
+            return _read_only(packed)
     import numpy as np  # noqa: PLC0415
 
-    return {
+    columns = {
         name: np.fromiter(map(attrgetter(name), records), _DTYPES.get(kind, object), len(records))
         for name, kind in kinds.items()
     }
+    return _read_only(columns)
+
+
+def _read_only(columns: Mapping[str, np.ndarray[Any, Any]]) -> Mapping[str, np.ndarray[Any, Any]]:
+    for column in columns.values():
+        column.flags.writeable = False
+    return columns
 
 
 def _packed_floats(structs: Sequence[Any], names: Sequence[str]) -> Mapping[str, np.ndarray[Any, Any]] | None:

@@ -215,6 +215,7 @@ def test_outputs_as_columns_are_written_as_outputs_one_by_one(flowers, model):
     [
         ("TooFew", "predict_columns returned 0 values of 'species' for 1 records"),
         ("NoMapping", "predict_columns returned list, not a mapping of fields to columns"),
+        ("ChangesItsInput", "read-only"),
     ],
 )
 def test_wrong_columns_are_rejects_that_say_so(etl: Etl, model: str, said: str) -> None:
@@ -251,3 +252,34 @@ def test_a_run_of_columns_gives_what_a_run_of_records_gives(etl: Etl, name: str,
         told.append((etl.lines("out.json"), etl.lines("rejects.json"), log))
     assert len(told[0][0]) == 200 - 1 - len([n for n in range(200) if n % 15 == 13])
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("form", ["ldjson", "parquet"])
+def test_a_log_that_asks_for_internals_gets_them(etl: Etl, form: str) -> None:
+    """A model of columns that explains itself record by record is asked that way when there is a log, and only then."""
+    rows = [{"length": 1.0, "width": 1.0}, {"length": 5.0, "width": 9.0}, {"length": 4.0, "width": 1.0}]
+    etl.write("in.json", rows)
+    pq.write_table(pa.Table.from_pylist(rows), etl.folder / "in.parquet")
+    name = {"ldjson": "in.json", "parquet": "in.parquet"}[form]
+    run = etl("-i", name, "-o", "out.json", "-m", "column_models:Explaining", "--max_errors", "1")
+    assert (run.code, run.err) == (0, "")
+    told = [event["data"] for event in etl.lines("out.log.ldjson")[1:]]
+    assert [data.get("internals") for data in told] == [{"length": 1.0}, None, {"length": 4.0}]
+    assert [data["input"] for data in told] == rows
+
+
+COLUMNS = [
+    pa.array([1.5, 2.5], pa.float16()),
+    pa.array(["a", "b"], pa.large_string()),
+    pa.array(["a", "b"]).dictionary_encode(),
+    pa.array([2**62, 0], pa.timestamp("s")),
+    pa.array([[1.0], []]),
+    pa.array([b"a", b"\xff"]),
+]
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda c: str(c.type))
+def test_what_else_a_table_holds_does_not_matter(column):
+    """Columns that the model does not know, of any type, change no prediction."""
+    found = parquet(pa.table({"length": [1.0, 5.0], "width": [1.0, 1.0], "more": column}))
+    assert scored("ClassifierByColumn", found) == scored("Classifier", found)

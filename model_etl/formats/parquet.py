@@ -101,7 +101,7 @@ class _Rows(Lazy):
     """Rows of a table as lines of JSON, made when somebody asks for one.
 
     Args:
-        rows: each of which JSON can hold.
+        rows: with values that JSON can hold, of types that it has.
     """
 
     def __init__(self, rows: pa.RecordBatch) -> None:
@@ -109,7 +109,7 @@ class _Rows(Lazy):
         self._rows = rows
 
     def _made(self) -> list[bytes]:
-        return [_ENCODER.encode(row) for row in _jsonable(self._rows).to_pylist()]
+        return [_ENCODER.encode(row) for row in self._rows.to_pylist()]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Rows, (self._rows,)
@@ -160,7 +160,7 @@ def _is_plain(rows: pa.RecordBatch) -> bool:
     is_kind = pa.types
     for column in rows.columns:
         kind = column.type
-        if is_kind.is_floating(kind):
+        if is_kind.is_float32(kind) or is_kind.is_float64(kind):
             if not pc.all(pc.is_finite(column), min_count=0).as_py():
                 return False
         elif not (is_kind.is_integer(kind) or is_kind.is_boolean(kind) or is_kind.is_string(kind) or _as_text(kind)):
@@ -169,7 +169,7 @@ def _is_plain(rows: pa.RecordBatch) -> bool:
 
 
 def _lazy_batch(builder: BatchBuilder, rows: pa.RecordBatch) -> Batch:
-    start, lines = builder.position, _Rows(rows)
+    start, lines = builder.position, _Rows(_jsonable(rows))
     builder.position += len(lines)
     offsets = range(start, builder.position)
     return Batch(builder.source, range(start + 1, builder.position + 1), offsets, lines, lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -155,3 +155,20 @@ class ZerosByColumn(Zeros):
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Give many values."""
         return {"value": np.where(columns["length"] < 3, 0.0, -0.0)}
+
+
+class Explaining(ClassifierByColumn):
+    """Tells why, of records, when a log asks."""
+
+    def predict_batch_with_internals(self, records: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Name many flowers, and tell how long each is."""
+        return [self.predict(record) for record in records], [{"length": record.length} for record in records]
+
+
+class ChangesItsInput(Classifier):
+    """Works in the arrays that it gets."""
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Name many flowers, after making them smaller."""
+        columns["length"][:] /= 10
+        return {"species": np.where(columns["length"] < 3, "setosa", "virginica")}
