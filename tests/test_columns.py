@@ -272,7 +272,7 @@ COLUMNS = [
     pa.array([1.5, 2.5], pa.float16()),
     pa.array(["a", "b"], pa.large_string()),
     pa.array(["a", "b"]).dictionary_encode(),
-    pa.array([2**62, 0], pa.timestamp("s")),
+    pa.array([253402300800, 0], pa.timestamp("us")),
     pa.array([[1.0], []]),
     pa.array([b"a", b"\xff"]),
 ]
