@@ -31,9 +31,7 @@ def queue(value: str) -> None:
 
 def turn(value: str) -> None:
     """Set how long a thread may compute while others wait."""
-    from model_etl import execution  # noqa: PLC0415
-
-    execution.TURN = float(value)
+    sys.setswitchinterval(float(value))
 
 
 def garbage(value: str) -> None:

@@ -13,7 +13,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import model_etl.compat  # noqa: F401  before anything of bonobo
@@ -36,9 +36,6 @@ QUEUE = 2
 GRACE = 2.0
 """Seconds that running nodes get to come to an end after a failure or a signal; less than whoever stops us waits (10 s
 with Docker) before it kills. What they would still do is thrown away."""
-
-TURN = 0.05
-"""Seconds that a thread may compute while others wait; ten times Python's own, and a tenth faster."""
 
 TICK = 0.25
 """Seconds between two looks at the progress."""
@@ -261,17 +258,6 @@ class _quiet(contextlib.AbstractContextManager[None]):  # noqa: N801
         logging.getLogger().setLevel(self._level)
 
 
-@contextlib.contextmanager
-def _long_turns() -> Iterator[None]:
-    """Let a thread keep the interpreter longer: most steps compute, and each change of turn costs the caches."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
 def run_graph(graph: Any, services: dict[str, Any], on_tick: Callable[[], None] | None = None) -> None:
     """Run a graph with Bonobo, reliably.
 
@@ -283,6 +269,6 @@ def run_graph(graph: Any, services: dict[str, Any], on_tick: Callable[[], None] 
     Raises:
         BaseException: the first thing that a node or a signal handler raised.
     """
-    with _quiet(), _long_turns():
+    with _quiet():
         # Bonobo would import requests for a service that nobody asked for.
         bonobo.run(graph, services={"http": None, **services}, strategy=ReliableStrategy(on_tick))
