@@ -185,6 +185,10 @@ def _as_table(columns: Any, expected: int) -> Table:
     if not isinstance(columns, Mapping) or not columns:
         raise TypeError(f"predict_columns returned {type(columns).__name__}, not a mapping of fields to columns")
     for name, column in columns.items():
+        # A text or a mapping has a length and items too, which would be taken for predictions.
+        dimensions: int = getattr(column, "ndim", 0)
+        if not (isinstance(column, (list, tuple)) or dimensions > 0):
+            raise TypeError(f"predict_columns returned {type(column).__name__} as {name!r}, not an array or a list")
         if len(column) != expected:
             raise ValueError(f"predict_columns returned {len(column)} values of {name!r} for {expected} records")
     return Table(columns, dict)

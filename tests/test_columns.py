@@ -215,6 +215,8 @@ def test_outputs_as_columns_are_written_as_outputs_one_by_one(flowers, model):
     [
         ("TooFew", "predict_columns returned 0 values of 'species' for 1 records"),
         ("NoMapping", "predict_columns returned list, not a mapping of fields to columns"),
+        ("NoColumn", "predict_columns returned str as 'species', not an array or a list"),
+        ("OneValue", "predict_columns returned ndarray as 'species', not an array or a list"),
         ("ChangesItsInput", "read-only"),
     ],
 )

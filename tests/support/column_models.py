@@ -172,3 +172,19 @@ class ChangesItsInput(Classifier):
         """Name many flowers, after making them smaller."""
         columns["length"][:] /= 10
         return {"species": np.where(columns["length"] < 3, "setosa", "virginica")}
+
+
+class NoColumn(Classifier):
+    """Gives a text that is as long as the batch."""
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Name many flowers in one word."""
+        return {"species": "s" * len(columns["length"])}
+
+
+class OneValue(Classifier):
+    """Gives one value for all."""
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Name all flowers at once."""
+        return {"species": np.array(len(columns["length"]))}
