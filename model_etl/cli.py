@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from model_etl import __version__, collector
-from model_etl.config import SETTINGS, Setting, beside, gather, job_config
-from model_etl.errors import Interrupted, ModelEtlError
+from model_etl.config import SETTINGS, beside, gather, job_config
+from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError
 from model_etl.interrupts import Interrupts, deferred
 from model_etl.streams import prints_to_stderr, stdout_fd
 
@@ -62,18 +62,20 @@ def parser() -> argparse.ArgumentParser:
         )
         if verb == "retry":
             sub.add_argument("rejects_file", metavar="REJECTS", help="file that a run wrote")
-        for name, setting in SETTINGS.items():
+        for name in SETTINGS:
             if verb == "describe" and name not in ("model", "expect_version"):
                 continue
             if not (verb == "retry" and name in ("input_file", "input_format")):
-                _add(sub, name, setting)
+                add_option(sub, name)
         sub.add_argument("--config", metavar="FILE", help="TOML file with these options as keys")
         sub.add_argument("--verbose", "-v", action="store_true", help="say what was done, also to a file or to cron")
         sub.add_argument("--quiet", "-q", action="store_true", help="say nothing but errors, also on a terminal")
     return top
 
 
-def _add(sub: argparse.ArgumentParser, name: str, setting: Setting) -> None:
+def add_option(sub: argparse.ArgumentParser, name: str) -> None:
+    """Let a parser know one of `SETTINGS`."""
+    setting = SETTINGS[name]
     options: dict[str, Any] = {"help": setting.help, "default": None}
     if setting.switch:
         options["action"] = "store_true"
@@ -106,7 +108,7 @@ def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None =
         with interrupts.handled(), prints_to_stderr():
             code = _act(options, defaults or {}, interrupts)
     except Interrupted as exc:
-        code = _fail(exc)
+        code = fail(exc)
     return code
 
 
@@ -147,15 +149,21 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
         _warn(options)
         return _run(options, values, interrupts)
     except (ModelEtlError, Interrupted) as exc:
-        return _fail(exc)
+        return fail(exc)
     except Exception as exc:  # noqa: BLE001  the last resort
-        return _fail(exc)
+        return fail(exc)
 
 
 def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
     with deferred():  # not everything that is imported stands being interrupted
-        from model_etl import check, job  # noqa: PLC0415  --help must not wait for Bonobo
-        from model_etl.progress import Progress  # noqa: PLC0415
+        try:
+            from model_etl import check, job  # noqa: PLC0415  --help must not wait for Bonobo
+            from model_etl.progress import Progress  # noqa: PLC0415
+        except ModuleNotFoundError as exc:
+            raise ConfigurationError(
+                f"{exc.name} is not installed, which a run on this machine needs",
+                "Install it all: pip install 'model-etl[job]', or -r requirements.txt of the checkout.",
+            ) from exc
 
     config = job_config(values)
     if options["verb"] == "check":
@@ -164,7 +172,7 @@ def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Inte
     with Progress(shown=_at_terminal() and not options["quiet"]) as progress:
         report, failure = job.run_job(config, interrupts, progress.show)
     if failure is not None:
-        _fail(failure)
+        fail(failure)
     elif not options["quiet"] and (options["verbose"] or _at_terminal()):
         _print_to_stderr(report.summary())
     return report.exit_code
@@ -200,7 +208,12 @@ def _print(text: str) -> None:
     os.write(stdout_fd(), text.encode())
 
 
-def _fail(exc: BaseException) -> int:
+def fail(exc: BaseException) -> int:
+    """Say what ended the command; a traceback only for what is a bug of ours.
+
+    Returns:
+        The exit code.
+    """
     if isinstance(exc, Interrupted):
         _say(f"{exc}; {exc.remark}")
         return exc.exit_code

@@ -45,16 +45,19 @@ def _install() -> None:
         if stand_in:
             sys.modules["pkg_resources"] = _pkg_resources()
         with contextlib.redirect_stdout(_utf8()), contextlib.redirect_stderr(_utf8()):
-            import bonobo  # noqa: F401, PLC0415
             import fs.osfs  # noqa: F401, PLC0415
-            from mondrian.formatters import _Style  # noqa: PLC0415
+
+            with contextlib.suppress(ModuleNotFoundError):  # another engine's environment has fs alone
+                import bonobo  # noqa: F401, PLC0415
+                import mondrian.formatters  # noqa: F401, PLC0415
     finally:
         for name in gone:
             delattr(collections, name)
         if stand_in:
             del sys.modules["pkg_resources"]
-    if not hasattr(_Style, "_defaults"):
-        _Style._defaults = None  # noqa: SLF001  mondrian's constructor forgets it
+    style = getattr(sys.modules.get("mondrian.formatters"), "_Style", None)
+    if style is not None and not hasattr(style, "_defaults"):
+        style._defaults = None  # noqa: SLF001  mondrian's constructor forgets it
 
 
 _install()

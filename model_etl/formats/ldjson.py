@@ -24,9 +24,22 @@ class Ldjson:
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
         """See `Format.read`."""
-        position = 1
-        for offset, block in line_blocks(file, source):
-            batch = _batch(block, source, position, offset)
+        return self.read_on(file, source)
+
+    def read_on(self, file: BinaryIO, source: Source, offset: int = 0, position: int = 1) -> Iterator[Batch]:
+        """Read from the middle of a file, as engines do that share one among many workers.
+
+        Args:
+            file: open for reading; stands at the start of a line.
+            source: what the records are said to come from.
+            offset: where it stands.
+            position: number of the next record.
+
+        Raises:
+            DataError: as `read`, if it stands at the start.
+        """
+        for start, block in line_blocks(file, source, first=offset):
+            batch = _batch(block, source, position, start)
             position += len(batch) + len(batch.rejected)
             if len(batch) or batch.rejected:
                 yield batch

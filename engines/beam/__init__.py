@@ -1,0 +1,1 @@
+"""Apache Beam: one pipeline for Dataflow, Flink, Spark and one machine."""

@@ -1,0 +1,1 @@
+"""MapReduce: Hadoop, Amazon EMR and one machine, by mrjob."""

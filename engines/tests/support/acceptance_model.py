@@ -1,0 +1,56 @@
+"""A model and its rules for the acceptance test: the iris model, which has moods, and rules of both kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iris_model.iris_predict import IrisModel
+from iris_model.schemas import IrisModelInput
+from ml_base import MLModel
+
+from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, replace, withhold
+
+
+class MoodyIris(MLModel):  # type: ignore[misc]
+    """Predicts as the iris model does, but fails on petals of exactly 6.66."""
+
+    display_name = "Moody iris"
+    qualified_name = "moody_iris"
+    description = "Fails on some records that its schema accepts."
+    version = "2.1.0"
+    input_schema = IrisModelInput
+    output_schema = IrisModel().output_schema
+
+    def __init__(self) -> None:
+        self._iris = IrisModel()
+
+    def predict(self, data: Any) -> Any:
+        """Predict one."""
+        return self.predict_batch([data])[0]
+
+    def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Predict many."""
+        if any(record.petal_length == 6.66 for record in records):
+            raise ArithmeticError("petals of 6.66 bring bad luck")
+        return self._iris.predict_batch(records)
+
+
+class NotInQuebec(BusinessRule):
+    """Withholds before the model is asked."""
+
+    when = "before_model"
+
+    def decide(self, record: Mapping[str, Any], prediction: Prediction | None) -> Decision:
+        """Hold back records from QC."""
+        return withhold("no automated decisions in QC") if record.get("province") == "QC" else ALLOW
+
+
+class NoGiants(BusinessRule):
+    """Withholds after the model was asked, and replaces some of its predictions."""
+
+    def decide(self, record: Mapping[str, Any], prediction: Prediction | None) -> Decision:
+        """Hold back the largest sepals, and call the next largest virginica."""
+        if record["sepal_length"] > 7.85:
+            return withhold("larger than any that was measured")
+        return replace({"species": "virginica"}, "too large for others") if record["sepal_length"] > 7.8 else ALLOW
