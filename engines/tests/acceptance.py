@@ -91,12 +91,13 @@ def lines_of(paths: Iterable[Path]) -> list[bytes]:
     return [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
 
 
-def single_machine(input_file: str, folder: Path, *more: str) -> Results:
+def single_machine(input_file: str, folder: Path, **environment: str) -> Results:
     """Score an input with `model-etl run`, in the environment of its own that MODEL_ETL_PYTHON names."""
     output = folder / "single.json"
     python = os.environ.get("MODEL_ETL_PYTHON", sys.executable)
     command = [python, "-m", "model_etl", "run", "-i", input_file, "-o", str(output), "--max_errors", "10%"]
-    done = subprocess.run([*command, *SCORING, *more], env=ENVIRONMENT, capture_output=True, check=False, text=True)
+    env = {**ENVIRONMENT, **environment}
+    done = subprocess.run([*command, *SCORING], env=env, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     return Results.of(
         lines_of([output]), lines_of([folder / "single.log.ldjson"]), lines_of([folder / "single.rejects.ldjson"])

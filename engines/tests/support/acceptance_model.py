@@ -8,6 +8,7 @@ from typing import Any
 from iris_model.iris_predict import IrisModel
 from iris_model.schemas import IrisModelInput
 from ml_base import MLModel
+from pydantic import BaseModel
 
 from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, replace, withhold
 
@@ -54,3 +55,19 @@ class NoGiants(BusinessRule):
         if record["sepal_length"] > 7.85:
             return withhold("larger than any that was measured")
         return replace({"species": "virginica"}, "too large for others") if record["sepal_length"] > 7.8 else ALLOW
+
+
+class Numbered(BaseModel):
+    """A prediction with an id."""
+
+    id: int
+
+
+class Echo(MoodyIris):
+    """Gives a field that its records have, too."""
+
+    output_schema = Numbered
+
+    def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Number them."""
+        return [{"id": number} for number, _ in enumerate(records)]

@@ -1,0 +1,197 @@
+"""Files of a Beam job, by Beam's own file systems: local ones, s3://, gs:// and what else is installed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+from apache_beam.io.filebasedsink import FileBasedSink
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from engines.splits import Split, split
+from model_etl.config import beside
+from model_etl.errors import InputMissing, StorageFailure
+from model_etl.formats.base import Format
+from model_etl.formats.compression import Compression, compressed
+from model_etl.layout import Layout
+from model_etl.records import source_identity
+from services import SCHEMES, find
+
+_PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
+
+
+def opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Open a file for reading, as it is stored."""
+    return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_PLAIN)))
+
+
+def pieces_of(name: str, form: str | None, at_most: int) -> list[Split]:
+    """Find the inputs that a name stands for, with their identities, and cut them into pieces.
+
+    Args:
+        name: a file, a folder or a pattern.
+        form: name of the format, or None to tell it from each name.
+        at_most: bytes of a piece.
+
+    Raises:
+        InputMissing: if there are none.
+        UsageError: if a name does not tell its format.
+        ModelEtlError: if a storage does not tell.
+    """
+    if name.partition("://")[0] in SCHEMES or "://" not in name:  # as a run on one machine finds them: the same ids
+        found = [file.location for file in find(name)]
+        inputs = [(place.name, place.identity(), place.size) for place in found]
+    else:
+        with storage("find", name):
+            listed = [about for match in FileSystems.match([name]) for about in match.metadata_list]
+        inputs = [
+            (about.path, source_identity(about.path, about.size_in_bytes, about.last_updated_in_seconds),
+             about.size_in_bytes)
+            for about in listed
+        ]  # fmt: skip
+    if not inputs:
+        raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
+    return [piece for one in inputs for piece in split(*one, form, at_most)]
+
+
+class BatchSink(FileBasedSink):
+    """Writes batches by one of our formats.
+
+    Args:
+        prefix: what the names of the files begin with.
+        suffix: what they end with.
+        form: the format.
+        compression: around the format.
+        layout: what a record holds.
+        shards: how many files, or 0 to leave it to the engine.
+    """
+
+    def __init__(
+        self, prefix: str, suffix: str, form: Format, compression: Compression, layout: Layout, shards: int
+    ) -> None:
+        super().__init__(prefix, coder=None, file_name_suffix=suffix, num_shards=shards, compression_type=_PLAIN)
+        self._made = form, compression, layout
+
+    def open(self, temp_path: str) -> Any:
+        """Start a file."""
+        form, compression, layout = self._made
+        file = super().open(temp_path)
+        packed = compressed(file, compression)
+        return file, packed, form.writer(packed, layout)
+
+    def write_record(self, file_handle: Any, value: Any) -> None:
+        """Write a batch."""
+        file_handle[2].write(value)
+
+    def close(self, file_handle: Any) -> None:
+        """End a file as its format wants."""
+        file, packed, writer = file_handle
+        writer.finish()
+        if packed is not file:
+            packed.close()
+        file.close()
+
+
+class LineSink(FileBasedSink):
+    """Writes blocks of lines.
+
+    Args:
+        prefix: what the names of the files begin with.
+        suffix: what they end with.
+        shards: how many files, or 0 to leave it to the engine.
+        skip_if_empty: whether there is no file if there are no lines.
+    """
+
+    def __init__(self, prefix: str, suffix: str, shards: int, *, skip_if_empty: bool = False) -> None:
+        super().__init__(
+            prefix,
+            coder=None,
+            file_name_suffix=suffix,
+            num_shards=shards,
+            compression_type=_PLAIN,
+            skip_if_empty=skip_if_empty,
+        )
+
+    def write_record(self, file_handle: Any, value: bytes) -> None:
+        """Write a block."""
+        file_handle.write(value)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One of the results, in as many files as the engine writes.
+
+    Attributes:
+        name: what the user called it.
+        staged: what the names of its files begin with until they are published.
+        one: whether it is one file, of just that name; else each has its number before the suffix.
+    """
+
+    name: str
+    staged: str
+    one: bool
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends with to tell the format and the compression."""
+        return self.name[len(beside(self.name, "")) :]
+
+    def publish(self) -> list[str]:
+        """Give its files their names, and remove those of an earlier run that no longer belong to it.
+
+        Returns:
+            The names.
+
+        Raises:
+            StorageFailure: if the storage refuses.
+        """
+        with storage("publish", self.name):
+            staged = sorted(_matched(self.staged + "-*"))
+            stem = beside(self.name, "")
+            names = [self.name for _ in staged] if self.one else [stem + path[len(self.staged) :] for path in staged]
+            stale = {*_matched(self.name), *_matched(f"{stem}-?????-of-?????{self.suffix}")} - set(names)
+            if staged:
+                FileSystems.rename(staged, names)
+            if stale:
+                FileSystems.delete(list(stale))
+        return names
+
+
+def read_all(prefix: str) -> bytes:
+    """Read the files whose names begin with something."""
+    blocks = []
+    for path in _matched(prefix + "-*"):
+        with opened(path) as file:
+            blocks.append(file.read())
+    return b"".join(blocks)
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder with all that is in it; where there are no folders, all whose names begin so."""
+    with contextlib.suppress(BeamIOError, OSError, ValueError):
+        left = _matched(FileSystems.join(folder, "**"))
+        if left and "://" in folder:
+            FileSystems.delete(left)
+        elif "://" not in folder:
+            FileSystems.delete([folder])
+
+
+def _matched(pattern: str) -> list[str]:
+    """Give the names of the files that a pattern fits, maybe none."""
+    return [about.path for match in FileSystems.match([pattern]) for about in match.metadata_list]
+
+
+@contextlib.contextmanager
+def storage(action: str, name: str) -> Iterator[None]:
+    """Turn what Beam's file systems raise into an error that names the file.
+
+    Raises:
+        StorageFailure: for whatever they raise.
+    """
+    try:
+        yield
+    except (BeamIOError, OSError, ValueError) as exc:
+        raise StorageFailure(f"cannot {action} {name}: {exc}", "Check the name, and who may reach it.") from exc

@@ -1,0 +1,137 @@
+"""The pipeline: cut inputs into pieces, read each, score its batches, and part the four results."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import pvalue
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+
+from engines.beam.files import opened
+from engines.scoring import Scored, Settings
+from engines.splits import Split, placed
+from model_etl.records import Batch
+from model_etl.schema_fields import Field
+
+LOG, REJECTS, COUNTS = "log", "rejects", "counts"
+"""Tags of the outputs beside the main one, which is the batches to publish."""
+
+
+class OneAtATime:
+    """A scorer that all threads of a worker process share; its model may not bear being called by two of them.
+
+    Args:
+        settings: of the scorer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._scorer = settings.scorer()
+        self._lock = threading.Lock()
+
+    def __call__(self, batch: Batch) -> Scored:
+        """Score a batch; see `Scorer`."""
+        with self._lock:
+            return self._scorer(batch)
+
+
+class ScoringHandler(ModelHandler[Batch, Scored, OneAtATime]):
+    """Tells RunInference how to load a scorer, once a worker process, and how to call it.
+
+    Args:
+        settings: of the scorer; only they travel, never the model.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def load_model(self) -> OneAtATime:
+        """Load the model and the rules; see `engines.scoring.Scorer`."""
+        return OneAtATime(self._settings)
+
+    def run_inference(
+        self,
+        batch: Sequence[Batch],
+        model: OneAtATime,
+        inference_args: dict[str, Any] | None = None,  # noqa: ARG002  the interface of Beam
+    ) -> Iterable[Scored]:
+        """Score a list of batches."""
+        return map(model, batch)
+
+    def get_num_bytes(self, batch: Sequence[Batch]) -> int:
+        """Give the number of bytes in a list of batches, for Beam's metrics; its own way would pickle them."""
+        return sum(map(len, (text for one in batch for text in one.texts)))
+
+    def should_skip_batching(self) -> bool:
+        """Say that the elements are lists of batches already."""
+        return True
+
+
+class Read(beam.DoFn):
+    """Reads pieces of inputs.
+
+    Args:
+        fields: the model's input fields.
+    """
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._fields = fields
+
+    def process(self, piece: Split) -> Iterator[Any]:
+        """Yield the batches of a piece, and how many records each has."""
+        with opened(piece.name) as file:
+            for batch in piece.read(file, self._fields):
+                yield pvalue.TaggedOutput(COUNTS, ("read", len(batch) + len(batch.rejected)))
+                yield [batch]
+
+
+class Route(beam.DoFn):
+    """Parts what came of a batch: the batch itself to be published, the log's events, the rejects, and the counts."""
+
+    def process(self, scored: Scored) -> Iterator[Any]:
+        """Yield the results of a batch."""
+        yield scored.batch
+        if scored.events:
+            yield pvalue.TaggedOutput(LOG, scored.events)
+        if scored.rejects:
+            yield pvalue.TaggedOutput(REJECTS, scored.rejects)
+        for outcome in scored.counts.items():
+            yield pvalue.TaggedOutput(COUNTS, outcome)
+
+
+def _counted(piece: Split) -> tuple[str, tuple[Split, int]]:
+    if piece.end is None:
+        return piece.name, (piece, 0)  # nothing comes after it whose position would depend on the number
+    with opened(piece.name) as file:
+        return piece.name, (piece, piece.count(file))
+
+
+def results_of(pieces: Any, settings: Settings, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """Build the pipeline from the pieces of the inputs to the results.
+
+    Args:
+        pieces: a PCollection of `Split`.
+        settings: of the scorer.
+        fields: the model's input fields.
+
+    Returns:
+        PCollections: "predictions" (`Batch`), "log" and "rejects" (blocks of lines), "counts" (outcome and number).
+    """
+    read = (
+        pieces
+        | "count records" >> beam.Map(_counted)
+        | "by input" >> beam.GroupByKey()
+        | "place" >> beam.FlatMap(lambda item: placed(item[1]))
+        | "share out" >> beam.Reshuffle()
+        | "read" >> beam.ParDo(Read(fields)).with_outputs(COUNTS, main="batches")
+    )
+    routed = (
+        read.batches
+        | "score" >> RunInference(ScoringHandler(settings))
+        | "route" >> beam.ParDo(Route()).with_outputs(LOG, REJECTS, COUNTS, main="predictions")
+    )
+    counts = (read[COUNTS], routed[COUNTS]) | "outcomes" >> beam.Flatten() | "sum" >> beam.CombinePerKey(sum)
+    return {"predictions": routed.predictions, LOG: routed[LOG], REJECTS: routed[REJECTS], COUNTS: counts}
