@@ -5,16 +5,41 @@ BIN := $(VENV)/bin
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
 
-.PHONY: run test minio lint format lock bench clean help
+# Each engine has an environment of its own beside the other; mrjob wants Python 3.12 or earlier, aiokafka 3.11 or later.
+ENGINES := beam kafka mapreduce
+ENGINE_PYTHON ?= $(PYTHON)
+ENGINE_TESTS = MODEL_ETL_PYTHON=$(abspath $(BIN))/python $(abspath $(VENV)-$*)/bin/python -m pytest -c engines/tests/pytest.ini
+
+.PHONY: run test minio lint format lock bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## score data/input.json into data/output.json with the iris model
 	@$(BIN)/python model_etl/etl_job.py --input_file=data/input.json --output_file=data/output.json --verbose
 
 test: $(VENV)/.testing  ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+engines: $(ENGINES)  ## make the environments of all engines
+
+$(ENGINES): %: $(VENV)-%/.installed
+
+test-engines: $(ENGINES:%=test-%) test-deploy  ## run the tests of all engines; Java, mvn and Go are needed
+
+test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink too
+	@$(BIN)/python engines/tests/flink_cluster.py fetch
+	@$(BIN)/python tests/minio_server.py build
+	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/test_beam.py engines/tests/test_flink.py
+
+test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
+	@$(ENGINE_TESTS) engines/tests/test_kafka.py
+
+test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
+	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py
+
+test-deploy: $(VENV)/.testing  ## ... of what is in deploy/
+	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/test_deploy.py
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
 	@$(BIN)/python tests/minio_server.py serve
@@ -35,10 +60,15 @@ lock:  ## pin the newest versions that fit requirements.in and test_requirements
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
 	@for name in requirements test_requirements; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header $$name.in -o $$name.txt; \
-	done; rm -rf $(VENV)-lock
+	done; \
+	for engine in $(ENGINES); do for name in requirements test_requirements; do \
+	  version=3.11; [ $$engine = beam ] && version=3.10; \
+	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version $$version --no-header \
+	    engines/$$engine/$$name.in -o engines/$$engine/$$name.txt; \
+	done; done; rm -rf $(VENV)-lock
 
 clean:  ## remove the environment and what runs and tests left
-	rm -rf $(VENV) build *.egg-info examples/*/*.egg-info examples/*/src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(ENGINES:%=$(VENV)-%) build *.egg-info examples/*/*.egg-info examples/*/src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	rm -f data/output* data/.output*.part
 
 $(VENV)/.installed: requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
@@ -53,4 +83,17 @@ $(VENV)/.installed: requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
 $(VENV)/.testing: $(VENV)/.installed test_requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r test_requirements.txt
 	@$(BIN)/python -m pip check
+	@touch $@
+
+$(VENV)-%/.installed: engines/%/requirements.txt pyproject.toml examples/iris_model/pyproject.toml
+	@echo "making the environment of $* in $(VENV)-$* ..."
+	@$(ENGINE_PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . --editable examples/iris_model
+	@$(VENV)-$*/bin/python -m pip check
+	@touch $@
+
+$(VENV)-%/.testing: $(VENV)-%/.installed engines/%/test_requirements.txt
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r engines/$*/requirements.txt -r engines/$*/test_requirements.txt
+	@$(VENV)-$*/bin/python -m pip check
 	@touch $@
