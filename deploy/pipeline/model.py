@@ -1,0 +1,32 @@
+"""The model that this run has trained, as model-etl takes it: `--model pipeline.model:TrainedIrisModel`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from iris_model.iris_predict import IrisModel
+from iris_model.parameters import ModelFileError
+
+from pipeline.files import MODEL, of_run, read
+
+
+class TrainedIrisModel(IrisModel):
+    """The iris model with the parameters of this run, whose digest is part of its version."""
+
+    def __init__(self) -> None:
+        location = of_run(MODEL)
+        content = read(location)
+        with tempfile.NamedTemporaryFile() as file:
+            Path(file.name).write_bytes(content)
+            try:
+                super().__init__(Path(file.name))
+            except ModelFileError as exc:
+                raise ModelFileError(str(exc).replace(file.name, location.place)) from exc
+        self._digest = hashlib.sha256(content).hexdigest()[:12]
+
+    @property
+    def version(self) -> str:
+        """Version of the package and of the parameters: the same records to train with give the same one."""
+        return f"{super().version}+{self._digest}"

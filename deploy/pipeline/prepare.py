@@ -1,0 +1,131 @@
+"""Says what is to be scored, looks at it before anything costly is done, and splits the labelled records in two.
+
+Which set a record belongs to depends on its text alone: more labelled records do not move the old ones, so that the
+tests of two nights can be compared, and equal records are never in both sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import unquote_plus
+
+from iris_model.schemas import IrisModelInput, Species
+from pydantic import ConfigDict, ValidationError
+
+from model_etl import cli
+from model_etl.errors import DataError, InputMissing, UsageError
+from model_etl.publish import LINES
+from pipeline.command import run, say
+from pipeline.files import PREDICTIONS, TEST, TRAIN, below, of_run, read, setting, write
+
+INCOMING = "incoming/"
+SHIPPED_MODEL = "iris_model.iris_predict:IrisModel"
+"""It takes the same records as one that is trained, and is there before that one is."""
+
+
+class Labelled(IrisModelInput):
+    """A flower of which the species is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    species: Species
+
+
+def step() -> None:
+    """Run the step; see the module."""
+    parser = argparse.ArgumentParser(prog="pipeline.prepare", description=__doc__)
+    parser.add_argument("--object", default="", help="key below the root, URL-encoded; MODEL_ETL_INPUT_FILE if empty")
+    parser.add_argument("--test_percent", type=int, choices=range(1, 100), default=30, metavar="1..99")
+    parser.add_argument("--input_to", type=Path, required=True, help="local file for the name of what is to be scored")
+    parser.add_argument("--name_to", type=Path, required=True, help="local file for the name to publish it under")
+    options = parser.parse_args()
+    source, name = named(options.object)
+    train, test = split(labelled(), options.test_percent)
+    for file, records in ((TRAIN, train), (TEST, test)):
+        write(of_run(file), b"".join(json.dumps(record).encode() + b"\n" for record in records), LINES)
+    say(f"labelled records: {len(train)} to train with, {len(test)} to test with")
+    output = of_run(PREDICTIONS).name
+    code = cli.main(["check", f"--input_file={source}", f"--output_file={output}", f"--model={SHIPPED_MODEL}"])
+    if code:
+        raise SystemExit(code)
+    options.input_to.write_text(source, encoding="utf-8")
+    options.name_to.write_text(name, encoding="utf-8")
+
+
+def named(encoded: str) -> tuple[str, str]:
+    """Give the name of what is to be scored, and the name to publish it under.
+
+    Args:
+        encoded: the key as notifications of S3 write it; empty for what comes each night.
+
+    Raises:
+        UsageError: if an object elsewhere is named: were results scored too, each would be a new object.
+    """
+    if not encoded:
+        return setting("MODEL_ETL_INPUT_FILE"), "nightly"
+    key = unquote_plus(encoded)
+    if not key.startswith(INCOMING) or key.endswith("/") or "{{" in key or "$(" in key:
+        raise UsageError(
+            f"{key!r} is not to be scored: it is no object below {INCOMING}, or has {{{{ or $( in its name",
+            "Give it another name; and let the EventSource watch nothing else.",
+        )
+    return below(key).name, f"arrivals/{key.removeprefix(INCOMING)}"
+
+
+def labelled() -> Iterator[dict[str, Any]]:
+    """Read the labelled records.
+
+    Raises:
+        DataError: if one of them is none.
+        ModelEtlError: if they cannot be read.
+    """
+    location = below("training/iris.csv")
+    try:
+        text = read(location).decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{location.place} is no UTF-8: {exc.reason} at byte {exc.start}", "Save it as UTF-8.") from exc
+    except InputMissing as exc:
+        exc.remedy = "Put labelled records there: a CSV file with the four measurements and species."
+        raise
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in rows:
+            yield Labelled.model_validate(row).model_dump()
+    except (ValidationError, csv.Error) as exc:
+        said = exc.errors()[0] if isinstance(exc, ValidationError) else {"loc": ["row"], "msg": str(exc)}
+        raise DataError(
+            f"{location.place}, line {rows.line_num}: {said['loc'][0]}: {said['msg']}",
+            "Each line needs the four measurements in cm, and species.",
+        ) from exc
+
+
+def split(
+    records: Iterator[Mapping[str, Any]], test_percent: int
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Split records into those to train with and those to test with.
+
+    Raises:
+        DataError: if a species is missing in one of the sets: then neither says anything.
+    """
+    sets: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = ([], [])
+    for record in records:
+        digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).digest()
+        sets[int.from_bytes(digest[:8], "big") % 100 < test_percent].append(record)
+    for kind, found in zip(("train", "test"), sets, strict=True):
+        missing = set(get_args(Species)) - {record["species"] for record in found}
+        if missing:
+            raise DataError(
+                f"none of the {len(found)} labelled records to {kind} with is a {' or a '.join(sorted(missing))}",
+                "Add labelled records of it.",
+            )
+    return sets
+
+
+if __name__ == "__main__":
+    run(step)

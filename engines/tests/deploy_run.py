@@ -1,0 +1,191 @@
+"""Runs the containers of built manifests on this machine, each as the process that it would be.
+
+Command, arguments and environment are those of the manifests, put together as Kubernetes and Argo do it. Only places
+differ: folders of the container lie in the test's folder, and the storage is the test's server.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy_references import Document, container_of
+from deploy_tools import DEPLOY, ROOT
+
+PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+
+
+@dataclass
+class Step:
+    """What a container left.
+
+    Attributes:
+        name: of the task, or of the container.
+        code: the exit code.
+        out: standard output.
+        err: standard error.
+    """
+
+    name: str
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Run:
+    """What a workflow left.
+
+    Attributes:
+        uid: of the workflow.
+        steps: in the order in which they ran.
+    """
+
+    uid: str
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def last(self) -> Step:
+        """The step with which it ended."""
+        return self.steps[-1]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the steps that ran."""
+        return [step.name for step in self.steps]
+
+
+@dataclass
+class Node:
+    """A machine that runs the containers of one overlay.
+
+    Attributes:
+        documents: what kustomize built.
+        folder: what the containers' folders lie in.
+        places: text in the manifests, and what stands for it here.
+        identity: variables that the cloud or the cluster would give to the pods.
+        secrets: Secrets that are there without being built.
+    """
+
+    documents: Sequence[Document]
+    folder: Path
+    places: Mapping[str, str]
+    identity: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        places = {"/tmp": f"{self.folder}/tmp", **self.places}
+        pattern = re.compile(rf"(?<![\w/])({'|'.join(map(re.escape, places))})(?![\w-])")
+        text = json.dumps(list(self.documents))
+        self.documents = json.loads(pattern.sub(lambda found: places[found[1]], text))
+
+    def document(self, kind: str, name: str) -> Document:
+        """Find a document; ConfigMaps have a digest after their names."""
+        return next(
+            doc
+            for doc in self.documents
+            if doc["kind"] == kind and re.fullmatch(rf"{name}(-[a-z0-9]{{10}})?", doc["metadata"]["name"])
+        )
+
+    def cron_job(self, name: str) -> Step:
+        """Run the container of a CronJob."""
+        spec = self.document("CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        return self.contained(name, spec["containers"][0], spec)
+
+    def workflow(self, spec: Mapping[str, Any]) -> Run:
+        """Run a workflow task by task, until one fails; as the controller would, but for trying again."""
+        template = self.document("WorkflowTemplate", spec["workflowTemplateRef"]["name"])["spec"]
+        run = Run(str(uuid.uuid4()))
+        known = {"workflow.uid": run.uid, "workflow.name": f"pipeline-{run.uid[:5]}"}
+        for item in (*template["arguments"]["parameters"], *spec.get("arguments", {}).get("parameters", ())):
+            known[f"workflow.parameters.{item['name']}"] = item["value"]
+        templates = {item["name"]: item for item in template["templates"]}
+        waiting = list(templates[template["entrypoint"]]["dag"]["tasks"])
+        while waiting:
+            task = next(task for task in waiting if set((task.get("depends") or "").split()) <= set(run.names))
+            waiting.remove(task)
+            given = {
+                f"inputs.parameters.{item['name']}": _filled(item["value"], known)
+                for item in task.get("arguments", {}).get("parameters", ())
+            }
+            step = templates[task["template"]]
+            container = _filled(container_of(step, template["templateDefaults"]), {**known, **given})
+            run.steps.append(self.contained(task["name"], container, template))
+            if run.last.code:
+                break
+            for output in step.get("outputs", {}).get("parameters", ()):
+                path = Path(output["valueFrom"]["path"])
+                known[f"tasks.{task['name']}.outputs.parameters.{output['name']}"] = path.read_text()
+        return run
+
+    def environment(self, container: Mapping[str, Any]) -> dict[str, str]:
+        """Give the variables of a container."""
+        env: dict[str, str] = {}
+        for source in container.get("envFrom", ()):
+            if "configMapRef" in source:
+                env |= self.document("ConfigMap", source["configMapRef"]["name"])["data"]
+            else:
+                env |= self._secret(source["secretRef"]["name"])
+        for item in container.get("env", ()):
+            env[item["name"]] = _expanded(item["value"], env)
+        return env
+
+    def _secret(self, name: str) -> dict[str, str]:
+        for doc in self.documents:
+            if (doc["kind"], doc["metadata"]["name"]) == ("Secret", name):
+                return {key: base64.b64decode(value).decode() for key, value in doc["data"].items()}
+        return dict(self.secrets.get(name, {}))
+
+    def contained(self, name: str, container: Mapping[str, Any], pod: Mapping[str, Any]) -> Step:
+        """Run a container: an empty /tmp, no home, nothing of this process's environment."""
+        env = self.environment(container)
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for mount in container["volumeMounts"]:
+            folder = Path(mount["mountPath"])
+            if "emptyDir" in volumes[mount["name"]]:
+                shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(exist_ok=True)
+        tmp = self.folder / "tmp"
+        assert tmp.is_dir(), "nothing is mounted as /tmp, and the root is read-only"
+        command = container.get("command") or _entrypoint(container["image"])
+        given = {
+            **self.identity, **env, "PATH": PATH, "PYTHONPATH": str(DEPLOY), "TMPDIR": str(tmp),
+            "NO_PROXY": "127.0.0.1", "AWS_EC2_METADATA_DISABLED": "true", "PYTHONDONTWRITEBYTECODE": "1",
+        }  # fmt: skip
+        done = subprocess.run(
+            [_expanded(text, env) for text in (*command, *container.get("args", ()))],
+            env=given, cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        return Step(name, done.returncode, done.stdout, done.stderr)
+
+
+def _entrypoint(image: str) -> list[str]:
+    """Give the entry point of the image of docker/Dockerfile; others are always given a command."""
+    assert image.rpartition("/")[2].startswith("model_etl:"), image
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    entrypoint: list[str] = json.loads(next(re.finditer(r"(?m)^ENTRYPOINT (.*)$", text))[1])
+    return entrypoint
+
+
+def _expanded(text: str, env: Mapping[str, str]) -> str:
+    """Do as Kubernetes does with $(NAME)."""
+    return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), text)
+
+
+def _filled(value: Any, known: Mapping[str, str]) -> Any:
+    """Do as Argo does with {{name}}."""
+    if isinstance(value, str):
+        return re.sub(r"\{\{\s*(.*?)\s*\}\}", lambda found: known[found[1]], value)
+    if isinstance(value, dict):
+        return {key: _filled(item, known) for key, item in value.items()}
+    return [_filled(item, known) for item in value] if isinstance(value, list) else value
