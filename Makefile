@@ -38,7 +38,9 @@ test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
 	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py
 
-test-deploy: $(VENV)/.testing  ## ... of what is in deploy/
+test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
+	@$(BIN)/python tests/minio_server.py build
+	@$(BIN)/python engines/tests/deploy_tools.py
 	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/test_deploy.py
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +33,9 @@ class MoodyIris(MLModel):  # type: ignore[misc]
         return self.predict_batch([data])[0]
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Predict many."""
+        """Predict many, as slowly as a test wants."""
+        if len(records) > 1000:  # a failing batch is called again in ever smaller parts
+            time.sleep(float(os.environ.get("ACCEPTANCE_DELAY", "0")))
         if any(record.petal_length == 6.66 for record in records):
             raise ArithmeticError("petals of 6.66 bring bad luck")
         return self._iris.predict_batch(records)
