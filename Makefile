@@ -36,7 +36,7 @@ test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a
 	@$(ENGINE_TESTS) engines/tests/test_kafka.py
 
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
-	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py
+	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py engines/tests/test_mapreduce_hadoop.py -rs
 
 test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
 	@$(BIN)/python tests/minio_server.py build
@@ -87,11 +87,11 @@ $(VENV)/.testing: $(VENV)/.installed test_requirements.txt
 	@$(BIN)/python -m pip check
 	@touch $@
 
-$(VENV)-%/.installed: engines/%/requirements.txt pyproject.toml examples/iris_model/pyproject.toml
+$(VENV)-%/.installed: engines/%/requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
 	@echo "making the environment of $* in $(VENV)-$* ..."
 	@$(ENGINE_PYTHON) -m venv $(VENV)-$*
 	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . --editable examples/iris_model
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . $(EXAMPLES:%=--editable %)
 	@$(VENV)-$*/bin/python -m pip check
 	@touch $@
 

@@ -1,1 +1,1 @@
-"""MapReduce: Hadoop, Amazon EMR and one machine, by mrjob."""
+"""A MapReduce job, by mrjob: in this process, in several, on Hadoop or on Elastic MapReduce."""

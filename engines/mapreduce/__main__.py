@@ -1,0 +1,14 @@
+"""`python -m engines.mapreduce`: the job; with --count, the second one, which counts."""
+
+from __future__ import annotations
+
+import sys
+
+from engines.mapreduce.counting import CountingJob
+from engines.mapreduce.job import ScoringJob
+
+if __name__ == "__main__":
+    arguments = [argument for argument in sys.argv[1:] if argument != "--count"]
+    job = ScoringJob if arguments == sys.argv[1:] else CountingJob
+    sys.argv[1:] = arguments  # which mrjob takes from there, to hand some of them to its tasks
+    job.run()

@@ -1,0 +1,24 @@
+"""What jobs are made of; ends the process with one message where mrjob cannot be imported."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from model_etl.cli import fail
+from model_etl.errors import ConfigurationError
+
+try:
+    from mrjob.job import MRJob
+    from mrjob.protocol import BytesProtocol, JSONProtocol
+except ImportError as exc:
+    sys.exit(
+        fail(
+            ConfigurationError(
+                f"mrjob cannot be imported by Python {platform.python_version()}: {exc}",
+                "Use Python 3.11 with engines/mapreduce/requirements.txt: mrjob is unmaintained, 3.13 too new for it.",
+            )
+        )
+    )
+
+__all__ = ["BytesProtocol", "JSONProtocol", "MRJob"]
