@@ -10,7 +10,9 @@ _SAID = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1) 
 logging.basicConfig(level=logging.ERROR, handlers=[_SAID])  # Beam has things to say as soon as it is imported
 
 import difflib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,6 +24,7 @@ from model_etl.config import count
 from model_etl.errors import UsageError
 from model_etl.interrupts import Interrupts
 
+_SIGNALLED = 128
 _HERE = "FnApiRunner"
 """Beam's own default would first try to download another runner."""
 
@@ -84,4 +87,7 @@ def _refuse_misspelt(beams: Sequence[str], ours: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    code = run(main)
+    if threading.active_count() > 1 and code >= _SIGNALLED:
+        os._exit(code)  # Beam's threads go on as if nothing had happened
+    sys.exit(code)

@@ -23,6 +23,9 @@ from services import SCHEMES, find
 _PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
 
 
+_TRIES = 5
+
+
 def opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     """Open a file for reading, as it is stored."""
     return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_PLAIN)))
@@ -171,12 +174,14 @@ def read_all(prefix: str) -> bytes:
 
 def remove_folder(folder: str) -> None:
     """Remove a folder with all that is in it; where there are no folders, all whose names begin so."""
-    with contextlib.suppress(BeamIOError, OSError, ValueError):
-        left = _matched(FileSystems.join(folder, "**"))
-        if left and "://" in folder:
+    for _ in range(_TRIES):  # after a signal, Beam's threads may still be writing
+        with contextlib.suppress(BeamIOError, OSError, ValueError):
+            left = (
+                _matched(FileSystems.join(folder, "**")) if "://" in folder else [folder] * FileSystems.exists(folder)
+            )
+            if not left:
+                return
             FileSystems.delete(left)
-        elif "://" not in folder:
-            FileSystems.delete([folder])
 
 
 def _matched(pattern: str) -> list[str]:

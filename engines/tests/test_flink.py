@@ -40,14 +40,15 @@ def test_a_killed_taskmanager_changes_nothing(
     path, expected = accepted
     before = {job["jid"] for job in cluster.jobs()}
     pieces = ["--max_errors", "10%", "--split_bytes", str(1 << 18)]
-    slow = {"ACCEPTANCE_DELAY": "0.4"}
+    mark = tmp_path / "scoring"
+    slow = {"ACCEPTANCE_DELAY": "0.2", "ACCEPTANCE_MARK": str(mark)}
     options = cluster.options(env={**slow, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]})
     command = command_of("--input", path, "--output", tmp_path / "out.json", *pieces, *SCORING, *options)
     launcher = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         job = cluster.wait("the job", lambda: [job["jid"] for job in cluster.jobs() if job["jid"] not in before])[0]
-        cluster.wait("results", lambda: list(tmp_path.glob("*staged*/beam-temp-predictions*/*")), timeout=120)
-        time.sleep(1)
+        cluster.wait("predictions", mark.exists, timeout=120)
+        time.sleep(2)
         victim = cluster.running_taskmanager(job)
         cluster.kill(victim)
         assert launcher.poll() is None, "the job was over before the TaskManager was killed"

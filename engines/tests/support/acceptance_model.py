@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from iris_model.iris_predict import IrisModel
@@ -36,6 +37,7 @@ class MoodyIris(MLModel):  # type: ignore[misc]
         """Predict many, as slowly as a test wants."""
         if len(records) > 1000:  # a failing batch is called again in ever smaller parts
             time.sleep(float(os.environ.get("ACCEPTANCE_DELAY", "0")))
+            Path(os.environ.get("ACCEPTANCE_MARK", os.devnull)).touch()
         if any(record.petal_length == 6.66 for record in records):
             raise ArithmeticError("petals of 6.66 bring bad luck")
         return self._iris.predict_batch(records)
