@@ -163,13 +163,11 @@ class Output:
         return names
 
 
-def read_all(prefix: str) -> bytes:
-    """Read the files whose names begin with something."""
-    blocks = []
+def lines_in(prefix: str) -> Iterator[bytes]:
+    """Yield the lines of the files whose names begin with something."""
     for path in _matched(prefix + "-*"):
         with opened(path) as file:
-            blocks.append(file.read())
-    return b"".join(blocks)
+            yield from file
 
 
 def remove_folder(folder: str) -> None:

@@ -8,17 +8,19 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
-from engines.beam.files import BatchSink, LineSink, Output, pieces_of, read_all, remove_folder, storage
+from engines.beam.files import BatchSink, LineSink, Output, pieces_of, lines_in, remove_folder, storage
 from engines.beam.finish import finish
 from engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
 from engines.options import shown
 from engines.scoring import Settings
 from engines.splits import Split
+from engines.verdict import FIRST, too_many
 from model_etl import errors
 from model_etl.config import MaxErrors, beside
 from model_etl.errors import DataError, ModelEtlError, SameFile, TryAgain, UsageError
@@ -105,7 +107,7 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> dict[st
         _run(job, outputs, pieces, options)
         interrupts.check()
         counts = _counts(outputs)
-        _verify(job, counts, pieces)
+        _verify(job, counts, pieces, outputs)
         with interrupts.held():
             for output in outputs.values():
                 output.publish()
@@ -166,11 +168,11 @@ def _beside_predictions(outputs: Mapping[str, Output]) -> str:
 
 
 def _counts(outputs: Mapping[str, Output]) -> dict[str, int]:
-    lines = read_all(_beside_predictions(outputs)).splitlines()
-    return {"read": 0, "written": 0, "rejected": 0, "withheld": 0, **dict(map(json.loads, lines))}
+    counts = dict(map(json.loads, lines_in(_beside_predictions(outputs))))
+    return {"read": 0, "written": 0, "rejected": 0, "withheld": 0, **counts}
 
 
-def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[Split]) -> None:
+def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[Split], outputs: Mapping[str, Output]) -> None:
     if counts["read"] != counts["written"] + counts["rejected"] + counts["withheld"]:
         raise ModelEtlError(f"the counts disagree: {counts}; nothing was published", "This is a bug: please report it.")
     now = pieces_of(job.input, job.input_format, job.split_bytes)
@@ -180,10 +182,10 @@ def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[Split]) -> Non
             "Run again when whoever writes it is done.",
         )
     if job.max_errors.exceeded(counts["rejected"], counts["read"]):
+        first = list(islice(lines_in(outputs[REJECTS].staged), FIRST))
         raise DataError(
-            f"{counts['rejected']} of {counts['read']} records were rejected, {job.max_errors} are tolerated;"
-            " nothing was published",
-            f"See {job.outputs()[REJECTS].name}; correct the records or the model and run again,"
+            too_many(counts["rejected"], counts["read"], job.max_errors, first),
+            f"See {outputs[REJECTS].name}; correct the records or the model and run again,"
             " or tolerate some with --max_errors N.",
         )
 

@@ -8,12 +8,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from engines.verdict import FIRST, too_many
 from model_etl import errors
 from model_etl.config import MaxErrors
 from model_etl.errors import ModelEtlError, ModelUnavailable
-
-_FIRST = 5
-"""Rejects that an error names before it only counts them."""
 
 
 class Results:
@@ -51,7 +49,7 @@ class Results:
             self.lines[tag] += 1
             if tag in self._files:
                 self._files[tag].write(value)
-            if tag == b"reject" and len(self.first_rejects) < _FIRST:
+            if tag == b"reject" and len(self.first_rejects) < FIRST:
                 self.first_rejects.append(value)
             elif tag == b"tally":
                 tally = msgspec.json.decode(value)
@@ -91,16 +89,7 @@ class Results:
 
     def told_rejects(self, tolerated: MaxErrors) -> str:
         """Say that there are too many rejects, and name the first."""
-        rejected = self.counts["rejected"]
-        told = [
-            f"  record {reject['position']} of {reject['input']}, {reject['stage']}: {reject['type']}:"
-            f" {' '.join(reject['message'].split())}"
-            for reject in map(msgspec.json.decode, self.first_rejects)
-        ]
-        if len(told) < rejected and told:
-            told.append(f"  and {rejected - len(told)} more")
-        head = f"{rejected} of {self.read} records were rejected, {tolerated} are tolerated; nothing was published"
-        return "\n".join([head, *told])
+        return too_many(self.counts["rejected"], self.read, tolerated, self.first_rejects)
 
     def summary(self, counters: Mapping[str, int]) -> str:
         """Say what was done, with all counters."""

@@ -198,6 +198,7 @@ def test_rejects_are_not_tolerated_unless_asked_for(tmp_path: Path) -> None:
     done = beam("--input", source, "--output", tmp_path / "out.json", "--shards", 1, *IRIS)
     assert done.returncode == 65
     assert "1 of 2 records were rejected, 0 are tolerated; nothing was published" in done.stderr
+    assert f"record 2 of {source}, input_schema" in done.stderr
     assert json.loads((tmp_path / "out.rejects.ldjson").read_text())["position"] == 2
     assert (tmp_path / "out.json").read_text() == "yesterday's\n"
     assert {file.name for file in tmp_path.iterdir()} == {"in.json", "out.json", "out.rejects.ldjson"}
