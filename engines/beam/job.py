@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
-from engines.beam.files import BatchSink, LineSink, Output, pieces_of, lines_in, remove_folder, storage
+from engines.beam.files import BatchSink, LineSink, Output, lines_in, pieces_of, remove_folder, storage
 from engines.beam.finish import finish
 from engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
 from engines.options import shown
