@@ -33,7 +33,7 @@ test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink
 	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/test_beam.py engines/tests/test_flink.py
 
 test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
-	@$(ENGINE_TESTS) engines/tests/test_kafka.py
+	@$(ENGINE_TESTS) engines/tests/test_kafka_messages.py engines/tests/test_kafka.py
 
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
 	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py engines/tests/test_mapreduce_hadoop.py -rs

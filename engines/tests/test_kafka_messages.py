@@ -1,0 +1,288 @@
+"""What the Kafka engine makes of messages, without a broker."""
+
+from __future__ import annotations
+
+import json
+import logging
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+import pytest
+from acceptance import MODEL, RULES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines.kafka.connection import Connection
+from engines.kafka.messages import PLACE, Portion, Results, portions, results
+from engines.kafka.notices import Notices
+from engines.kafka.options import exactly_once_of
+from engines.kafka.send import filed, key_of
+from engines.kafka.topics import Topics
+from engines.scoring import Scorer, Settings
+from model_etl.errors import ConfigurationError, TryAgain
+from model_etl.model import ModelFacts
+from model_etl.records import Source
+
+HERE = Source("topic/3", "0" * 32, "ldjson")
+GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
+
+
+class Message(NamedTuple):
+    """A message as a consumer gives it."""
+
+    offset: int
+    value: bytes | None = GOOD
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    topic: str = "topic"
+    partition: int = 3
+
+
+def placed(offset: int, position: int, start: int = 0, source: str = "a" * 32, value: bytes = GOOD) -> Message:
+    """A message whose header says where its record stood."""
+    place = {"input": "in.json", "source": source, "offset": start, "position": position}
+    return Message(offset, value, b"%d" % offset, [(PLACE, json.dumps(place).encode())])
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    """The model of the acceptance test, with its rules."""
+    return Settings(MODEL, RULES).scorer()
+
+
+def scored(scorer: Scorer, messages: Sequence[Message]) -> Results:
+    """Score messages."""
+    return results([(portion, scorer(portion.batch)) for portion in portions(messages, HERE)])
+
+
+def ids(found: Results) -> list[str]:
+    """The ids of the log's events."""
+    return [json.loads(event.value)["id"] for event in found.log]
+
+
+def test_the_place_is_the_offset(scorer: Scorer):
+    """A record's place is its message's offset, so that it has the same id whenever and with whomever it is read."""
+    together = scored(scorer, [Message(17), Message(19)])
+    alone = scored(scorer, [Message(19)])
+    assert [json.loads(event.value)["data"]["position"] for event in together.log] == [18, 20]
+    assert [name.rpartition("-")[2] for name in ids(together)] == ["17", "19"]
+    assert ids(together)[1:] == ids(alone)
+
+
+def test_the_place_is_that_in_a_file(scorer: Scorer):
+    """A record that was sent from a file has its place there, whichever partition and offset it got."""
+    first = scored(scorer, [placed(5, position=2, start=80)])
+    again = scored(scorer, [placed(99, position=2, start=80)])
+    assert ids(first) == ids(again)
+    event = json.loads(first.log[0].value)
+    assert event["subject"] == "in.json"
+    assert event["id"].endswith("-80")
+    assert event["data"]["position"] == 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"[]",
+        b'{"input": "x"}',
+        b'{"input": "x", "source": "short", "offset": 1, "position": 1}',
+        b'{"input": "x", "source": "00000000000000000000000000000000", "offset": -1, "position": 1}',
+        b'{"input": "x", "source": "00000000000000000000000000000000", "offset": 1, "position": 0}',
+        None,
+    ],
+)
+def test_foreign_header(scorer: Scorer, header: bytes | None):
+    """A header that is not ours spoils no record, and gives no place that cannot be."""
+    found = scored(scorer, [Message(7, headers=[("other", b"1"), (PLACE, header)])])
+    assert [json.loads(event.value)["subject"] for event in found.log] == ["topic/3"]
+
+
+def test_batches():
+    """A batch has one source and rising positions; what is sent again starts another."""
+    messages = [placed(0, 5), placed(1, 6), Message(2), placed(3, 5), placed(4, 1, source="b" * 32), placed(5, 9)]
+    found = list(portions(messages, HERE))
+    got = sorted((portion.batch.source.identity[0], *portion.batch.positions) for portion in found)
+    assert got == [("0", 3), ("a", 5, 6), ("a", 5, 9), ("b", 1)]
+
+
+def test_every_result_finds_its_message(scorer: Scorer):
+    """Predictions, events and rejects keep the keys of their messages, and their order in the partition."""
+    withheld = GOOD[:-1] + b', "province": "QC"}'
+    values = [GOOD, withheld, b"{}", b"\xff", GOOD, withheld.replace(b"QC", b"ON")]
+    messages = [placed(n, 10 - n if n % 2 else 100 + n, value=value) for n, value in enumerate(values)]
+    found = scored(scorer, messages)
+    assert [outgoing.origin.offset for outgoing in found.outputs] == [0, 4, 5]
+    assert [outgoing.origin.offset for outgoing in found.errors] == [2, 3]
+    assert [outgoing.origin.offset for outgoing in found.log] == [0, 1, 2, 3, 4, 5]
+    assert found.withheld == 1
+    by_origin = {event.origin.offset: json.loads(event.value) for event in found.log}
+    for outgoing in (*found.outputs, *found.errors):
+        assert dict(outgoing.headers)["model_etl.id"].decode() == by_origin[outgoing.origin.offset]["id"]
+    error = json.loads(found.errors[0].value)
+    assert error["stage"] == "input_schema"
+    assert error["kafka"] == {"topic": "topic", "partition": 3, "offset": 2}
+
+
+def test_no_log():
+    """Without a log there are predictions and rejects, but neither events nor ids."""
+    found = scored(Settings(MODEL, log=False).scorer(), [Message(1), Message(2, b"{}")])
+    assert (len(found.outputs), len(found.errors), len(found.log)) == (1, 1, 0)
+    assert found.outputs[0].headers == []
+
+
+@cache
+def plain_scorer() -> Scorer:
+    """The model without rules; loaded once for all examples."""
+    return Settings(MODEL).scorer()
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.binary(max_size=20),
+    st.sampled_from(
+        [GOOD, GOOD.replace(b" ", b"\r\n"), b"", b" ", b"null", b'{"a": "\n"}', b'{"a": "\\n\xe2\x80\xa8"}']
+    ),
+)
+MESSAGES = st.lists(st.tuples(VALUES, st.sampled_from(["", "a", "b"]), st.integers(1, 9)), max_size=12)
+
+
+@given(MESSAGES)
+@settings(max_examples=200, deadline=None)
+def test_nothing_is_lost(drawn: Any):
+    """Whatever the messages hold and wherever they come from, each has exactly one outcome, and an event, in order."""
+    messages = [
+        Message(n, value, headers=placed(n, position, source=of * 32).headers if of else ())
+        for n, (value, of, position) in enumerate(drawn)
+    ]
+    found = scored(plain_scorer(), messages)
+    offsets = [outgoing.origin.offset for outgoing in found.log]
+    assert offsets == list(range(len(messages)))
+    outcomes = sorted(outgoing.origin.offset for outgoing in (*found.outputs, *found.errors))
+    assert outcomes == offsets
+    for event in found.log:
+        assert b"\n" not in event.value
+        json.loads(event.value)
+
+
+def test_miscounted(scorer: Scorer):
+    """Results that do not account for every message are never delivered."""
+    one, two = portions([Message(1)], HERE), portions([Message(1), Message(2)], HERE)
+    short = scorer(next(one).batch)
+    with pytest.raises(AssertionError, match="of 2 messages"):
+        results([(Portion(*next(two)), short)])
+
+
+def facts(name: str = "iris", version: str = "1.2.3") -> ModelFacts:
+    """Facts of a model."""
+    return ModelFacts("a.b:C", name, "A model", version, None, {}, {})
+
+
+def test_names():
+    """Topics are called as the original's: by the model's name, and the first two numbers of its version."""
+    assert Topics.of(facts()).names == tuple(
+        f"model_stream_processor.iris.1.2.{kind}" for kind in ("inputs", "outputs", "errors", "log")
+    )
+    assert Topics.of(facts(version="3"), "dev").inputs == "dev.iris.3.0.inputs"
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "a/b", "x" * 240])
+def test_impossible_names(name: str):
+    """A model whose name Kafka does not take is refused, with its name."""
+    with pytest.raises(ConfigurationError, match=name):
+        Topics.of(facts(name))
+
+
+def test_keys():
+    """A key is a text as it is, or any other value as the record writes it; a record without one has no key."""
+    assert key_of(b'{"id": "a\\u00e9"}', "id") == "aé".encode()
+    assert key_of(b'{"id": 1.50}', "id") == b"1.50"
+    assert key_of(b'{"id": [1, 2]}', "id") == b"[1, 2]"
+    assert key_of(b'{"id": null}', "id") is None
+    assert key_of(b"{}", "id") is None
+    assert key_of(b'{"id"', "id") is None
+
+
+def test_places_in_a_file(tmp_path: Any):
+    """Each record of a file is sent with its place, what is not UTF-8 too, and blank lines are passed over."""
+    file = tmp_path / "in.json"
+    file.write_bytes(b'{"a": 1}\r\n\n{"b": "\xff"}\n{"c": 3}')
+    records = list(chain.from_iterable(filed(str(file), None)))
+    assert [text for text, _ in records] == [b'{"a": 1}', b'{"b": "\xff"}', b'{"c": 3}']
+    places = [json.loads(dict(headers)[PLACE]) for _, headers in records]
+    assert [(place["position"], place["offset"]) for place in places] == [(1, 0), (2, 11), (3, 22)]
+    assert {place["input"] for place in places} == {str(file)}
+
+
+def test_file_that_changes(tmp_path: Any):
+    """A file that somebody writes to while it is sent is told, since its records' places are no longer true."""
+    file = tmp_path / "in.json"
+    file.write_bytes(b"{}\n")
+    blocks = filed(str(file), None)
+    next(blocks)
+    file.write_bytes(b'{"a": 1}\n')
+    with pytest.raises(TryAgain, match="changed while it was sent"):
+        next(blocks)
+
+
+def test_connection(tmp_path: Any):
+    """The flag wins over the environment, and that over the file; the password is shown nowhere."""
+    file = tmp_path / "kafka.toml"
+    file.write_text('bootstrap_servers = "a:1"\nsecurity_protocol = "SASL_PLAINTEXT"\nsasl_password = "hunter2"')
+    environment = {"MODEL_ETL_BOOTSTRAP_SERVERS": "b:2", "MODEL_ETL_SASL_USERNAME": "me"}
+    assert Connection.of(None, str(file), {}).bootstrap_servers == "a:1"
+    assert Connection.of(None, str(file), environment).bootstrap_servers == "b:2"
+    found = Connection.of("c:3", str(file), environment)
+    assert found.bootstrap_servers == "c:3"
+    assert found.options()["sasl_plain_password"] == "hunter2"
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('security_protocol = "TLS"', "security_protocol is 'TLS'"),
+        ('sasl_mechanism = "MAGIC"', "sasl_mechanism is 'MAGIC'"),
+        ('sasl_username = "me"', "SASL_SSL"),
+        ("password = 1", "'password'"),
+        ("sasl_password = 12345", "'sasl_password'.*no text"),
+        ("[", "no valid TOML"),
+        ('security_protocol = "SSL"\nssl_cafile = "/nowhere/ca.pem"', "/nowhere/ca.pem"),
+    ],
+)
+def test_connection_mistakes(tmp_path: Any, text: str, words: str):
+    """A setting that makes no sense is named, and a secret one's value is not."""
+    file = tmp_path / "kafka.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        Connection.of("a:1", str(file), {}).options()
+    assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, False), ("yes", True), ("0", False)])
+def test_exactly_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, given: str | None, wanted: bool):
+    """A variable can switch exactly-once on, like the flag."""
+    if given:
+        monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", given)
+    assert exactly_once_of(Namespace(exactly_once=False)) is wanted
+    assert exactly_once_of(Namespace(exactly_once=True)) is True
+    monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", "perhaps")
+    with pytest.raises(ConfigurationError, match="MODEL_ETL_EXACTLY_ONCE"):
+        exactly_once_of(Namespace(exactly_once=False))
+
+
+def test_notices(capsys: pytest.CaptureFixture[str]):
+    """What a client repeats ten times a second is told once, in one line, without a traceback."""
+    log = logging.getLogger("client")
+    log.propagate = False
+    log.addHandler(Notices())
+    for number in range(3):
+        try:
+            raise RuntimeError
+        except RuntimeError:
+            log.exception("no broker at %s\n", number)
+    log.info("nothing of interest")
+    assert capsys.readouterr().err == "client: no broker at 0\n"
