@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
 
-# Each engine has an environment of its own beside the other; mrjob wants Python 3.12 or earlier, aiokafka 3.11 or later.
+# Each engine has an environment of its own beside the other; mrjob wants Python 3.11 or 3.12.
 ENGINES := beam kafka mapreduce
 ENGINE_PYTHON ?= $(PYTHON)
 ENGINE_TESTS = MODEL_ETL_PYTHON=$(abspath $(BIN))/python $(abspath $(VENV)-$*)/bin/python -m pytest -c engines/tests/pytest.ini
@@ -64,7 +64,7 @@ lock:  ## pin the newest versions that fit requirements.in and test_requirements
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header $$name.in -o $$name.txt; \
 	done; \
 	for engine in $(ENGINES); do for name in requirements test_requirements; do \
-	  version=3.11; [ $$engine = beam ] && version=3.10; \
+	  version=3.10; [ $$engine = mapreduce ] && version=3.11; \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version $$version --no-header \
 	    engines/$$engine/$$name.in -o engines/$$engine/$$name.txt; \
 	done; done; rm -rf $(VENV)-lock

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engines.scoring import Settings
-from model_etl.cli import add_option, fail
+from model_etl.cli import Parser, add_option, fail
 from model_etl.config import gather
 from model_etl.errors import ConfigurationError, Interrupted
 from model_etl.interrupts import Interrupts
@@ -26,7 +26,7 @@ def parser(engine: str, description: str, *more: str) -> argparse.ArgumentParser
         description: one sentence for the help.
         more: names of other options of `model_etl.config.SETTINGS`.
     """
-    made = argparse.ArgumentParser(prog=f"python -m {engine}", description=description, allow_abbrev=False)
+    made = Parser(prog=f"python -m {engine}", description=description, allow_abbrev=False)
     for name in (*SCORING, *more):
         add_option(made, name)
     made.add_argument("--config", metavar="FILE", help="TOML file with options of model-etl run as keys")

@@ -29,7 +29,7 @@ _EXIT_CODES = """exit codes: 0 done, 1 a bug of ours, 2 usage, 65 too many rejec
 nothing was published."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Does not repeat values that it does not understand: they may be secrets after a mistyped flag."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of all verbs."""
-    top = _Parser(
+    top = Parser(
         prog="model-etl",
         description="Score a file with a model: every record is predicted, rejected or withheld, and logged.",
         epilog=f"Without a verb it runs. {_EXIT_CODES}",

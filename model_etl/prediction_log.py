@@ -161,11 +161,15 @@ class PredictionLog:
     def _scope(self, source: Source) -> _Scope:
         scope = self._scopes.get(source)
         if scope is None:
+            if len(self._scopes) >= _SCOPES:  # a service reads from ever new sources
+                self._scopes.clear()
             digest = source_identity(self.job, self.model_name, self.model_version, source.identity)[:24]
             scope = self._scopes[source] = _Scope(digest, self.source, source.name)
         return scope
 
 
+_SCOPES = 1000
+"""How many inputs are remembered; what is forgotten is made anew."""
 _PIECES = 10
 """How many pieces make a completed event; see `PredictionLog._completed`."""
 

@@ -11,6 +11,7 @@ from engines.kafka.connection import Connection
 from engines.kafka.topics import PREFIX
 from engines.options import SCORING, settings_of, values_of
 from engines.scoring import Settings
+from model_etl import cli
 from model_etl.cli import add_option
 from model_etl.config import ENVIRONMENT, count, patience, seconds, switch
 from model_etl.errors import ConfigurationError, UsageError
@@ -27,8 +28,8 @@ _OWN: dict[str, tuple[str, Any, Callable[[str], Any]]] = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """Does not repeat what it does not understand: it may be a secret after a mistyped flag."""
+class Parser(cli.Parser):
+    """Knows how to reach Kafka, whatever else a verb wants to know."""
 
     def __init__(self, verb: str, told: str) -> None:
         super().__init__(prog=f"python -m engines.kafka {verb}", description=told, allow_abbrev=False)
@@ -36,14 +37,6 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--client_config", metavar="FILE", help="TOML file that says how to reach Kafka, with user and password"
         )
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """See the base class."""
-        known, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
-            self.error(f"unrecognized arguments: {' '.join(flags) or 'a value that belongs to no option'}")
-        return known
 
     def own(self, *names: str) -> None:
         """Let it know some of Kafka's options, which the environment may give too."""
