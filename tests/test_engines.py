@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, SUPPORT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_imports import imported
 
@@ -45,6 +45,7 @@ line = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(lines=st.lists(line, max_size=30), end=st.sampled_from([b"", b"\n"]), at_most=st.integers(1, 200))
 def test_pieces_hold_every_record_once(lines: list[bytes], end: bytes, at_most: int) -> None:
     """Wherever an input is cut, its pieces together give each record's number, offset and text as the whole does."""
@@ -78,8 +79,8 @@ def test_the_first_piece_finds_out_that_it_is_no_text() -> None:
 
 def test_the_scorer_gives_four_results() -> None:
     """Predictions, events, rejects and the number of withheld ones come out of one call, and add up."""
-    settings = Settings(FAST, ("business:NoGiants",), join=True)
-    scorer = settings.scorer()
+    scoring = Settings(FAST, ("business:NoGiants",), join=True)
+    scorer = scoring.scorer()
     text = b'{"x": 1}\n{"x": 99}\n{}\n'
     (batch,) = LDJSON.read(io.BytesIO(text), Source("in", "0" * 32, "ldjson"), scorer.facts.inputs)
     scored = scorer(batch)
@@ -131,7 +132,7 @@ def test_engines_know_no_bonobo_and_not_each_other(path: Path) -> None:
     """An adapter imports its own engine only, and nothing of Bonobo; what all share imports no engine."""
     own = ENGINES.get(path.parent.name)
     names = {name.split(".")[0] for name in imported(path)}
-    assert not names & {"bonobo", "graphs", "fs", "fs_s3fs", *(set(ENGINES.values()) - {own})}
+    assert not names & {"bonobo", "graphs", *(set(ENGINES.values()) - {own})}
     others = {name.split(".")[1] for name in imported(path) if name.startswith("engines.")} & set(ENGINES)
     assert others <= {path.parent.name}
 

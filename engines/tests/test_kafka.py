@@ -501,7 +501,9 @@ def test_failures(kafka: Kafka, case: str):
     """A mistake is told with its thing and place, and an exit code, and nothing is created or shown on the way."""
     (verb, *options), code, words = FAILURES[case]
     (kafka.folder / "log.toml").write_text(f'model = "{IRIS}"\nprediction_log = "x.log"')
-    done = kafka.run(verb, *[option.replace("known", "__consumer_offsets") for option in options], code=code)
+    if "known" in options:
+        kafka.create(1)
+    done = kafka.run(verb, *[kafka.topics.inputs if option == "known" else option for option in options], code=code)
     assert words in done.stderr.decode()
     assert b"hunter2" not in done.stderr
 
