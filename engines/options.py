@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engines.scoring import Settings
-from model_etl.cli import Parser, add_option, fail
+from model_etl.cli import Parser, add_option, fail, flush
 from model_etl.config import gather
 from model_etl.errors import ConfigurationError, Interrupted
 from model_etl.interrupts import Interrupts
@@ -77,6 +77,8 @@ def run(main: Callable[[Interrupts], int]) -> int:
     interrupts = Interrupts()
     try:
         with interrupts.handled():
-            return main(interrupts)
+            code = main(interrupts)
     except (Exception, Interrupted) as exc:  # noqa: BLE001  the last resort, as in the command line of one machine
-        return fail(interrupts.raised or exc)
+        code = fail(interrupts.raised or exc)
+    flush()
+    return code

@@ -128,12 +128,24 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     if any(
         not t.daemon or t.name.startswith("node ") for t in threading.enumerate() if t is not threading.main_thread()
     ):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(AttributeError, OSError, ValueError):
-                stream.flush()
+        flush()
         os._exit(code)  # a thread hangs in foreign code: Python would wait for it for ever, or trip over it
     collector.end()
+    flush()
     sys.exit(code)  # not os._exit: only this runs all that is to run at exit, in its order
+
+
+def flush() -> None:
+    """Flush what was printed; else Python finds out at exit that nobody can be told, and makes the exit code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):
+            pass
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:

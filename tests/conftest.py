@@ -27,6 +27,8 @@ from s3_fixtures import (  # noqa: F401  (fixtures and hooks)
     tls_proxy,
 )
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # what a user's command prints is buffered
+
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORT = Path(__file__).resolve().parent / "support"
 IRIS = "iris_model.iris_predict:IrisModel"
