@@ -12,13 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acceptance import ENVIRONMENT, ROOT
-
-
-def free_port() -> int:
-    """Give a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from java_jars import free_port
 
 
 @contextlib.contextmanager

@@ -27,14 +27,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from java_jars import Unavailable, by_maven, cached, free_port, java, run, tool
+
 FLINK = "1.19.3"
 BEAM = "2.62.0"  # of the job service; newer Python SDKs, 2.77 for one, work with it
-CACHE = Path.home() / ".cache" / "model_etl" / "flink"
-POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>local</groupId><artifactId>jars</artifactId><version>1</version><dependencies><dependency>
-<groupId>org.apache.beam</groupId><artifactId>beam-runners-flink-1.19</artifactId><version>{BEAM}</version>
-</dependency></dependencies></project>
-"""
 # Of the job service's jars, those whose class loader Flink's client goes by.
 SENT = ("beam-runners-flink", "flink-clients", "flink-java-1", "flink-optimizer", "flink-streaming-java")
 # Flink reaches into these packages, which Java closed in version 16.
@@ -44,53 +40,20 @@ JAVA += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ["sun.net
 JAVA += [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in CLOSED.split()]
 
 
-class Unavailable(RuntimeError):
-    """The cluster cannot run here; the message says what is missing."""
-
-
-def tool(name: str, package: str) -> str:
-    """The path of a program."""
-    if (found := shutil.which(name)) is None:
-        raise Unavailable(f"{name} is not installed; it is in the package {package} of Debian and Ubuntu")
-    return found
-
-
-def java() -> str:
-    """The path of Java."""
-    return tool("java", "openjdk-17-jre-headless")
-
-
 def flink_jars() -> Path:
-    """The folder with Flink's jars, fetched if need be."""
-    return _cached(f"flink-{FLINK}", _fetch_flink)
+    """Give the folder with Flink's jars, fetched if need be."""
+    return cached(f"flink/flink-{FLINK}", _fetch_flink)
 
 
 def beam_jars() -> Path:
-    """The folder with the jars of Beam's job service, fetched if need be."""
-    return _cached(f"beam-{BEAM}", _fetch_beam)
-
-
-def _cached(name: str, fetch: Callable[[Path], None]) -> Path:
-    folder = CACHE / name
-    if not folder.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{name}.") as aside:
-            fetch(Path(aside))
-            with contextlib.suppress(OSError):  # somebody else was faster
-                (Path(aside) / "jars").rename(folder)
-    return folder
-
-
-def _run(*command: str, cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"{shlex.join(command)} failed:\n{done.stdout[-3000:]}")
+    """Give the folder with the jars of Beam's job service, fetched if need be."""
+    return by_maven(f"flink/beam-{BEAM}", [f"org.apache.beam:beam-runners-flink-1.19:{BEAM}"])
 
 
 def _fetch_flink(aside: Path) -> None:
     name = f"apache-flink-libraries-{FLINK}"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--dest", "."]
-    _run(*pip, f"apache-flink-libraries=={FLINK}", cwd=aside)
+    run(*pip, f"apache-flink-libraries=={FLINK}", cwd=aside)
     (aside / "jars").mkdir()
     with tarfile.open(aside / f"{name}.tar.gz") as archive:
         for member in archive:
@@ -99,18 +62,6 @@ def _fetch_flink(aside: Path) -> None:
                 assert source is not None
                 with (aside / "jars" / Path(member.name).name).open("wb") as target:
                     shutil.copyfileobj(source, target)
-
-
-def _fetch_beam(aside: Path) -> None:
-    (aside / "pom.xml").write_text(POM, encoding="utf-8")
-    _run(tool("mvn", "maven"), "-B", "-q", "dependency:copy-dependencies", "-DoutputDirectory=jars", cwd=aside)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class FlinkCluster:

@@ -24,19 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from xml.sax.saxutils import escape
 
+from java_jars import by_maven, java, tool
+
 HADOOP = "3.4.2"
-CACHE = Path.home() / ".cache" / "model_etl" / "hadoop"
 ARTIFACTS = (
     "hadoop-hdfs", "hadoop-yarn-server-resourcemanager", "hadoop-yarn-server-nodemanager", "hadoop-streaming",
     "hadoop-yarn-server-timelineservice", "hadoop-mapreduce-client-app", "hadoop-mapreduce-client-jobclient",
     "hadoop-mapreduce-client-hs",
 )  # fmt: skip
-POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>local</groupId><artifactId>jars</artifactId><version>1</version><dependencies>{}</dependencies></project>
-"""
-DEPENDENCY = (
-    "<dependency><groupId>org.apache.hadoop</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
-)
 # Hadoop reaches into these packages, which Java closed in version 16.
 OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.lang", "java.io", "java.net", "java.nio")]
 JAVA = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *OPENS]
@@ -72,37 +67,9 @@ exec {command} "$main" "$@"
 """
 
 
-class Unavailable(RuntimeError):
-    """Hadoop cannot be had here; the message says what is missing."""
-
-
-def tool(name: str, hint: str) -> str:
-    """The path of a program."""
-    found = shutil.which(name)
-    if found is None:
-        raise Unavailable(f"{name} is not installed: {hint}")
-    return found
-
-
 def jars() -> Path:
-    """The folder with Hadoop's jars, fetched if need be: whole or not at all."""
-    folder = CACHE / HADOOP
-    if not folder.is_dir():
-        mvn = tool("mvn", "install Maven, e.g. apt-get install maven")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{HADOOP}.") as aside:
-            wanted = "".join(DEPENDENCY.format(name, HADOOP) for name in ARTIFACTS)
-            (Path(aside) / "pom.xml").write_text(POM.format(wanted), encoding="utf-8")
-            command = [mvn, "-B", "-q", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
-            done = subprocess.run(command, cwd=aside, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Unavailable(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-            try:
-                (Path(aside) / "jars").rename(folder)
-            except OSError:  # somebody else was faster
-                if not folder.is_dir():
-                    raise
-    return folder
+    """Give the folder with Hadoop's jars, fetched if need be."""
+    return by_maven(f"hadoop/{HADOOP}", [f"org.apache.hadoop:{name}:{HADOOP}" for name in ARTIFACTS])
 
 
 class HadoopCluster:
@@ -122,9 +89,7 @@ class HadoopCluster:
         self._conf = self.home / "etc"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._enter: list[str] = []
-        self._java = Path(
-            tool("java", "install a Java runtime, e.g. apt-get install openjdk-17-jre-headless")
-        ).resolve()
+        self._java = Path(java()).resolve()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -161,7 +126,7 @@ class HadoopCluster:
         alone = [sys.executable, str(Path(__file__).with_name("loopback.py")), "sleep", "infinity"]
         holder = self._run("loopback", alone)
         self._wait("loopback", lambda: self._is_alone(holder.pid), 10)
-        self._enter = [tool("nsenter", "install util-linux"), "--target", str(holder.pid), "--net"]
+        self._enter = [tool("nsenter", "util-linux"), "--target", str(holder.pid), "--net"]
         self._enter += [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         self._script(found)
         java = self._command(found)
@@ -220,7 +185,7 @@ class HadoopCluster:
 
     def _run(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a process that dies with this one; its output goes to NAME.log."""
-        tie = [tool("setpriv", "install util-linux"), "--pdeathsig", "KILL"]
+        tie = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL"]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [*tie, *command],

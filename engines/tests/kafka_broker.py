@@ -18,18 +18,12 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from java_jars import Unavailable, by_maven, free_port, java, run, tool
 from typing_extensions import Self
 
 KAFKA = "4.3.1"
 SLF4J = "2.25.4"  # the version of log4j that comes with it; without this binding the broker keeps silent about errors
-CACHE = Path.home() / ".cache" / "model_etl" / "kafka"
 USER, PASSWORD = "scorer", "a-password-of-the-tests"
-POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>local</groupId><artifactId>jars</artifactId><version>1</version><dependencies>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA}</version></dependency>
-<dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId>
-<version>{SLF4J}</version></dependency></dependencies></project>
-"""
 LOGGING = """rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = out
 appender.out.name = out
@@ -41,51 +35,10 @@ STARTING = 60.0
 """Seconds that it may take to start."""
 
 
-class Unavailable(RuntimeError):
-    """The broker cannot run here; the message says what is missing."""
-
-
-def tool(name: str, hint: str) -> str:
-    """The path of a program."""
-    found = shutil.which(name)
-    if found is None:
-        raise Unavailable(f"{name} is not installed: {hint}")
-    return found
-
-
-def java() -> str:
-    """The path of Java."""
-    return tool("java", "install a Java 17 runtime, e.g. apt-get install openjdk-17-jre-headless")
-
-
-def _run(*command: str, cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}")
-
-
 def jars() -> Path:
-    """The folder with Kafka's jars, fetched if need be: aside, so that it is there in full or not at all."""
-    folder = CACHE / KAFKA
-    if not folder.is_dir():
-        mvn = tool("mvn", "install Maven, e.g. apt-get install maven")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{KAFKA}.") as aside:
-            (Path(aside) / "pom.xml").write_text(POM, encoding="utf-8")
-            _run(mvn, "-B", "-q", "dependency:copy-dependencies", "-DoutputDirectory=jars", cwd=Path(aside))
-            try:
-                (Path(aside) / "jars").rename(folder)
-            except OSError:  # somebody else was faster
-                if not folder.is_dir():
-                    raise
-    return folder
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give the folder with Kafka's jars, fetched if need be."""
+    logging = f"org.apache.logging.log4j:log4j-slf4j-impl:{SLF4J}"
+    return by_maven(f"kafka/{KAFKA}", [f"org.apache.kafka:kafka_2.13:{KAFKA}", logging])
 
 
 class KafkaBroker:
@@ -168,17 +121,17 @@ class KafkaBroker:
         (self.folder / "server.properties").write_text(settings, encoding="utf-8")
         (self.folder / "log4j.properties").write_text(LOGGING, encoding="utf-8")
         keys = ["-keystore", "broker.p12", "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "broker"]
-        keytool = tool("keytool", "it comes with Java")
+        keytool = tool("keytool", "openjdk-17-jre-headless")
         name = ["-dname", "CN=localhost", "-ext", "san=ip:127.0.0.1", "-keyalg", "EC", "-validity", "2"]
-        _run(keytool, "-genkeypair", *keys, *name, cwd=self.folder)
-        _run(keytool, "-exportcert", "-rfc", *keys, "-file", str(self.certificate), cwd=self.folder)
+        run(keytool, "-genkeypair", *keys, *name, cwd=self.folder)
+        run(keytool, "-exportcert", "-rfc", *keys, "-file", str(self.certificate), cwd=self.folder)
         identity = "bW9kZWxfZXRsX3Rlc3RzMQ"  # 16 bytes in base64
         options = ["--standalone", "-t", identity, "-c", "server.properties"]
-        _run(*self._command("128m", "kafka.tools.StorageTool", "format", *options), cwd=self.folder)
+        run(*self._command("128m", "kafka.tools.StorageTool", "format", *options), cwd=self.folder)
 
     def start(self) -> None:
         """Start the broker, for the first time or again, and wait until it answers."""
-        tie = [tool("setpriv", "install util-linux"), "--pdeathsig", "KILL"]
+        tie = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL"]
         with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*tie, *self._command("512m", "kafka.Kafka", "server.properties")],

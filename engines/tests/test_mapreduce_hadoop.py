@@ -5,7 +5,8 @@ import sys
 
 import pytest
 from acceptance import ENVIRONMENT, ROOT, SCORING
-from hadoop_cluster import HadoopCluster, Unavailable
+from hadoop_cluster import HadoopCluster
+from java_jars import Unavailable
 from test_mapreduce import counts_in, counts_of, results_of
 
 
