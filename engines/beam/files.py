@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from apache_beam.io.filebasedsink import FileBasedSink
@@ -60,7 +61,20 @@ def pieces_of(name: str, form: str | None, at_most: int) -> list[Split]:
     return [piece for one in inputs for piece in split(*one, form, at_most)]
 
 
-class BatchSink(FileBasedSink):
+class _Sink(FileBasedSink):
+    """Writes aside, in a folder beside its files: Beam's own sink would make all folders above it, too."""
+
+    def initialize_write(self) -> str:
+        """Make the folder. Once the launcher has removed the one above it, it does not come back."""
+        folder = str(self._create_temp_dir(self.file_path_prefix.get()))
+        if "://" in folder:
+            FileSystems.mkdirs(folder)
+        else:
+            Path(folder).mkdir()
+        return folder
+
+
+class BatchSink(_Sink):
     """Writes batches by one of our formats.
 
     Args:
@@ -98,7 +112,7 @@ class BatchSink(FileBasedSink):
         file.close()
 
 
-class LineSink(FileBasedSink):
+class LineSink(_Sink):
     """Writes blocks of lines.
 
     Args:
@@ -141,6 +155,15 @@ class Output:
     def suffix(self) -> str:
         """What the name ends with to tell the format and the compression."""
         return self.name[len(beside(self.name, "")) :]
+
+    def stage(self) -> None:
+        """Make the folder that its files are written to.
+
+        Raises:
+            StorageFailure: if the storage refuses.
+        """
+        with storage("write", self.name):
+            FileSystems.mkdirs(self.staged.rpartition("/")[0])
 
     def publish(self) -> list[str]:
         """Give its files their names, and remove those of an earlier run that no longer belong to it.

@@ -104,6 +104,8 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> dict[st
         if output.name in {piece.name for piece in pieces}:
             raise SameFile(f"{output.name} is an input too", "Give each a name of its own.")
     try:
+        for output in outputs.values():
+            output.stage()
         _run(job, outputs, pieces, options)
         interrupts.check()
         counts = _counts(outputs)
@@ -124,24 +126,24 @@ def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[Split], optio
     scorer = job.settings.scorer()  # here to see that it can be loaded; each worker loads its own
     form, compression = format_for(job.output, job.output_format, "--output_format")
     _find_job_service(options)
-    pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
-    results = results_of(pipeline | "inputs" >> beam.Create(pieces), job.settings, scorer.facts.inputs)
-    if LOG in outputs:
-        first = scorer.started(job.run_id, shown(job.settings, input_file=job.input, output_file=job.output))
-        started = pipeline | "run started" >> beam.Create([first])
-        results[LOG] = (started, results[LOG]) | "whole log" >> beam.Flatten()
-    for role, output in outputs.items():
-        if role == "predictions":
-            sink = BatchSink(output.staged, output.suffix, form, compression, scorer.layout, job.shards)
-        else:
-            sink = LineSink(output.staged, output.suffix, job.shards, skip_if_empty=role == REJECTS)
-        _ = results[role] | f"write {role}" >> beam.io.Write(sink)
-    _ = (
-        results[COUNTS]
-        | "encode counts" >> beam.Map(lambda count: json.dumps(count).encode() + b"\n")
-        | "write counts" >> beam.io.Write(LineSink(_beside_predictions(outputs), "", 1))
-    )
     try:
+        pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
+        results = results_of(pipeline | "inputs" >> beam.Create(pieces), job.settings, scorer.facts.inputs)
+        if LOG in outputs:
+            first = scorer.started(job.run_id, shown(job.settings, input_file=job.input, output_file=job.output))
+            started = pipeline | "run started" >> beam.Create([first])
+            results[LOG] = (started, results[LOG]) | "whole log" >> beam.Flatten()
+        for role, output in outputs.items():
+            if role == "predictions":
+                sink = BatchSink(output.staged, output.suffix, form, compression, scorer.layout, job.shards)
+            else:
+                sink = LineSink(output.staged, output.suffix, job.shards, skip_if_empty=role == REJECTS)
+            _ = results[role] | f"write {role}" >> beam.io.Write(sink)
+        _ = (
+            results[COUNTS]
+            | "encode counts" >> beam.Map(lambda count: json.dumps(count).encode() + b"\n")
+            | "write counts" >> beam.io.Write(LineSink(_beside_predictions(outputs), "", 1))
+        )
         finish(pipeline)
     except Exception as exc:
         raise _told(exc) from exc
