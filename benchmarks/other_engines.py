@@ -54,7 +54,7 @@ def flink() -> Iterator[Sequence[str]]:
     from flink_cluster import FlinkCluster  # noqa: PLC0415
 
     settings = {"jobmanager.execution.failover-strategy": "full"}
-    with FlinkCluster(python=str(python_of("beam")), settings=settings) as cluster:
+    with FlinkCluster(python=str(python_of("beam")), settings=settings, heap="1500m") as cluster:
         yield cluster.options()
 
 

@@ -76,14 +76,16 @@ class FlinkCluster:
         python: The interpreter of the workers; it needs Beam and what the pipeline imports.
         env: Variables for all processes, besides those of this one.
         settings: More of Flink's settings.
+        heap: Of each TaskManager, as Java wants it; a million records in some hundred batches took more than 384 MB.
     """
 
     def __init__(
         self, taskmanagers: int = 2, slots: int = 2, attempts: int = 20, python: str = sys.executable,
-        env: dict[str, str] | None = None, settings: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None, settings: dict[str, Any] | None = None, heap: str = "384m",
     ) -> None:  # fmt: skip
         self.taskmanagers: dict[str, int] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="flink-"))
+        self._heap = heap
         self._wanted, self._python, self._env = taskmanagers, python, {**os.environ, **(env or {})}
         self._processes: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
         self._rest, self._job = free_port(), free_port()
@@ -174,7 +176,7 @@ class FlinkCluster:
         """One more TaskManager, or one in the place of a killed one."""
         arguments = ["--configDir", str(self.folder), "-D", f"taskmanager.resource-id={name}"]
         entry = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-        self.taskmanagers[name] = self._java(name, "384m", self._classes, entry, *arguments)
+        self.taskmanagers[name] = self._java(name, self._heap, self._classes, entry, *arguments)
         return self.taskmanagers[name]
 
     def options(self, parallelism: int = 2, env: dict[str, str] | None = None) -> list[str]:
