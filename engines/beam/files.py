@@ -156,6 +156,11 @@ class Output:
         """What the name ends with to tell the format and the compression."""
         return self.name[len(beside(self.name, "")) :]
 
+    @property
+    def shown(self) -> str:
+        """What its files are called, for people."""
+        return self.name if self.one else f"{beside(self.name, '')}-*{self.suffix}"
+
     def stage(self) -> None:
         """Make the folder that its files are written to.
 

@@ -187,7 +187,7 @@ def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[Split], output
         first = list(islice(lines_in(outputs[REJECTS].staged), FIRST))
         raise DataError(
             too_many(counts["rejected"], counts["read"], job.max_errors, first),
-            f"See {outputs[REJECTS].name}; correct the records or the model and run again,"
+            f"See {outputs[REJECTS].shown}; correct the records or the model and run again,"
             " or tolerate some with --max_errors N.",
         )
 
