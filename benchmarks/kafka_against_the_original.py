@@ -28,7 +28,7 @@ from results import Results
 CLAIM = 5
 OURS, THEIRS = 300_000, 30_000
 PARTITIONS = 4
-ENGINE = (sys.executable, "-m", "engines.kafka")
+ENGINE = (sys.executable, "-m", "model_etl.engines.kafka")
 WAYS: dict[str, tuple[str, ...]] = {
     "original": (sys.executable, __file__, "original"),
     "at least once": (*ENGINE, "process", "--report_every=0", f"--model={IRIS}"),

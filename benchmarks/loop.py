@@ -41,15 +41,15 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
     Raises:
         ValueError: if a record was rejected: then this is not what a run does.
     """
-    from model_etl import collector  # noqa: PLC0415
+    from model_etl.evidence.prediction_log import PredictionLog  # noqa: PLC0415
     from model_etl.formats import format_for  # noqa: PLC0415  who measures imports this module for all else
-    from model_etl.layout import Layout  # noqa: PLC0415
-    from model_etl.model import load_model  # noqa: PLC0415
-    from model_etl.model_node import MLModelTransformer  # noqa: PLC0415
-    from model_etl.prediction_log import PredictionLog  # noqa: PLC0415
-    from model_etl.publish import Publication  # noqa: PLC0415
-    from model_etl.records import Batch, Source  # noqa: PLC0415
-    from services import locate  # noqa: PLC0415
+    from model_etl.formats.output_layout import Layout  # noqa: PLC0415
+    from model_etl.publishing.publication import Publication  # noqa: PLC0415
+    from model_etl.records.batch import Batch, Source  # noqa: PLC0415
+    from model_etl.runtime import garbage_collection  # noqa: PLC0415
+    from model_etl.scoring.model import load_model  # noqa: PLC0415
+    from model_etl.scoring.model_step import MLModelTransformer  # noqa: PLC0415
+    from model_etl.services import locate  # noqa: PLC0415
 
     place = locate(source)
     identity = place.identity()
@@ -60,7 +60,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         stages = [publication.stage(locate(name), private=name == log) for name in (log, output) if name]
         loaded = load_model(model)
         predict = MLModelTransformer(model=loaded, internals=bool(log)).predict
-        collector.as_usual()
+        garbage_collection.as_usual()
         events = PredictionLog("model_etl", loaded.name, loaded.version)
         file = files.enter_context(place.fs.openbin(place.path, "r"))
         *log_files, out = (files.enter_context(stage.fs.openbin(stage.path, "w")) for stage in stages)
@@ -85,9 +85,9 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
 
 
 if __name__ == "__main__":
-    from model_etl import collector
+    from model_etl.runtime import garbage_collection
 
-    collector.put_off()  # as the command does
+    garbage_collection.put_off()  # as the command does
     model_, source_, output_, *log_ = sys.argv[1:]
     score(model_, source_, output_, log_[0] if log_ else None)
-    collector.end()
+    garbage_collection.end()

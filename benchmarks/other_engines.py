@@ -36,7 +36,8 @@ def beam(source: Path, *options: str) -> Run:
     """Score a file by Beam."""
     with common.folder() as place:
         files = ["--input", source, "--output", place / "out.json", "--split_bytes", str(8 << 20)]
-        return common.timed([python_of("beam"), "-m", "engines.beam", *files, "--model", IRIS, *JOIN, *options])
+        command = [python_of("beam"), "-m", "model_etl.engines.beam", *files, "--model", IRIS, *JOIN, *options]
+        return common.timed(command)
 
 
 def mapreduce(source: Path, *options: str) -> Run:
@@ -44,7 +45,7 @@ def mapreduce(source: Path, *options: str) -> Run:
     with common.folder() as place:
         files = ["--output", place / "out.json", "--split_bytes", str(8 << 20), source]
         return common.timed(
-            [python_of("mapreduce"), "-m", "engines.mapreduce", "--model", IRIS, *JOIN, *options, *files]
+            [python_of("mapreduce"), "-m", "model_etl.engines.mapreduce", "--model", IRIS, *JOIN, *options, *files]
         )
 
 

@@ -17,14 +17,14 @@ from typing import Any
 
 def batch(value: str) -> None:
     """Set how much text a reader takes at a time."""
-    from model_etl import records  # noqa: PLC0415  before those that take the constant from there
+    from model_etl.records import batch as records  # noqa: PLC0415  before those that take the constant from there
 
     records.BATCH_BYTES = int(value)
 
 
 def queue(value: str) -> None:
     """Set how many bags wait before a node."""
-    from model_etl import execution  # noqa: PLC0415
+    from model_etl.pipeline import strategy as execution  # noqa: PLC0415
 
     execution.QUEUE = int(value)
 
@@ -36,7 +36,7 @@ def turn(value: str) -> None:
 
 def garbage(value: str) -> None:
     """Collect garbage while the graph runs, or do not, or leave out what was there before; whatever ours does."""
-    from model_etl.execution import ReliableStrategy  # noqa: PLC0415
+    from model_etl.pipeline.strategy import ReliableStrategy  # noqa: PLC0415
 
     execute = ReliableStrategy.execute
     before = {"on": (gc.enable, gc.unfreeze), "off": (gc.disable,), "frozen": (gc.enable, gc.freeze)}[value]
@@ -51,7 +51,7 @@ def garbage(value: str) -> None:
 
 def writes(value: str) -> None:
     """Let each file take only so many bytes a second."""
-    from model_etl.tally import TalliedWriter  # noqa: PLC0415
+    from model_etl.records.run_counts import TalliedWriter  # noqa: PLC0415
 
     write = TalliedWriter.write
 

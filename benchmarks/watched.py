@@ -14,8 +14,9 @@ from typing import Any
 
 def main() -> None:
     """Watch the threads, and run."""
-    from model_etl import execution, job  # noqa: PLC0415  --help of nobody waits for it
     from model_etl.__main__ import command  # noqa: PLC0415
+    from model_etl.job import run as job  # noqa: PLC0415  --help of nobody waits for it
+    from model_etl.pipeline import strategy as execution  # noqa: PLC0415
 
     place = Path(sys.argv.pop(1))
     work, run_job = execution._work, job.run_job  # noqa: SLF001  there is no other way in

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from services.s3_access import Access, connect
+from model_etl.services.s3.access import Access, connect
 
 
 def put(bucket: str, *files: str) -> None:

@@ -12,7 +12,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 if os.getpid() == 1 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
-from model_etl.cli import command
+from model_etl.cli.main import command
 
 __all__ = ["command"]
 

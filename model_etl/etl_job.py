@@ -31,9 +31,9 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     Returns:
         A `bonobo.Graph`.
     """
-    from model_etl.assembly import Input, Output, Paths, Tallies, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
-    from model_etl.config import JobConfig  # noqa: PLC0415
-    from model_etl.records import source_identity  # noqa: PLC0415
+    from model_etl.pipeline.build import Input, Output, Paths, Tallies, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
+    from model_etl.records.batch import source_identity  # noqa: PLC0415
+    from model_etl.settings.job_config import JobConfig  # noqa: PLC0415
 
     config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
     source = Input(input_file, input_file, source_identity(input_file))
@@ -45,7 +45,7 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
 
 def get_services(**options: Any) -> dict[str, Any]:
     """Give the services to inject: the local file system."""
-    from services.local import get_services as local_services  # noqa: PLC0415
+    from model_etl.services.local.location import get_services as local_services  # noqa: PLC0415
 
     return local_services(**options)
 

@@ -28,9 +28,9 @@ def get_services(**options: Any) -> dict[str, Any]:
 
     Args:
         options: `bucket`, and as far as needed `key`, `secret_key`, `endpoint_url` and the rest of what
-            `services.s3.get_services` takes.
+            `model_etl.services.s3.location.get_services` takes.
     """
-    from services.s3 import get_services as s3_services  # noqa: PLC0415  --help must not wait for it
+    from model_etl.services.s3.location import get_services as s3_services  # noqa: PLC0415  --help must not wait for it
 
     return s3_services(**options)
 

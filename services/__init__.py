@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 from model_etl.errors import UsageError
-from model_etl.publish import Found, Location
+from model_etl.publishing.publication import Found, Location
 
-SCHEMES = {"": "services.local", "file": "services.local", "s3": "services.s3"}
+SCHEMES = {"": "model_etl.services.local", "file": "model_etl.services.local", "s3": "model_etl.services.s3"}
 """Module that knows the names of a scheme; imported when a name needs it."""
 
 
@@ -31,7 +31,7 @@ def find(name: str, **options: Any) -> list[Found]:
     """Find the files that a name stands for: itself, those in a folder, or those that a pattern fits.
 
     Args:
-        name: as for `locate`; a folder, or a pattern (see `services.patterns`).
+        name: as for `locate`; a folder, or a pattern (see `model_etl.services.common.patterns`).
         options: as for `locate`.
 
     Returns:

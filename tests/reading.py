@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from model_etl.formats import FORMATS, base, blocks, json_array
-from model_etl.layout import Layout
-from model_etl.records import Batch, Source
-from model_etl.schema_fields import Field
+from model_etl.formats import FORMATS, base, json_array, line_blocks
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Source
+from model_etl.schema.fields import Field
 
 SCORE = {"score": Field("number")}
 
@@ -29,7 +29,7 @@ class Read(NamedTuple):
 def pieces(size: int):
     """Let the readers take so many bytes at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (base, blocks, json_array):
+        for module in (base, line_blocks, json_array):
             patch.setattr(module, "BATCH_BYTES", size)
         yield
 

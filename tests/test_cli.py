@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from conftest import IRIS, ROOT, SETOSA, VIRGINICA, Etl
 
-from model_etl.cli import parser
-from model_etl.config import SETTINGS
-from model_etl.report import masked
+from model_etl.cli.main import parser
+from model_etl.evidence.run_report import masked
+from model_etl.settings.job_config import SETTINGS
 
 
 def test_dash_is_standard_input_and_output(etl: Etl) -> None:
@@ -172,7 +172,7 @@ def test_every_verb_explains_itself_quickly(etl: Etl) -> None:
     shown = etl("run", "--help").out.decode()
     assert all(f"--{name}" in shown for name in SETTINGS)
     program = (
-        "import sys\nfrom model_etl.cli import parser\nparser().format_help()\n"
+        "import sys\nfrom model_etl.cli.main import parser\nparser().format_help()\n"
         "print([m for m in ('bonobo', 'fs', 'pydantic', 'numpy', 'pyarrow', 'boto3', 'tqdm') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from reading import batches, pieces
 from support import column_models
 
-from model_etl.columns import Table, arrays
-from model_etl.model import Model
-from model_etl.model_node import MLModelTransformer
-from model_etl.records import Batch
-from model_etl.schema import InputSchema
+from model_etl.records.batch import Batch
+from model_etl.schema.codecs import InputSchema
+from model_etl.schema.columns import Table, arrays
+from model_etl.scoring.model import Model
+from model_etl.scoring.model_step import MLModelTransformer
 
 LINES = [
     b'{"length":1}',

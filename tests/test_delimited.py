@@ -15,9 +15,9 @@ from reading import SCORE, batches, documents, predicted, records, written
 
 from model_etl.errors import ConfigurationError, DataError, RecordError
 from model_etl.formats import FORMATS
-from model_etl.formats.cells import Cells
-from model_etl.layout import Layout
-from model_etl.schema_fields import Field
+from model_etl.formats.csv_cells import Cells
+from model_etl.formats.output_layout import Layout
+from model_etl.schema.fields import Field
 
 FORMS = {"csv": ",", "tsv": "\t"}
 CELLS = st.text(

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from conftest import IRIS, ROOT, SETOSA, Etl
 
-import services
+from model_etl import services
 
 DOCKER = ROOT / "docker"
 SCRIPTS = Path(sys.executable).parent

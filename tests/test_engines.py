@@ -14,14 +14,14 @@ import pytest
 from conftest import ROOT, SUPPORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_imports import imported
+from test_imports import imported, modules
 
-from engines.options import parser, settings_of, values_of
-from engines.scoring import Settings
-from engines.splits import Split, placed, split
+from model_etl.engines.shared.options import parser, settings_of, values_of
+from model_etl.engines.shared.pieces import Split, placed, split
+from model_etl.engines.shared.scoring import Settings
 from model_etl.errors import ConfigurationError, DataError
-from model_etl.formats.ldjson import LDJSON
-from model_etl.records import Batch, Source
+from model_etl.formats.json_lines import LDJSON
+from model_etl.records.batch import Batch, Source
 
 FAST = "generations:Fast"
 ENGINES = {"beam": "apache_beam", "kafka": "aiokafka", "mapreduce": "mrjob"}
@@ -132,17 +132,17 @@ def test_engines_know_no_bonobo_and_not_each_other(path: Path) -> None:
     """An adapter imports its own engine only, and nothing of Bonobo; what all share imports no engine."""
     own = ENGINES.get(path.parent.name)
     names = {name.split(".")[0] for name in imported(path)}
-    assert not names & {"bonobo", "graphs", *(set(ENGINES.values()) - {own})}
-    others = {name.split(".")[1] for name in imported(path) if name.startswith("engines.")} & set(ENGINES)
+    assert not names & {"bonobo", *(set(ENGINES.values()) - {own})}
+    others = {name.split(".")[2] for name in imported(path) if name.startswith("model_etl.engines.")} & set(ENGINES)
     assert others <= {path.parent.name}
 
 
 def test_nothing_of_one_machine_knows_the_engines() -> None:
     """model_etl, graphs and services import no engine, so that they can be installed without one."""
-    for top in ("model_etl", "graphs", "services"):
-        for path in (ROOT / top).rglob("*.py"):
-            found = {name.split(".")[0] for name in imported(path)}
-            assert not found & {"engines", *ENGINES.values()}, path
+    for _, path in modules():
+        found = imported(path)
+        assert not any(name.startswith("model_etl.engines") for name in found), path
+        assert not {name.split(".")[0] for name in found} & set(ENGINES.values()), path
 
 
 def test_what_engines_share_runs_without_bonobo() -> None:
@@ -150,9 +150,10 @@ def test_what_engines_share_runs_without_bonobo() -> None:
     program = """
 import sys
 sys.modules.update(dict.fromkeys(("bonobo", "mondrian"), None))
-import engines.options, engines.splits, services.local
-from engines.scoring import Settings
-print(Settings("iris_model.iris_predict:IrisModel").scorer().facts.name, services.local.locate("a").name)
+import model_etl.engines.shared.options, model_etl.engines.shared.pieces
+from model_etl.services.local import locate
+from model_etl.engines.shared.scoring import Settings
+print(Settings("iris_model.iris_predict:IrisModel").scorer().facts.name, locate("a").name)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, text=True)
     assert done.stdout == "iris_model a\n", done.stderr
@@ -163,7 +164,7 @@ def test_a_missing_bonobo_is_said_in_a_sentence() -> None:
     program = """
 import sys
 sys.modules["bonobo"] = None
-from model_etl.cli import main
+from model_etl.cli.main import main
 sys.exit(main(["-i", "a.json", "-o", "b.json", "-m", "a:A"]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, text=True)

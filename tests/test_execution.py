@@ -19,10 +19,10 @@ from bonobo.config import Configurable, ContextProcessor, Option, use_context_pr
 from bonobo.constants import BEGIN, END
 from bonobo.errors import InactiveReadableError, InactiveWritableError
 
-from model_etl import execution
 from model_etl.errors import TryAgain
-from model_etl.execution import BoundedInput, run_graph
-from services.local import LocalFS
+from model_etl.pipeline import strategy as execution
+from model_etl.pipeline.strategy import BoundedInput, run_graph
+from model_etl.services.local.location import LocalFS
 
 
 @pytest.fixture(autouse=True)

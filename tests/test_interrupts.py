@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 from conftest import Etl
 
-from model_etl.execution import GRACE
+from model_etl.pipeline.strategy import GRACE
 
 EARLIER = b"earlier\n"
 RECORDS = 200_000
@@ -264,7 +264,7 @@ def test_a_killed_run_leaves_no_lock(etl: Etl) -> None:
 def test_no_signal_is_lost_or_doubled_by_deferral() -> None:
     """What comes while signals are deferred is raised once, when the block is left."""
     from model_etl.errors import Interrupted  # noqa: PLC0415
-    from model_etl.interrupts import Interrupts, deferred  # noqa: PLC0415
+    from model_etl.runtime.signals import Interrupts, deferred  # noqa: PLC0415
 
     interrupts = Interrupts()
     with interrupts.handled():
@@ -282,7 +282,7 @@ def test_no_signal_is_lost_or_doubled_by_deferral() -> None:
 
 def test_what_is_published_is_not_reported_as_stopped() -> None:
     """A signal that comes while the files are renamed, or after it, no longer changes what the run came to."""
-    from model_etl.interrupts import Interrupts  # noqa: PLC0415
+    from model_etl.runtime.signals import Interrupts  # noqa: PLC0415
 
     for late in (False, True):
         interrupts = Interrupts()

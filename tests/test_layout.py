@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_etl.errors import ConfigurationError
-from model_etl.layout import Layout
-from model_etl.records import Batch, Source
-from model_etl.schema_fields import Field
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Source
+from model_etl.schema.fields import Field
 
 NAMES = st.text(st.sampled_from('ab"\\é\n'), max_size=2)
 VALUES = st.none() | st.integers() | st.text(st.sampled_from('a"},:'), max_size=3) | st.lists(st.integers(), max_size=2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reading import SCORE, batches, documents, predicted, records, written
 
 from model_etl.errors import DataError
-from model_etl.layout import Layout
+from model_etl.formats.output_layout import Layout
 
 SIZES = st.integers(1, 40)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

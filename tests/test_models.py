@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import IRIS, SETOSA, SUPPORT, VIRGINICA, Etl
 
-from model_etl.model_node import MLModelTransformer
+from model_etl.scoring.model_step import MLModelTransformer
 
 
 @pytest.mark.parametrize("model", ["Older", "OneByOne", "Duck", "Fast"])

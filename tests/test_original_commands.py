@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, SETOSA, Etl
 from pydantic import ValidationError
 
-from model_etl.model_node import MLModelTransformer
+from model_etl.scoring.model_step import MLModelTransformer
 
 
 def test_the_interactive_session_gives_the_prediction() -> None:
@@ -49,7 +49,7 @@ def test_a_graph_by_hand_runs_in_bonobo(etl: Etl) -> None:
     """get_graph gives a bonobo.Graph that bonobo.run takes, with the local services and a reliable strategy."""
     program = (
         "from model_etl.etl_job import get_graph, get_services\n"
-        "from model_etl.execution import ReliableStrategy\n"
+        "from model_etl.pipeline.strategy import ReliableStrategy\n"
         "import bonobo\n"
         "graph = get_graph('in.json', 'out.json')\n"
         "assert isinstance(graph, bonobo.Graph)\n"
@@ -64,10 +64,10 @@ def test_a_graph_by_hand_runs_in_bonobo(etl: Etl) -> None:
 def test_stock_readers_and_writers_fit_around_the_transformer(etl: Etl) -> None:
     """The chain also takes Bonobo's own LdjsonReader and LdjsonWriter."""
     program = (
-        "from graphs.scoring import get_graph\n"
-        "from model_etl.execution import run_graph\n"
-        "from model_etl.model_node import MLModelTransformer\n"
-        "from services.local import get_services\n"
+        "from model_etl.graphs.scoring import get_graph\n"
+        "from model_etl.pipeline.strategy import run_graph\n"
+        "from model_etl.scoring.model_step import MLModelTransformer\n"
+        "from model_etl.services.local.location import get_services\n"
         "from bonobo import LdjsonReader, LdjsonWriter\n"
         "model = MLModelTransformer('iris_model.iris_predict', 'IrisModel')\n"
         "reader, writer = LdjsonReader('in.json', mode='r'), LdjsonWriter('out.json', mode='w')\n"

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from reading import SCORE, batches, predicted, records, written
 
 from model_etl.errors import ConfigurationError, DataError
-from model_etl.layout import Layout
-from model_etl.schema_fields import Field
+from model_etl.formats.output_layout import Layout
+from model_etl.schema.fields import Field
 
 JOIN = Layout(SCORE, {}, join=True)
 DAY = datetime.datetime(2020, 2, 29, 13, 14, 15, 678901)

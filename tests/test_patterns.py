@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from model_etl.errors import InputMissing
-from services import find, local
-from services.patterns import fits, is_pattern, matches, split
+from model_etl.services import find, local
+from model_etl.services.common.patterns import fits, is_pattern, matches, split
 
 # Patterns
 

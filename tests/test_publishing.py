@@ -16,7 +16,7 @@ import pytest
 from conftest import Etl, Result
 
 from model_etl.errors import StorageFailure
-from services import local
+from model_etl.services import local
 
 INPUT = b'{"x":1}\n{"x":2}\n'
 OUTPUT = b'{"y":1.0}\n{"y":2.0}\n'

@@ -13,10 +13,9 @@ from conftest import Etl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_etl import rejects
 from model_etl.errors import DataError
-from model_etl.formats import FORMATS, RejectsFile
-from model_etl.records import Batch, Rejection, Source
+from model_etl.formats import FORMATS, RejectsFile, rejects
+from model_etl.records.batch import Batch, Rejection, Source
 
 MODEL = "format_models:Scorer"
 ROWS = [("a", 1.5), ("b", -2.0), ('c,\n"é', -3.25), ("d", 4.0)]

@@ -32,7 +32,7 @@ from s3_fixtures import Bucket
 
 from model_etl import etl_job, s3_etl_job
 from model_etl.errors import ModelEtlError
-from model_etl.execution import GRACE, ReliableStrategy
+from model_etl.pipeline.strategy import GRACE, ReliableStrategy
 
 INPUT = b'{"x":1}\n{"x":2}\n'
 OUTPUT = b'{"y":1.0}\n{"y":2.0}\n'
@@ -318,9 +318,9 @@ def test_a_graph_by_hand_that_fails_leaves_the_old_objects(
     graph = s3_etl_job.get_graph(name, "out.json", model="failing_models:RaisesInBatch")
     with monkeypatch.context() as patch:
         if why == "a step raises":
-            patch.setattr("model_etl.nodes._Outputs.write", _raise)
+            patch.setattr("model_etl.pipeline.nodes._Outputs.write", _raise)
         elif why == "the end fails":
-            patch.setattr("model_etl.nodes._Outputs.finish", _raise)
+            patch.setattr("model_etl.pipeline.nodes._Outputs.finish", _raise)
         with pytest.raises((ModelEtlError, RuntimeError)):
             bonobo.run(graph, services=services, strategy=ReliableStrategy())
     # The log is done when the output's end comes, and a graph by hand publishes each file then.
@@ -342,8 +342,8 @@ def test_stock_readers_and_writers_run_on_a_bucket(
     here: Etl, bucket: Bucket, services: dict[str, Any], *, fails: bool
 ) -> None:
     """Bonobo's own LdjsonReader and LdjsonWriter, which open text files, work, and publish nothing if the run fails."""
-    from graphs.scoring import get_graph  # noqa: PLC0415
-    from model_etl.model_node import MLModelTransformer  # noqa: PLC0415
+    from model_etl.graphs.scoring import get_graph  # noqa: PLC0415
+    from model_etl.scoring.model_step import MLModelTransformer  # noqa: PLC0415
 
     record = {"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}
     bucket.put("in.json", json.dumps(record).encode() + b"\n")

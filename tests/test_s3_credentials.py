@@ -23,10 +23,10 @@ from fs.errors import FSError
 from s3_fixtures import NOWHERE, Bucket
 
 from model_etl import s3_etl_job
-from model_etl.config import JobConfig
 from model_etl.errors import ModelEtlError
-from services.s3 import locate
-from services.s3_access import Access
+from model_etl.services.s3.access import Access
+from model_etl.services.s3.location import locate
+from model_etl.settings.job_config import JobConfig
 
 INPUT = b'{"x":1}\n{"x":2}\n'
 MODEL = ("--model", "failing_models:Good")

@@ -32,10 +32,10 @@ from pydantic import (
 )
 
 from model_etl.errors import RecordError
-from model_etl.records import Batch, Source
-from model_etl.schema import InputSchema, OutputSchema
-from model_etl.schema_struct import struct_type
-from model_etl.strict_json import NotJsonError, encode_json, parse_object
+from model_etl.records.batch import Batch, Source
+from model_etl.records.strict_json import NotJsonError, encode_json, parse_object
+from model_etl.schema.codecs import InputSchema, OutputSchema
+from model_etl.schema.fast_struct import struct_type
 
 
 class Floats(BaseModel):

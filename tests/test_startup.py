@@ -68,7 +68,7 @@ def test_a_local_run_imports_nothing_that_it_does_not_use(etl: Etl) -> None:
     run = etl("-i", "in.json", "-o", "out.json", "-m", IRIS, env={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in run.err.splitlines()}
     assert run.code == 0
-    assert "model_etl.job" in imported
+    assert "model_etl.job.run" in imported
     assert imported & HEAVY == set()
 
 
@@ -76,7 +76,7 @@ def test_a_run_starts_no_other_process(etl: Etl) -> None:
     """Not even to ask which system this is."""
     etl.write("in.json", [SETOSA])
     program = (
-        "import sys\nfrom model_etl.cli import main\n"
+        "import sys\nfrom model_etl.cli.main import main\n"
         "starts = ('subprocess.Popen', 'os.fork', 'os.posix_spawn', 'os.system')\n"
         "sys.addaudithook(lambda event, _: event in starts and sys.exit(event))\n"
         f"sys.exit(main(['-i', 'in.json', '-o', 'out.json', '-m', '{IRIS}', '--report', 'report.json']))"

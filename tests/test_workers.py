@@ -327,7 +327,7 @@ def test_in_a_process_that_has_threads(etl: Etl) -> None:
     """Called from Python beside other threads, the workers start anew, and the same comes out."""
     etl.write("in.json", MANY)
     program = (
-        "import threading\nfrom model_etl.config import JobConfig\nfrom model_etl.job import run_job\n"
+        "import threading\nfrom model_etl.settings.job_config import JobConfig\nfrom model_etl.job.run import run_job\n"
         "if __name__ == '__main__':\n"
         "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "    for workers in (1, 2):\n"

@@ -11,9 +11,9 @@ from iris_model.parameters import FEATURES
 from sklearn.datasets import load_iris
 
 from model_etl.errors import TryAgain
+from model_etl.services.s3.access import Access, connect
 from pipeline.command import run, say
 from pipeline.files import below, setting, write
-from services.s3_access import Access, connect
 
 
 def step() -> None:

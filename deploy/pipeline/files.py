@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import services
-from model_etl.config import gather
+from model_etl import services
 from model_etl.errors import ConfigurationError, storage_error
-from model_etl.publish import Location, Publication
+from model_etl.publishing.publication import Location, Publication
+from model_etl.settings.job_config import gather
 
 TRAIN, TEST, MODEL, EVALUATION = "train.ldjson", "test.ldjson", "model.json", "evaluation.json"
 PREDICTIONS, REPORT = "predictions.json", "report.json"

@@ -19,9 +19,9 @@ from urllib.parse import unquote_plus
 from iris_model.schemas import IrisModelInput, Species
 from pydantic import ConfigDict, ValidationError
 
-from model_etl import cli
+from model_etl.cli import main as cli
 from model_etl.errors import DataError, InputMissing, UsageError
-from model_etl.publish import LINES
+from model_etl.publishing.publication import LINES
 from pipeline.command import run, say
 from pipeline.files import PREDICTIONS, TEST, TRAIN, below, of_run, read, setting, write
 

@@ -12,8 +12,8 @@ import json
 from typing import Any
 
 from model_etl.errors import DataError
-from model_etl.prediction_log import now
-from model_etl.publish import LINES, Location, Publication
+from model_etl.evidence.prediction_log import now
+from model_etl.publishing.publication import LINES, Location, Publication
 from pipeline.command import run, say
 from pipeline.files import EVALUATION, JSON, REPORT, below, blocks, located, of_run, read, setting
 

@@ -1,4 +1,4 @@
-"""``python -m engines.beam``: score files by a Beam pipeline, here or on a cluster."""
+"""``python -m model_etl.engines.beam``: score files by a Beam pipeline, here or on a cluster."""
 # ruff: noqa: E402  what Beam says must be caught before it is imported
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import create_runner
 
-from engines.beam.job import Job, PipelineFailed, run_job
-from engines.options import parser, run, settings_of, values_of
-from model_etl.config import count
+from model_etl.engines.beam.job import Job, PipelineFailed, run_job
+from model_etl.engines.shared.options import parser, run, settings_of, values_of
 from model_etl.errors import UsageError
-from model_etl.interrupts import Interrupts
+from model_etl.runtime.signals import Interrupts
+from model_etl.settings.job_config import count
 
 _SIGNALLED = 128
 _HERE = "FnApiRunner"
@@ -40,7 +40,7 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = parser(
-        "engines.beam",
+        "model_etl.engines.beam",
         "Score files by a Beam pipeline. Options that are not listed here are Beam's and its runner's.",
         *("input_format", "output_format", "prediction_log", "rejects", "max_errors"),
     )

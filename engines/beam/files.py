@@ -12,14 +12,14 @@ from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from engines.splits import Split, split
-from model_etl.config import beside
+from model_etl.engines.shared.pieces import Split, split
 from model_etl.errors import InputMissing, StorageFailure
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compressed
-from model_etl.layout import Layout
-from model_etl.records import source_identity
-from services import SCHEMES, find
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import source_identity
+from model_etl.services import SCHEMES, find
+from model_etl.settings.job_config import beside
 
 _PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
 

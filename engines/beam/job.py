@@ -14,18 +14,18 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
-from engines.beam.files import BatchSink, LineSink, Output, lines_in, pieces_of, remove_folder, storage
-from engines.beam.finish import finish
-from engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
-from engines.options import shown
-from engines.scoring import Settings
-from engines.splits import Split
-from engines.verdict import FIRST, too_many
 from model_etl import errors
-from model_etl.config import MaxErrors, beside
+from model_etl.engines.beam.files import BatchSink, LineSink, Output, lines_in, pieces_of, remove_folder, storage
+from model_etl.engines.beam.finish import finish
+from model_etl.engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
+from model_etl.engines.shared.options import shown
+from model_etl.engines.shared.pieces import Split
+from model_etl.engines.shared.scoring import Settings
+from model_etl.engines.shared.verdict import FIRST, too_many
 from model_etl.errors import DataError, ModelEtlError, SameFile, TryAgain, UsageError
 from model_etl.formats import format_for
-from model_etl.interrupts import Interrupts
+from model_etl.runtime.signals import Interrupts
+from model_etl.settings.job_config import MaxErrors, beside
 
 _PATIENCE = 20
 """Seconds in which a job service has to answer."""

@@ -10,11 +10,11 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from engines.beam.files import opened
-from engines.scoring import Scored, Settings
-from engines.splits import Split, placed
-from model_etl.records import Batch
-from model_etl.schema_fields import Field
+from model_etl.engines.beam.files import opened
+from model_etl.engines.shared.pieces import Split, placed
+from model_etl.engines.shared.scoring import Scored, Settings
+from model_etl.records.batch import Batch
+from model_etl.schema.fields import Field
 
 LOG, REJECTS, COUNTS = "log", "rejects", "counts"
 """Tags of the outputs beside the main one, which is the batches to publish."""
@@ -49,7 +49,7 @@ class ScoringHandler(ModelHandler[Batch, Scored, OneAtATime]):
         self._settings = settings
 
     def load_model(self) -> OneAtATime:
-        """Load the model and the rules; see `engines.scoring.Scorer`."""
+        """Load the model and the rules; see `model_etl.engines.shared.scoring.Scorer`."""
         return OneAtATime(self._settings)
 
     def run_inference(

@@ -1,4 +1,4 @@
-"""The command line: `python -m engines.kafka process`, and the tools around it."""
+"""The command line: `python -m model_etl.engines.kafka process`, and the tools around it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from engines.kafka import lag, options, receive, send
-from engines.kafka.group import Pace
-from engines.kafka.notices import listen, put, say
-from engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
-from engines.kafka.service import Served, serve, stoppable
-from engines.kafka.topics import Admin, Topics
-from engines.options import run
-from model_etl.config import count
+from model_etl.engines.kafka import lag, options, receive, send
+from model_etl.engines.kafka.group import Pace
+from model_etl.engines.kafka.notices import listen, put, say
+from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
+from model_etl.engines.kafka.service import Served, serve, stoppable
+from model_etl.engines.kafka.topics import Admin, Topics
+from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
+from model_etl.settings.job_config import count
 
 
 def process(arguments: Sequence[str]) -> int:
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
     if verb not in VERBS:
         told = "\n".join(f"  {name:<14} {function.__doc__}" for name, function in VERBS.items())
-        say(f"usage: python -m engines.kafka VERB [OPTIONS]; VERB --help tells the options\n{told}")
+        say(f"usage: python -m model_etl.engines.kafka VERB [OPTIONS]; VERB --help tells the options\n{told}")
         return 0 if verb in ("-h", "--help") else UsageError.exit_code
     listen()
     return run(lambda _: VERBS[verb](rest))

@@ -14,8 +14,8 @@ from typing import Any
 from aiokafka import errors
 from aiokafka.helpers import create_ssl_context
 
-from model_etl.config import ENVIRONMENT
 from model_etl.errors import ConfigurationError, ModelEtlError, PermissionRefused, StorageFailure, TryAgain
+from model_etl.settings.job_config import ENVIRONMENT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -144,7 +144,10 @@ class Connection:
         return kind(f"{place}: Kafka at {self.bootstrap_servers} said {said}", "Run again once the cause is gone.")
 
 
-CREATE = "Make it: python -m engines.kafka create_topics --bootstrap_servers HOST:PORT --model PACKAGE.MODULE:CLASS"
+CREATE = (
+    "Make it: python -m model_etl.engines.kafka create_topics"
+    " --bootstrap_servers HOST:PORT --model PACKAGE.MODULE:CLASS"
+)
 _DENIED = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,

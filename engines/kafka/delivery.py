@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from engines.kafka.connection import Connection
-from engines.kafka.messages import Results
-from engines.kafka.sending import gathered, producer, send_all
-from engines.kafka.topics import Topics
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.messages import Results
+from model_etl.engines.kafka.sending import gathered, producer, send_all
+from model_etl.engines.kafka.topics import Topics
 
 
 class Done(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from engines.kafka.connection import Connection
-from engines.kafka.delivery import Delivery
-from engines.kafka.messages import Message
-from engines.kafka.topics import Topics
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.delivery import Delivery
+from model_etl.engines.kafka.messages import Message
+from model_etl.engines.kafka.topics import Topics
 
 _LOOK = 50
 """Milliseconds between two looks for partitions when they are being dealt out."""

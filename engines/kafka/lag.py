@@ -7,8 +7,8 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from engines.kafka.connection import Connection
-from engines.kafka.topics import Topics
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.topics import Topics
 
 
 async def waiting(consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[int, int]:

@@ -12,12 +12,12 @@ from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
-from engines.scoring import Scored
+from model_etl.engines.shared.scoring import Scored
 from model_etl.errors import RecordError
 from model_etl.formats.base import BatchBuilder, utf8_error
-from model_etl.formats.ldjson import LDJSON
-from model_etl.records import Batch, Source
-from model_etl.strict_json import one_line
+from model_etl.formats.json_lines import LDJSON
+from model_etl.records.batch import Batch, Source
+from model_etl.records.strict_json import one_line
 
 PLACE = "model_etl.place"
 """Name of the header that says where in a file a record stood."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from model_etl.errors import storage_error
-from model_etl.streams import stdout_fd
+from model_etl.runtime.standard_streams import stdout_fd
 
 AGAIN = 60.0
 """Seconds before a notice is repeated: a client that finds no broker tells it ten times a second."""

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from engines.kafka.connection import Connection
-from engines.kafka.topics import PREFIX
-from engines.options import SCORING, settings_of, values_of
-from engines.scoring import Settings
-from model_etl import cli
-from model_etl.cli import add_option
-from model_etl.config import ENVIRONMENT, count, patience, seconds, switch
+from model_etl.cli import main as cli
+from model_etl.cli.main import add_option
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.topics import PREFIX
+from model_etl.engines.shared.options import SCORING, settings_of, values_of
+from model_etl.engines.shared.scoring import Settings
 from model_etl.errors import ConfigurationError, UsageError
+from model_etl.settings.job_config import ENVIRONMENT, count, patience, seconds, switch
 
 _OWN: dict[str, tuple[str, Any, Callable[[str], Any]]] = {
     "prefix": ("what the topics' names start with", PREFIX, str),
@@ -32,7 +32,7 @@ class Parser(cli.Parser):
     """Knows how to reach Kafka, whatever else a verb wants to know."""
 
     def __init__(self, verb: str, told: str) -> None:
-        super().__init__(prog=f"python -m engines.kafka {verb}", description=told, allow_abbrev=False)
+        super().__init__(prog=f"python -m model_etl.engines.kafka {verb}", description=told, allow_abbrev=False)
         self.add_argument("--bootstrap_servers", metavar="HOST:PORT", help="some brokers, with commas between them")
         self.add_argument(
             "--client_config", metavar="FILE", help="TOML file that says how to reach Kafka, with user and password"

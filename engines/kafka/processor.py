@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from engines.kafka.connection import Connection
-from engines.kafka.delivery import AtLeastOnce, Delivery, Done, ExactlyOnce
-from engines.kafka.group import Group, Pace
-from engines.kafka.lag import waiting
-from engines.kafka.messages import EVENT, Message, portions, results
-from engines.kafka.sending import producer
-from engines.kafka.topics import Topics
-from engines.options import shown
-from engines.scoring import Scorer, Settings
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.delivery import AtLeastOnce, Delivery, Done, ExactlyOnce
+from model_etl.engines.kafka.group import Group, Pace
+from model_etl.engines.kafka.lag import waiting
+from model_etl.engines.kafka.messages import EVENT, Message, portions, results
+from model_etl.engines.kafka.sending import producer
+from model_etl.engines.kafka.topics import Topics
+from model_etl.engines.shared.options import shown
+from model_etl.engines.shared.scoring import Scorer, Settings
 from model_etl.errors import TryAgain
-from model_etl.formats.ldjson import LDJSON
-from model_etl.records import Source, source_identity
+from model_etl.formats.json_lines import LDJSON
+from model_etl.records.batch import Source, source_identity
 
 _PAUSE = 0.01
 """Seconds between two looks for messages when there are none."""

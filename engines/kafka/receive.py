@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from engines.kafka.connection import Connection
-from engines.kafka.notices import put
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.notices import put
 
 _LOOK = 200
 """Milliseconds to wait for messages before looking whether to stop."""

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from engines.kafka.connection import Connection
-from engines.kafka.messages import PLACE, Headers, Place
-from engines.kafka.sending import producer
-from engines.splits import Split
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.messages import PLACE, Headers, Place
+from model_etl.engines.kafka.sending import producer
+from model_etl.engines.shared.pieces import Split
 from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError, storage_error
 from model_etl.formats import format_for
-from model_etl.streams import stdin_fd
+from model_etl.runtime.standard_streams import stdin_fd
 
 FORMATS = ("ldjson", "rejects")
 """Formats of a file whose records are sent as they are."""
@@ -106,7 +106,7 @@ def filed(name: str, wanted: str | None) -> Iterator[list[Record]]:
     Raises:
         ModelEtlError: if it cannot be read, is of another format, or changes meanwhile.
     """
-    from services import locate  # noqa: PLC0415  the file systems are needed for files only
+    from model_etl.services import locate  # noqa: PLC0415  the file systems are needed for files only
 
     form, _ = format_for(name, wanted, "--input_format")
     if form.name not in FORMATS:

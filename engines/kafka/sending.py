@@ -9,8 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from engines.kafka.messages import Outgoing, Results
-from engines.kafka.topics import Topics
+from model_etl.engines.kafka.messages import Outgoing, Results
+from model_etl.engines.kafka.topics import Topics
 from model_etl.errors import ConfigurationError
 
 BATCH = 256 * 1024

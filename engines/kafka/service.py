@@ -10,17 +10,17 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from engines.kafka.connection import Connection
-from engines.kafka.group import Pace
-from engines.kafka.notices import say
-from engines.kafka.processor import Processor
-from engines.kafka.topics import Admin, Topics
-from engines.scoring import Scorer, Settings
-from model_etl.cli import fail
+from model_etl.cli.main import fail
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.group import Pace
+from model_etl.engines.kafka.notices import say
+from model_etl.engines.kafka.processor import Processor
+from model_etl.engines.kafka.topics import Admin, Topics
+from model_etl.engines.shared.scoring import Scorer, Settings
 from model_etl.errors import ModelEtlError, TryAgain
-from model_etl.interrupts import REPEAT
-from model_etl.prediction_log import now
-from model_etl.strict_json import encode_json
+from model_etl.evidence.prediction_log import now
+from model_etl.records.strict_json import encode_json
+from model_etl.runtime.signals import REPEAT
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.errors import TopicAlreadyExistsError as Exists
 from typing_extensions import Self
 
-from engines.kafka.connection import CREATE, Connection
+from model_etl.engines.kafka.connection import CREATE, Connection
 from model_etl.errors import ConfigurationError
-from model_etl.model import ModelFacts
+from model_etl.scoring.model import ModelFacts
 
 PREFIX = "model_stream_processor"
 _LONGEST = 249

@@ -1,11 +1,11 @@
-"""`python -m engines.mapreduce`: the job; with --count, the second one, which counts."""
+"""`python -m model_etl.engines.mapreduce`: the job; with --count, the second one, which counts."""
 
 from __future__ import annotations
 
 import sys
 
-from engines.mapreduce.counting import CountingJob
-from engines.mapreduce.job import ScoringJob
+from model_etl.engines.mapreduce.counting import CountingJob
+from model_etl.engines.mapreduce.job import ScoringJob
 
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--count"]

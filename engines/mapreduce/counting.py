@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 
-from engines.mapreduce.job import ScoringJob
-from engines.mapreduce.needed import JSONProtocol
-from engines.mapreduce.task import Task
-from engines.scoring import Scored
-from model_etl.records import Answer
+from model_etl.engines.mapreduce.job import ScoringJob
+from model_etl.engines.mapreduce.needed import JSONProtocol
+from model_etl.engines.mapreduce.task import Task
+from model_etl.engines.shared.scoring import Scored
+from model_etl.records.batch import Answer
 
 
 class CountingJob(ScoringJob):

@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
-from engines.mapreduce import options
-from engines.mapreduce.needed import BytesProtocol, MRJob
-from engines.mapreduce.task import Task, is_last_attempt
-from engines.scoring import Scored
+from model_etl.engines.mapreduce import options
+from model_etl.engines.mapreduce.needed import BytesProtocol, MRJob
+from model_etl.engines.mapreduce.task import Task, is_last_attempt
+from model_etl.engines.shared.scoring import Scored
 from model_etl.errors import ModelEtlError
-from model_etl.streams import stdout_fd
+from model_etl.runtime.standard_streams import stdout_fd
 
 
 class ScoringJob(MRJob):
@@ -39,11 +39,11 @@ class ScoringJob(MRJob):
         options.add(self.arg_parser)
 
     def _usage(self) -> str:
-        return "python -m engines.mapreduce [--count] [options] INPUT ..."
+        return "python -m model_etl.engines.mapreduce [--count] [options] INPUT ..."
 
     def run_job(self) -> None:
         """Run as a command."""
-        from engines.mapreduce.launch import launch  # noqa: PLC0415  a worker needs none of it
+        from model_etl.engines.mapreduce.launch import launch  # noqa: PLC0415  a worker needs none of it
 
         sys.exit(launch(self))
 

@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines import options as shared
-from engines.mapreduce import options, running
-from engines.mapreduce.manifest import inputs_of, refuse_changed, sent_along, tasks_of
-from engines.mapreduce.models import selected
-from engines.mapreduce.places import Place
-from engines.mapreduce.publishing import Outputs
-from engines.mapreduce.results import Results
-from engines.scoring import Scorer, Settings
-from model_etl.config import JobConfig
+from model_etl.engines.mapreduce import options, running
+from model_etl.engines.mapreduce.manifest import inputs_of, refuse_changed, sent_along, tasks_of
+from model_etl.engines.mapreduce.models import selected
+from model_etl.engines.mapreduce.places import Place
+from model_etl.engines.mapreduce.publishing import Outputs
+from model_etl.engines.mapreduce.results import Results
+from model_etl.engines.shared import options as shared
+from model_etl.engines.shared.scoring import Scorer, Settings
 from model_etl.errors import DataError
-from model_etl.interrupts import Interrupts
-from model_etl.publish import Publication
-from model_etl.streams import prints_to_stderr
+from model_etl.publishing.publication import Publication
+from model_etl.runtime.signals import Interrupts
+from model_etl.runtime.standard_streams import prints_to_stderr
+from model_etl.settings.job_config import JobConfig
 
 if TYPE_CHECKING:
-    from engines.mapreduce.job import ScoringJob
+    from model_etl.engines.mapreduce.job import ScoringJob
 
 _AFAR = ("hadoop", "emr")
 """Runners whose workers do not see the files of this machine."""

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from engines.mapreduce.places import Place, opened, places
-from engines.mapreduce.task import Task
-from engines.scoring import Settings
-from engines.splits import Split, placed, split
+from model_etl.engines.mapreduce.places import Place, opened, places
+from model_etl.engines.mapreduce.task import Task
+from model_etl.engines.shared.pieces import Split, placed, split
+from model_etl.engines.shared.scoring import Settings
 from model_etl.errors import SameFile, TryAgain
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from model_etl.config import names_of
 from model_etl.errors import ConfigurationError
-from model_etl.model import load_model
+from model_etl.scoring.model import load_model
+from model_etl.settings.job_config import names_of
 
 
 def references(given: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from model_etl.cli import fail
+from model_etl.cli.main import fail
 from model_etl.errors import ConfigurationError
 
 try:

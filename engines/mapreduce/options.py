@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from engines.mapreduce.models import references
-from model_etl.cli import add_option
-from model_etl.config import JobConfig, count, gather
+from model_etl.cli.main import add_option
+from model_etl.engines.mapreduce.models import references
 from model_etl.errors import UsageError
+from model_etl.settings.job_config import JobConfig, count, gather
 
 _SHARED = (
     "expect_version", "rules", "join", "keep", "job", "log_inputs", "redact", "input_format",

@@ -15,8 +15,8 @@ from fs.errors import FSError
 from mrjob.fs.hadoop import HadoopFilesystem
 
 from model_etl.errors import InputMissing, StorageFailure, storage_error
-from model_etl.records import source_identity
-from services import SCHEMES, find, locate
+from model_etl.records.batch import source_identity
+from model_etl.services import SCHEMES, find, locate
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
-from model_etl.config import JobConfig
 from model_etl.errors import SameFile, UsageError
-from model_etl.files import Files
 from model_etl.formats import format_for, media_type
 from model_etl.formats.compression import compressed
-from model_etl.formats.ldjson import LDJSON
-from model_etl.interrupts import Interrupts
-from model_etl.publish import Location, Publication, Stage, refuse_existing
-from services import is_folder, locate
+from model_etl.formats.json_lines import LDJSON
+from model_etl.job.run_files import Files
+from model_etl.publishing.publication import Location, Publication, Stage, refuse_existing
+from model_etl.runtime.signals import Interrupts
+from model_etl.services import is_folder, locate
+from model_etl.settings.job_config import JobConfig
 
 
 class Outputs:

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from engines.verdict import FIRST, too_many
 from model_etl import errors
-from model_etl.config import MaxErrors
+from model_etl.engines.shared.verdict import FIRST, too_many
 from model_etl.errors import ModelEtlError, ModelUnavailable
+from model_etl.settings.job_config import MaxErrors
 
 
 class Results:
@@ -36,7 +36,7 @@ class Results:
         self.groups: list[bytes] = []
 
     def take(self, lines: Iterable[bytes]) -> None:
-        """Route lines as a job writes them, see `engines.mapreduce.job`.
+        """Route lines as a job writes them, see `model_etl.engines.mapreduce.job`.
 
         Raises:
             ModelEtlError: what a task failed of.

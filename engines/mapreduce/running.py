@@ -16,7 +16,7 @@ from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable
-from model_etl.model import said
+from model_etl.scoring.model import said
 
 _COMMAND = re.compile(r"Command '\[.*\]' ", re.DOTALL)
 _TOLD = 2000

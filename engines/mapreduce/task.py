@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import msgspec
 
-from engines.mapreduce.places import opened
-from engines.scoring import Scored, Scorer, Settings
-from engines.splits import Split
+from model_etl.engines.mapreduce.places import opened
+from model_etl.engines.shared.pieces import Split
+from model_etl.engines.shared.scoring import Scored, Scorer, Settings
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ SMALL = ["--max_errors", "10%", "--split_bytes", str(1 << 20)]
 
 def command_of(*arguments: object) -> list[str]:
     """Give the command line."""
-    return [sys.executable, "-m", "engines.beam", *map(str, arguments)]
+    return [sys.executable, "-m", "model_etl.engines.beam", *map(str, arguments)]
 
 
 def beam(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -261,7 +261,7 @@ def test_the_packages_for_remote_workers(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(target), *ours], check=True, capture_output=True)
     source = write_flowers(tmp_path / "in.json", FLOWER)
-    run = [sys.executable, "-m", "engines.beam", "--input", source, "--output", tmp_path / "out.json", *IRIS]
+    run = [sys.executable, "-m", "model_etl.engines.beam", "--input", source, "--output", tmp_path / "out.json", *IRIS]
     subprocess.run(list(map(str, run)), env={**os.environ, "PYTHONPATH": str(target)}, cwd=tmp_path, check=True)
     assert list(tmp_path.glob("out-*.json"))
 

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import minio_server
 from s3_fixtures import Bucket
 
-from model_etl.config import ENVIRONMENT, SETTINGS
+from model_etl.settings.job_config import ENVIRONMENT, SETTINGS
 
 pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first ones build Argo's linter
 BROUGHT = yaml.safe_load((DEPLOY / "secrets.yaml").read_text())

@@ -18,7 +18,7 @@ from acceptance import ENVIRONMENT, RECORDS, ROOT, SCORING, Results, single_mach
 from kafka_broker import PASSWORD, USER, KafkaBroker
 from kafka_commands import COMMAND, Kafka, Service, reject_of, wait_for
 
-from engines.kafka.topics import Topics
+from model_etl.engines.kafka.topics import Topics
 
 MODES = pytest.mark.parametrize("mode", [[], ["--exactly_once"]], ids=["at_least_once", "exactly_once"])
 IRIS = "iris_model.iris_predict:IrisModel"
@@ -473,7 +473,7 @@ def test_password_and_certificate(broker: KafkaBroker, kafka: Kafka):
 FAILURES = {
     "no broker": (["process", *SCORING, "--bootstrap_servers", "127.0.0.1:1"], 75, "127.0.0.1:1"),
     "no topics": (["process", *SCORING, "--prefix", "nowhere"], 78, "nowhere.moody_iris.2.1.inputs"),
-    "the remedy": (["process", *SCORING, "--prefix", "nowhere"], 78, "engines.kafka create_topics"),
+    "the remedy": (["process", *SCORING, "--prefix", "nowhere"], 78, "model_etl.engines.kafka create_topics"),
     "no model": (["process", "--model", "nothing:Model", "--bootstrap_servers", "127.0.0.1:1"], 69, "nothing:Model"),
     "model not given": (["process"], 78, "--model is not given"),
     "model twice": (["process", "--model", IRIS, "--model", IRIS], 2, "same topics"),

@@ -15,16 +15,16 @@ from acceptance import MODEL, RULES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.kafka.connection import Connection
-from engines.kafka.messages import PLACE, Portion, Results, portions, results
-from engines.kafka.notices import Notices
-from engines.kafka.options import exactly_once_of
-from engines.kafka.send import filed, key_of
-from engines.kafka.topics import Topics
-from engines.scoring import Scorer, Settings
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.messages import PLACE, Portion, Results, portions, results
+from model_etl.engines.kafka.notices import Notices
+from model_etl.engines.kafka.options import exactly_once_of
+from model_etl.engines.kafka.send import filed, key_of
+from model_etl.engines.kafka.topics import Topics
+from model_etl.engines.shared.scoring import Scorer, Settings
 from model_etl.errors import ConfigurationError, TryAgain
-from model_etl.model import ModelFacts
-from model_etl.records import Source
+from model_etl.records.batch import Source
+from model_etl.scoring.model import ModelFacts
 
 HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'

@@ -16,8 +16,8 @@ from acceptance import ENVIRONMENT, MODEL, ROOT, RULES, SCORING, Results, lines_
 from mrjob.conf import load_opts_from_mrjob_confs
 from mrjob.runner import _runner_class
 
-from engines.mapreduce.results import Results as JobResults
-from engines.mapreduce.task import is_last_attempt
+from model_etl.engines.mapreduce.results import Results as JobResults
+from model_etl.engines.mapreduce.task import is_last_attempt
 from model_etl.errors import ModelEtlError
 
 IRIS = "iris_model.iris_predict:IrisModel"
@@ -25,7 +25,7 @@ DELIVERY = "delivery_model.predict:DeliveryTimeModel"
 BAD = [b'{"sepal_length": 5.0, "sepal_width"', b'{"sepal_length": "long"}', b"[1, 2]", b"caf\xe9"]
 
 
-def run(*arguments, code=0, command=("-m", "engines.mapreduce"), cwd=ROOT, **environment):
+def run(*arguments, code=0, command=("-m", "model_etl.engines.mapreduce"), cwd=ROOT, **environment):
     """Run the command line."""
     done = subprocess.run(
         [sys.executable, *command, *map(str, arguments)],
@@ -244,7 +244,15 @@ def test_trouble_on_workers(tmp_path, model, message):
 def test_stopped(tmp_path):
     """A signal ends the job and its tasks, and leaves nothing behind."""
     (tmp_path / "tmp").mkdir()
-    command = ["-m", "engines.mapreduce", "-r", "local", "--model", "mapreduce_models:Slow", "data/input.json"]
+    command = [
+        "-m",
+        "model_etl.engines.mapreduce",
+        "-r",
+        "local",
+        "--model",
+        "mapreduce_models:Slow",
+        "data/input.json",
+    ]
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path / "tmp")}
     process = subprocess.Popen(
         [sys.executable, *command, "--output", tmp_path / "out.json"],
@@ -277,7 +285,11 @@ def test_python_too_new(tmp_path):
     """Where mrjob cannot be imported, one message says so."""
     (tmp_path / "pipes.py").write_text("raise ModuleNotFoundError(\"No module named 'pipes'\")")
     path = f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"
-    for command in (["-m", "engines.mapreduce"], ["engines/mapreduce/job.py"], ["engines/mapreduce/counting.py"]):
+    for command in (
+        ["-m", "model_etl.engines.mapreduce"],
+        ["engines/mapreduce/job.py"],
+        ["engines/mapreduce/counting.py"],
+    ):
         done = run("--model", IRIS, "data/input.json", code=78, command=command, PYTHONPATH=path)
         assert done.stderr.startswith("model-etl: error: mrjob cannot be imported by Python 3.")
 

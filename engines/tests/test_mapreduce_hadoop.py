@@ -24,7 +24,7 @@ def run(cluster, *arguments, code=0):
     """Run the command line on a cluster, whose machines know the model by PYTHONPATH."""
     workers = ["--python-bin", sys.executable, "--cmdenv", f"PYTHONPATH={ENVIRONMENT['PYTHONPATH']}"]
     done = subprocess.run(
-        [sys.executable, "-m", "engines.mapreduce", "-r", "hadoop", *workers, *map(str, arguments)],
+        [sys.executable, "-m", "model_etl.engines.mapreduce", "-r", "hadoop", *workers, *map(str, arguments)],
         env={**ENVIRONMENT, **cluster.environment}, cwd=ROOT, capture_output=True, check=False, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == code, done.stderr

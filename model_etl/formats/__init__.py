@@ -5,9 +5,9 @@ from __future__ import annotations
 from model_etl.errors import UsageError
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compression_of
-from model_etl.formats.delimited import CSV, TSV
+from model_etl.formats.csv_tsv import CSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
-from model_etl.formats.ldjson import LDJSON
+from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.parquet import PARQUET
 from model_etl.formats.rejects_file import RejectsFile
 

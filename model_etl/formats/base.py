@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Protocol
 
 from model_etl.errors import DataError, RecordError
-from model_etl.layout import Layout, columns_of
-from model_etl.records import BATCH_BYTES, Batch, Rejection, Source
-from model_etl.schema_fields import Field
+from model_etl.formats.output_layout import Layout, columns_of
+from model_etl.records.batch import BATCH_BYTES, Batch, Rejection, Source
+from model_etl.schema.fields import Field
 
 BATCH_RECORDS = 8192
 """How many records a batch holds at most, in formats that are read record by record."""

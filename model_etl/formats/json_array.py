@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 from model_etl.errors import DataError
 from model_etl.formats.base import BatchBuilder, Writer, check_start, utf8_error
-from model_etl.layout import Layout
-from model_etl.records import BATCH_BYTES, Batch, Source
-from model_etl.schema_fields import Field
-from model_etl.strict_json import one_line
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import BATCH_BYTES, Batch, Source
+from model_etl.records.strict_json import one_line
+from model_etl.schema.fields import Field
 
 # A whole string, a mark of structure, or the quote of a string that goes on beyond the buffer.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)

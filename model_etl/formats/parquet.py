@@ -18,11 +18,11 @@ import msgspec
 
 from model_etl.errors import ConfigurationError, DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, BatchBuilder, Writer, column_names
-from model_etl.layout import Layout
-from model_etl.lines import Lazy
-from model_etl.records import Batch, Source
-from model_etl.schema_fields import Field
-from model_etl.strict_json import NotJsonError, refuse_not_finite
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Source
+from model_etl.records.lazy_sequences import Lazy
+from model_etl.records.strict_json import NotJsonError, refuse_not_finite
+from model_etl.schema.fields import Field
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,15 +8,15 @@ from typing import Any, BinaryIO
 
 from model_etl.errors import DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, Format, Writer
-from model_etl.formats.ldjson import LDJSON
-from model_etl.layout import Layout
-from model_etl.records import Batch, Rejection, Source
-from model_etl.schema_fields import Field
-from model_etl.strict_json import parse_object
+from model_etl.formats.json_lines import LDJSON
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Rejection, Source
+from model_etl.records.strict_json import parse_object
+from model_etl.schema.fields import Field
 
 
 class RejectsFile:
-    """Lines made by `model_etl.rejects`.
+    """Lines made by `model_etl.formats.rejects`.
 
     Args:
         formats: the formats that the rejected texts can be in, by name.

@@ -12,10 +12,10 @@ import model_etl.compat  # noqa: F401  before anything of fs
 
 from fs import errors
 
-import services
-from model_etl.cli import command
+from model_etl import services
+from model_etl.cli.main import command
 from model_etl.errors import storage_error
-from services.local import LocalFile
+from model_etl.services.local.location import LocalFile
 
 _OPERATION, _NUMBER, _ERROR = os.environ.get("FAULT", "none:1:io").split(":")
 _calls = 0

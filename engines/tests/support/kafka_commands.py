@@ -18,11 +18,11 @@ from acceptance import ENVIRONMENT, MODEL, Results
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from engines.kafka.connection import Connection
-from engines.kafka.lag import lag
-from engines.kafka.topics import Admin, Topics
+from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.lag import lag
+from model_etl.engines.kafka.topics import Admin, Topics
 
-COMMAND = [sys.executable, "-m", "engines.kafka"]
+COMMAND = [sys.executable, "-m", "model_etl.engines.kafka"]
 PATIENCE = 120.0
 """Seconds to wait for anything: ten times what it takes on a quiet machine."""
 

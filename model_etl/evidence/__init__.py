@@ -1,0 +1,1 @@
+"""Evidence of a run: the prediction log and the run report."""

@@ -1,0 +1,1 @@
+"""Staging files, and publishing all of a run's files or none."""

@@ -1,0 +1,1 @@
+"""The model's schemas: decoding records, encoding predictions."""

@@ -1,0 +1,1 @@
+"""Models, rules, and the steps that apply them to a batch; they know nothing of Bonobo."""

@@ -1,0 +1,1 @@
+"""What the services share: locks, file-name patterns, temporary files."""
