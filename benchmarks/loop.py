@@ -60,7 +60,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         stages = [publication.stage(locate(name), private=name == log) for name in (log, output) if name]
         loaded = load_model(model)
         predict = MLModelTransformer(model=loaded, internals=bool(log)).predict
-        garbage_collection.as_usual()
+        garbage_collection.restore()
         events = PredictionLog("model_etl", loaded.name, loaded.version)
         file = files.enter_context(place.fs.openbin(place.path, "r"))
         *log_files, out = (files.enter_context(stage.fs.openbin(stage.path, "w")) for stage in stages)
@@ -78,7 +78,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         writer.finish()
         files.close()
         for stage in stages:
-            call("fsync, rename", stage.settle)
+            call("fsync, rename", stage.prepare)
         for stage in stages:
             call("fsync, rename", stage.publish)
     return records
@@ -87,7 +87,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
 if __name__ == "__main__":
     from model_etl.runtime import garbage_collection
 
-    garbage_collection.put_off()  # as the command does
+    garbage_collection.postpone()  # as the command does
     model_, source_, output_, *log_ = sys.argv[1:]
     score(model_, source_, output_, log_[0] if log_ else None)
-    garbage_collection.end()
+    garbage_collection.final_collection()

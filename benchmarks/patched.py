@@ -51,15 +51,15 @@ def garbage(value: str) -> None:
 
 def writes(value: str) -> None:
     """Let each file take only so many bytes a second."""
-    from model_etl.records.run_counts import TalliedWriter  # noqa: PLC0415
+    from model_etl.records.run_counts import CountingWriter  # noqa: PLC0415
 
-    write = TalliedWriter.write
+    write = CountingWriter.write
 
-    def slowly(self: TalliedWriter, data: Any) -> int:
+    def slowly(self: CountingWriter, data: Any) -> int:
         time.sleep(memoryview(data).nbytes / float(value))
         return write(self, data)
 
-    TalliedWriter.write = slowly  # type: ignore[method-assign]
+    CountingWriter.write = slowly  # type: ignore[method-assign]
 
 
 SETTINGS: dict[str, Callable[[str], None]] = {

@@ -23,7 +23,7 @@ import errno
 import signal
 from typing import Any, Literal
 
-Stage = Literal["parse", "input_schema", "predict", "output_schema", "rule"]
+RecordStep = Literal["parse", "input_schema", "predict", "output_schema", "rule"]
 """Where a record can drop out, in the order of the chain."""
 
 
@@ -134,13 +134,13 @@ class RecordError(Exception):
         message: the cause; never holds more of the record's values than its author's own message does.
     """
 
-    def __init__(self, stage: Stage, type_name: str, message: str) -> None:
+    def __init__(self, stage: RecordStep, type_name: str, message: str) -> None:
         super().__init__(message)
         self.stage = stage
         self.type_name = type_name
         self.message = printable(message)
 
-    def bare(self) -> RecordError:
+    def without_traceback(self) -> RecordError:
         """Forget where it was raised and why: kept by the thousands, that would keep alive all that was at hand."""
         self.__traceback__ = self.__cause__ = self.__context__ = None
         return self

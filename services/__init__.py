@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from model_etl.errors import UsageError
-from model_etl.publishing.publication import Found, Location
+from model_etl.publishing.publication import FoundFile, Location
 
 SCHEMES = {"": "model_etl.services.local", "file": "model_etl.services.local", "s3": "model_etl.services.s3"}
 """Module that knows the names of a scheme; imported when a name needs it."""
@@ -27,7 +27,7 @@ def locate(name: str, **options: Any) -> Location:
     return location
 
 
-def find(name: str, **options: Any) -> list[Found]:
+def find(name: str, **options: Any) -> list[FoundFile]:
     """Find the files that a name stands for: itself, those in a folder, or those that a pattern fits.
 
     Args:
@@ -43,8 +43,8 @@ def find(name: str, **options: Any) -> list[Found]:
     module, name, options = _service(name, options)
     if not hasattr(module, "find"):
         location = module.locate(name, **options)
-        return [Found(location, location.name.rpartition("/")[2])]
-    found: list[Found] = module.find(name, **options)
+        return [FoundFile(location, location.name.rpartition("/")[2])]
+    found: list[FoundFile] = module.find(name, **options)
     return sorted(found, key=lambda file: file.relative)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_imports import imported, modules
 
 from model_etl.engines.shared.options import parser, settings_of, values_of
-from model_etl.engines.shared.pieces import Split, placed, split
+from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
 from model_etl.engines.shared.scoring import Settings
 from model_etl.errors import ConfigurationError, DataError
 from model_etl.formats.json_lines import LDJSON
@@ -53,26 +53,26 @@ def test_pieces_hold_every_record_once(lines: list[bytes], end: bytes, at_most: 
     whole = [
         record for b in LDJSON.read(io.BytesIO(content), Source("in.json", "0", "ldjson"), {}) for record in told(b)
     ]
-    pieces = split("in.json", "0", len(content), None, at_most)
+    pieces = cut_input("in.json", "0", len(content), None, at_most)
     counted = [(piece, piece.count(io.BytesIO(content))) for piece in reversed(pieces)]
-    read = [told(batch) for piece in placed(counted) for batch in piece.read(io.BytesIO(content), {})]
+    read = [told(batch) for piece in number_pieces(counted) for batch in piece.read(io.BytesIO(content), {})]
     assert [record for batch in read for record in batch] == whole
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.parquet", "in.json.gz", "in.json.zst"])
 def test_only_plain_lines_are_cut(name: str) -> None:
     """A format that cannot be read from its middle stays whole, however large it is."""
-    assert split(name, "0", 1 << 40, None, 1 << 20) == [Split(name, "0")]
+    assert cut_input(name, "0", 1 << 40, None, 1 << 20) == [InputPiece(name, "0")]
 
 
 def test_a_piece_without_a_size_is_whole() -> None:
     """An input whose size nobody knows is not cut."""
-    assert split("in.json", "0", None, None, 1) == [Split("in.json", "0")]
+    assert cut_input("in.json", "0", None, None, 1) == [InputPiece("in.json", "0")]
 
 
 def test_the_first_piece_finds_out_that_it_is_no_text() -> None:
     """A file of another kind is refused as on one machine, not taken apart into rejects."""
-    first = split("in.json", "0", 100, None, 10)[0]
+    first = cut_input("in.json", "0", 100, None, 10)[0]
     with pytest.raises(DataError, match="Parquet"):
         list(first.read(io.BytesIO(b"PAR1" + b"\n" * 96), {}))
 

@@ -264,18 +264,18 @@ def test_a_killed_run_leaves_no_lock(etl: Etl) -> None:
 def test_no_signal_is_lost_or_doubled_by_deferral() -> None:
     """What comes while signals are deferred is raised once, when the block is left."""
     from model_etl.errors import Interrupted  # noqa: PLC0415
-    from model_etl.runtime.signals import Interrupts, deferred  # noqa: PLC0415
+    from model_etl.runtime.signals import Interrupts, signals_deferred  # noqa: PLC0415
 
     interrupts = Interrupts()
     with interrupts.handled():
         done = []
-        with pytest.raises(Interrupted), deferred(), deferred():  # noqa: PT012
+        with pytest.raises(Interrupted), signals_deferred(), signals_deferred():  # noqa: PT012
             signal.raise_signal(signal.SIGTERM)
             done.append(1)
         assert done == [1]
-        with deferred():
+        with signals_deferred():
             pass
-        with pytest.raises(Interrupted), interrupts.held():
+        with pytest.raises(Interrupted), interrupts.uninterruptible():
             done.append(2)
         assert done == [1]
 
@@ -287,7 +287,7 @@ def test_what_is_published_is_not_reported_as_stopped() -> None:
     for late in (False, True):
         interrupts = Interrupts()
         with interrupts.handled():
-            with interrupts.held():
+            with interrupts.uninterruptible():
                 if not late:
                     signal.raise_signal(signal.SIGINT)
             if late:

@@ -23,7 +23,7 @@ def step() -> None:
     source = of_run(TEST)
     records = [json.loads(line) for line in read(source).splitlines()]
     if not records:
-        raise DataError(f"there are no records in {source.place}", "Add labelled records.")
+        raise DataError(f"there are no records in {source.display_name}", "Add labelled records.")
     try:
         model = TrainedIrisModel()
     except ValueError as exc:
@@ -34,7 +34,7 @@ def step() -> None:
     facts = {"model_version": model.version, "records": len(records), "right": right, "accuracy": accuracy}
     # Written either way: who asks why nothing was published finds it beside the model.
     write(of_run(EVALUATION), json.dumps({**facts, "threshold": options.threshold}, indent=1).encode())
-    told = f"version {model.version} of the model gets {right} of {len(records)} records of {source.place} right"
+    told = f"version {model.version} of the model gets {right} of {len(records)} records of {source.display_name} right"
     if accuracy < options.threshold:
         raise DataError(
             f"{told}: {accuracy:.3f} is under the threshold, {options.threshold}; nothing is scored or published",

@@ -69,7 +69,7 @@ def blocks(location: Location) -> Iterator[bytes]:
             while block := file.read(_BLOCK):
                 yield block
     except Exception as exc:
-        raise storage_error(exc, "read", location.place) from exc
+        raise storage_error(exc, "read", location.display_name) from exc
 
 
 def read(location: Location) -> bytes:
@@ -91,5 +91,5 @@ def write(location: Location, content: bytes, media_type: str = JSON) -> None:
         stage = publication.stage(location, media_type)
         with stage.fs.openbin(stage.path, "w") as file:
             file.write(content)
-        stage.settle()
+        stage.prepare()
         stage.publish()

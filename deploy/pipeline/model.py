@@ -23,7 +23,7 @@ class TrainedIrisModel(IrisModel):
             try:
                 super().__init__(Path(file.name))
             except ModelFileError as exc:
-                raise ModelFileError(str(exc).replace(file.name, location.place)) from exc
+                raise ModelFileError(str(exc).replace(file.name, location.display_name)) from exc
         self._digest = hashlib.sha256(content).hexdigest()[:12]
 
     @property

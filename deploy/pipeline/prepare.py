@@ -89,7 +89,9 @@ def labelled() -> Iterator[dict[str, Any]]:
     try:
         text = read(location).decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise DataError(f"{location.place} is no UTF-8: {exc.reason} at byte {exc.start}", "Save it as UTF-8.") from exc
+        raise DataError(
+            f"{location.display_name} is not UTF-8: {exc.reason} at byte {exc.start}", "Save it as UTF-8."
+        ) from exc
     except InputMissing as exc:
         exc.remedy = "Put labelled records there: a CSV file with the four measurements and species."
         raise
@@ -100,7 +102,7 @@ def labelled() -> Iterator[dict[str, Any]]:
     except (ValidationError, csv.Error) as exc:
         said = exc.errors()[0] if isinstance(exc, ValidationError) else {"loc": ["row"], "msg": str(exc)}
         raise DataError(
-            f"{location.place}, line {rows.line_num}: {said['loc'][0]}: {said['msg']}",
+            f"{location.display_name}, line {rows.line_num}: {said['loc'][0]}: {said['msg']}",
             "Each line needs the four measurements in cm, and species.",
         ) from exc
 
@@ -108,7 +110,7 @@ def labelled() -> Iterator[dict[str, Any]]:
 def split(
     records: Iterator[Mapping[str, Any]], test_percent: int
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Split records into those to train with and those to test with.
+    """InputPiece records into those to train with and those to test with.
 
     Raises:
         DataError: if a species is missing in one of the sets: then neither says anything.

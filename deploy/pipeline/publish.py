@@ -29,8 +29,8 @@ def step() -> None:
     version = (report["model"] or {}).get("version")
     if report["status"] != "published" or version != tested["model_version"]:
         raise DataError(
-            f"{place.place} tells of a run that ended as {report['status']!r} with version {version} of the model,"
-            f" but version {tested['model_version']} was tested; nothing is published",
+            f"{place.display_name} reports a run that ended as {report['status']!r} with version {version},"
+            f" but version {tested['model_version']} of the model was tested; nothing is published",
             "Run the workflow again from its start.",
         )
     folder = f"published/{options.name}"
@@ -52,12 +52,12 @@ def step() -> None:
         for role, file in files.items():
             stage = publication.stage(file, LINES, private=role != "output")
             _copy(located(made[role]["name"]), stage, made[role]["sha256"])
-            stage.settle()
+            stage.prepare()
             stage.publish()
         stage = publication.stage(target, JSON)
         with stage.fs.openbin(stage.path, "w") as out:
             out.write(json.dumps(manifest, indent=1).encode() + b"\n")
-        stage.settle()
+        stage.prepare()
         stage.publish()
     counts = report["counts"]
     say(f"{target.name}: {counts['written']} predictions of {counts['read']} records, version {version} of the model")
@@ -75,7 +75,7 @@ def _copy(source: Location, stage: Any, expected: str) -> None:
             out.write(block)
     if digest.hexdigest() != expected:
         raise DataError(
-            f"{source.place} is not what the run has written: its SHA-256 is not the report's; nothing is published",
+            f"{source.display_name} is not what the run wrote: its SHA-256 is not the report's; nothing is published",
             "Find out who writes there, and run the workflow again.",
         )
 

@@ -12,14 +12,14 @@ from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from model_etl.engines.shared.pieces import Split, split
+from model_etl.engines.shared.pieces import InputPiece, cut_input
 from model_etl.errors import InputMissing, StorageFailure
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compressed
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import source_identity
 from model_etl.services import SCHEMES, find
-from model_etl.settings.job_config import beside
+from model_etl.settings.job_config import sibling_name
 
 _PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
 
@@ -32,7 +32,7 @@ def opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_PLAIN)))
 
 
-def pieces_of(name: str, form: str | None, at_most: int) -> list[Split]:
+def pieces_of(name: str, form: str | None, at_most: int) -> list[InputPiece]:
     """Find the inputs that a name stands for, with their identities, and cut them into pieces.
 
     Args:
@@ -58,7 +58,7 @@ def pieces_of(name: str, form: str | None, at_most: int) -> list[Split]:
         ]  # fmt: skip
     if not inputs:
         raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
-    return [piece for one in inputs for piece in split(*one, form, at_most)]
+    return [piece for one in inputs for piece in cut_input(*one, form, at_most)]
 
 
 class _Sink(FileBasedSink):
@@ -154,12 +154,12 @@ class Output:
     @property
     def suffix(self) -> str:
         """What the name ends with to tell the format and the compression."""
-        return self.name[len(beside(self.name, "")) :]
+        return self.name[len(sibling_name(self.name, "")) :]
 
     @property
     def shown(self) -> str:
         """What its files are called, for people."""
-        return self.name if self.one else f"{beside(self.name, '')}-*{self.suffix}"
+        return self.name if self.one else f"{sibling_name(self.name, '')}-*{self.suffix}"
 
     def stage(self) -> None:
         """Make the folder that its files are written to.
@@ -181,7 +181,7 @@ class Output:
         """
         with storage("publish", self.name):
             staged = sorted(_matched(self.staged + "-*"))
-            stem = beside(self.name, "")
+            stem = sibling_name(self.name, "")
             names = [self.name for _ in staged] if self.one else [stem + path[len(self.staged) :] for path in staged]
             stale = {*_matched(self.name), *_matched(f"{stem}-?????-of-?????{self.suffix}")} - set(names)
             if staged:

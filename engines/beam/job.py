@@ -19,13 +19,13 @@ from model_etl.engines.beam.files import BatchSink, LineSink, Output, lines_in, 
 from model_etl.engines.beam.finish import finish
 from model_etl.engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
 from model_etl.engines.shared.options import shown
-from model_etl.engines.shared.pieces import Split
+from model_etl.engines.shared.pieces import InputPiece
 from model_etl.engines.shared.scoring import Settings
 from model_etl.engines.shared.verdict import FIRST, too_many
 from model_etl.errors import DataError, ModelEtlError, SameFile, TryAgain, UsageError
 from model_etl.formats import format_for
 from model_etl.runtime.signals import Interrupts
-from model_etl.settings.job_config import MaxErrors, beside
+from model_etl.settings.job_config import MaxErrors, sibling_name
 
 _PATIENCE = 20
 """Seconds in which a job service has to answer."""
@@ -67,14 +67,14 @@ class Job:
     def outputs(self) -> dict[str, Output]:
         """Say where the results go, in the order in which they are published: the predictions last."""
         names = {
-            LOG: self.prediction_log or beside(self.output, ".log.ldjson"),
-            REJECTS: self.rejects or beside(self.output, ".rejects.ldjson"),
+            LOG: self.prediction_log or sibling_name(self.output, ".log.ldjson"),
+            REJECTS: self.rejects or sibling_name(self.output, ".rejects.ldjson"),
             "predictions": self.output,
         }
         if not self.settings.log:
             del names[LOG]
         return {
-            role: Output(name, beside(name, f".staged-{self.run_id}/{role}"), self.shards == 1)
+            role: Output(name, sibling_name(name, f".staged-{self.run_id}/{role}"), self.shards == 1)
             for role, name in names.items()
         }
 
@@ -110,7 +110,7 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> dict[st
         interrupts.check()
         counts = _counts(outputs)
         _verify(job, counts, pieces, outputs)
-        with interrupts.held():
+        with interrupts.uninterruptible():
             for output in outputs.values():
                 output.publish()
     except DataError:
@@ -122,7 +122,7 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> dict[st
     return counts
 
 
-def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[Split], options: Sequence[str]) -> None:
+def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[InputPiece], options: Sequence[str]) -> None:
     scorer = job.settings.scorer()  # here to see that it can be loaded; each worker loads its own
     form, compression = format_for(job.output, job.output_format, "--output_format")
     _find_job_service(options)
@@ -174,7 +174,7 @@ def _counts(outputs: Mapping[str, Output]) -> dict[str, int]:
     return {"read": 0, "written": 0, "rejected": 0, "withheld": 0, **counts}
 
 
-def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[Split], outputs: Mapping[str, Output]) -> None:
+def _verify(job: Job, counts: Mapping[str, int], pieces: Sequence[InputPiece], outputs: Mapping[str, Output]) -> None:
     if counts["read"] != counts["written"] + counts["rejected"] + counts["withheld"]:
         raise ModelEtlError(f"the counts disagree: {counts}; nothing was published", "This is a bug: please report it.")
     now = pieces_of(job.input, job.input_format, job.split_bytes)

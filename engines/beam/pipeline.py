@@ -11,7 +11,7 @@ from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from model_etl.engines.beam.files import opened
-from model_etl.engines.shared.pieces import Split, placed
+from model_etl.engines.shared.pieces import InputPiece, number_pieces
 from model_etl.engines.shared.scoring import Scored, Settings
 from model_etl.records.batch import Batch
 from model_etl.schema.fields import Field
@@ -80,7 +80,7 @@ class Read(beam.DoFn):
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self._fields = fields
 
-    def process(self, piece: Split) -> Iterator[Any]:
+    def process(self, piece: InputPiece) -> Iterator[Any]:
         """Yield the batches of a piece, and how many records each has."""
         with opened(piece.name) as file:
             for batch in piece.read(file, self._fields):
@@ -102,7 +102,7 @@ class Route(beam.DoFn):
             yield pvalue.TaggedOutput(COUNTS, outcome)
 
 
-def _counted(piece: Split) -> tuple[str, tuple[Split, int]]:
+def _counted(piece: InputPiece) -> tuple[str, tuple[InputPiece, int]]:
     if piece.end is None:
         return piece.name, (piece, 0)  # nothing comes after it whose position would depend on the number
     with opened(piece.name) as file:
@@ -113,7 +113,7 @@ def results_of(pieces: Any, settings: Settings, fields: Mapping[str, Field]) -> 
     """Build the pipeline from the pieces of the inputs to the results.
 
     Args:
-        pieces: a PCollection of `Split`.
+        pieces: a PCollection of `InputPiece`.
         settings: of the scorer.
         fields: the model's input fields.
 
@@ -124,7 +124,7 @@ def results_of(pieces: Any, settings: Settings, fields: Mapping[str, Field]) -> 
         pieces
         | "count records" >> beam.Map(_counted)
         | "by input" >> beam.GroupByKey()
-        | "place" >> beam.FlatMap(lambda item: placed(item[1]))
+        | "place" >> beam.FlatMap(lambda item: number_pieces(item[1]))
         | "share out" >> beam.Reshuffle()
         | "read" >> beam.ParDo(Read(fields)).with_outputs(COUNTS, main="batches")
     )

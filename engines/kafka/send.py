@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.messages import PLACE, Headers, Place
 from model_etl.engines.kafka.sending import producer
-from model_etl.engines.shared.pieces import Split
+from model_etl.engines.shared.pieces import InputPiece
 from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError, storage_error
 from model_etl.formats import format_for
 from model_etl.runtime.standard_streams import stdin_fd
@@ -115,7 +115,7 @@ def filed(name: str, wanted: str | None) -> Iterator[list[Record]]:
     identity = location.identity()
     try:
         with location.fs.openbin(location.path, "r") as file:
-            yield from _placed(file, Split(location.name, identity, wanted))
+            yield from _placed(file, InputPiece(location.name, identity, wanted))
     except Exception as exc:
         if isinstance(exc, (OSError, EOFError)) or type(exc).__module__ == "fs.errors":
             raise storage_error(exc, "read", location.name) from exc
@@ -124,7 +124,7 @@ def filed(name: str, wanted: str | None) -> Iterator[list[Record]]:
         raise TryAgain(f"{location.name} changed while it was sent", "Send it again when nobody writes to it any more.")
 
 
-def _placed(file: BinaryIO, split: Split) -> Iterator[list[Record]]:
+def _placed(file: BinaryIO, split: InputPiece) -> Iterator[list[Record]]:
     for batch in split.read(file, {}):
         source = batch.source  # that of a reject is where it came from at first
         stood = list(zip(batch.positions, batch.offsets, batch.texts, strict=True))

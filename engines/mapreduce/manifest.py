@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from model_etl.engines.mapreduce.places import Place, opened, places
 from model_etl.engines.mapreduce.task import Task
-from model_etl.engines.shared.pieces import Split, placed, split
+from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
 from model_etl.engines.shared.scoring import Settings
 from model_etl.errors import SameFile, TryAgain
 
@@ -59,12 +59,12 @@ def tasks_of(
     ]
 
 
-def _pieces(place: Place, size: int | None, form: str | None, at_most: int) -> list[Split]:
-    pieces = split(place.name, place.identity, size, form, at_most)
+def _pieces(place: Place, size: int | None, form: str | None, at_most: int) -> list[InputPiece]:
+    pieces = cut_input(place.name, place.identity, size, form, at_most)
     if len(pieces) == 1:
         return pieces
     with opened(place.key) as file:
-        return list(placed([(piece, piece.count(file)) for piece in pieces]))
+        return list(number_pieces([(piece, piece.count(file)) for piece in pieces]))
 
 
 def sent_along(tasks: Sequence[Task], inputs: Iterable[Place], folder: Path) -> tuple[list[Task], list[str]]:

@@ -78,7 +78,7 @@ def opened(key: str) -> Iterator[BinaryIO]:
             with location.fs.openbin(location.path) as file:
                 yield file
         except (OSError, FSError) as exc:
-            raise storage_error(exc, "read", location.place) from exc
+            raise storage_error(exc, "read", location.display_name) from exc
         return
     with tempfile.TemporaryFile() as copy:
         done = subprocess.run(_command("-cat", key), stdout=copy, stderr=subprocess.PIPE, check=False)  # noqa: S603

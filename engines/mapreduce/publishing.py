@@ -10,8 +10,8 @@ from model_etl.errors import SameFile, UsageError
 from model_etl.formats import format_for, media_type
 from model_etl.formats.compression import compressed
 from model_etl.formats.json_lines import LDJSON
-from model_etl.job.run_files import Files
-from model_etl.publishing.publication import Location, Publication, Stage, refuse_existing
+from model_etl.job.run_files import RunFiles
+from model_etl.publishing.publication import Location, Publication, StagedFile, refuse_existing
 from model_etl.runtime.signals import Interrupts
 from model_etl.services import is_folder, locate
 from model_etl.settings.job_config import JobConfig
@@ -41,15 +41,15 @@ class Outputs:
                 f"{config.output_file}: the job writes JSON Lines, not {self._form.name}",
                 "Let the name end in .json or .jsonl, and .gz or .zst after it if you like.",
             )
-        files = Files.of(config, None)
-        for role, location in files.written():
+        files = RunFiles.from_config(config, None)
+        for role, location in files.outputs_by_role():
             if location.uri in inputs:
                 raise SameFile(f"input and {role} are the same file, {location.name}", "Give each a name of its own.")
         self.output: Location = files.outputs[0]
         self.log = None if counting else files.log
         self.rejects = None if counting else files.rejects
         self._config = config
-        self._stages: dict[bytes, Stage] = {}
+        self._stages: dict[bytes, StagedFile] = {}
 
     @property
     def skipped(self) -> bool:
@@ -90,9 +90,9 @@ class Outputs:
         wanted = (b"reject", b"event", b"output") if any_rejects and self.rejects else (b"event", b"output")
         stages = [self._stages[tag] for tag in wanted if tag in self._stages]
         for stage in stages:
-            stage.settle()
+            stage.prepare()
         stale = self.rejects if self.rejects is not None and not any_rejects and self.rejects.exists() else None
-        with interrupts.held():
+        with interrupts.uninterruptible():
             if self._config.if_exists == "fail":
                 refuse_existing([self.output])
             if stale is not None:
@@ -109,7 +109,7 @@ class Outputs:
         if self.rejects is None:
             return "C"
         stage = self._stages[b"reject"]
-        stage.settle()
-        with interrupts.held():
+        stage.prepare()
+        with interrupts.uninterruptible():
             stage.publish()
         return f"See {self.rejects.name}; c"

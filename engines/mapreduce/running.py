@@ -16,7 +16,7 @@ from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable
-from model_etl.scoring.model import said
+from model_etl.scoring.model import describe_exception
 
 _COMMAND = re.compile(r"Command '\[.*\]' ", re.DOTALL)
 _TOLD = 2000
@@ -72,7 +72,7 @@ def run(job: MRJob, take: Callable[[Iterable[bytes]], None]) -> Mapping[str, int
             if (job.options.runner or "inline") == "inline":
                 raise  # the tasks ran here: the traceback is theirs
             raise ConfigurationError(
-                f"the runner {job.options.runner} cannot run the job: {said(exc)}{log.told()}",
+                f"the runner {job.options.runner} cannot run the job: {describe_exception(exc)}{log.told()}",
                 "Check mrjob.conf and what it names; --verbose shows each step.",
             ) from exc
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from model_etl.engines.mapreduce.places import opened
-from model_etl.engines.shared.pieces import Split
+from model_etl.engines.shared.pieces import InputPiece
 from model_etl.engines.shared.scoring import Scored, Scorer, Settings
 
 
@@ -26,7 +26,7 @@ class Task:
     """
 
     settings: Settings
-    split: Split
+    split: InputPiece
     key: str
     number: int | None = None
 

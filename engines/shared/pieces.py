@@ -18,7 +18,7 @@ _LOOK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Split:
+class InputPiece:
     """A piece of an input: the records whose first byte lies in it.
 
     Attributes:
@@ -78,12 +78,12 @@ class Split:
         yield from LDJSON.read_on(file, Source(self.name, self.identity, LDJSON.name), offset, self.position or 1)
 
 
-def split(name: str, identity: str, size: int | None, form: str | None, at_most: int) -> list[Split]:
+def cut_input(name: str, identity: str, size: int | None, form: str | None, at_most: int) -> list[InputPiece]:
     """Cut an input into pieces, if its format lets workers start in the middle: JSON Lines that are not compressed.
 
     Args:
         name: the input as the user named it.
-        identity: see `Split.identity`.
+        identity: see `InputPiece.identity`.
         size: its size in bytes, or None if that is not known.
         form: name of its format, or None to tell it from its name.
         at_most: bytes of a piece.
@@ -92,7 +92,7 @@ def split(name: str, identity: str, size: int | None, form: str | None, at_most:
         UsageError: if the name does not tell a format.
     """
     found, compression = format_for(name, form, "--input_format")
-    one = Split(name, identity, form)
+    one = InputPiece(name, identity, form)
     if found is not LDJSON or compression or size is None or size <= at_most:
         return [one]
     starts = range(0, size, at_most)
@@ -100,7 +100,7 @@ def split(name: str, identity: str, size: int | None, form: str | None, at_most:
     return [replace(one, start=s, end=e, position=None if s else 1) for s, e in zip(starts, ends, strict=True)]
 
 
-def placed(counted: Iterable[tuple[Split, int]]) -> Iterator[Split]:
+def number_pieces(counted: Iterable[tuple[InputPiece, int]]) -> Iterator[InputPiece]:
     """Give the pieces of one input their positions.
 
     Args:

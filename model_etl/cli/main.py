@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 from model_etl import __version__
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError
 from model_etl.runtime import garbage_collection
-from model_etl.runtime.signals import Interrupts, deferred
+from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
-from model_etl.settings.job_config import SETTINGS, beside, gather, job_config
+from model_etl.settings.job_config import SETTINGS, gather, job_config, sibling_name
 
 _GRACE = 5.0
 """Seconds that threads of a model get to end after the work is done."""
@@ -119,7 +119,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: settings for what is given nowhere.
     """
-    garbage_collection.put_off()
+    garbage_collection.postpone()
     code = main(defaults=defaults)
     deadline = time.monotonic() + _GRACE
     for thread in threading.enumerate():
@@ -131,7 +131,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     ):
         flush()
         os._exit(code)  # a thread hangs in foreign code: Python would wait for it for ever, or trip over it
-    garbage_collection.end()
+    garbage_collection.final_collection()
     flush()
     sys.exit(code)  # not os._exit: only this runs all that is to run at exit, in its order
 
@@ -157,7 +157,7 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
         if options["verb"] == "retry":
             rejects = options["rejects_file"]
             values |= {"input_file": rejects, "input_format": "rejects"}
-            values.setdefault("output_file", beside(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
+            values.setdefault("output_file", sibling_name(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
         values["rules"] = tuple(values.get("rules", ()))
         _warn(options)
         return _run(options, values, interrupts)
@@ -168,7 +168,7 @@ def _act(options: dict[str, Any], defaults: Mapping[str, Any], interrupts: Inter
 
 
 def _run(options: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
-    with deferred():  # not everything that is imported stands being interrupted
+    with signals_deferred():  # not everything that is imported stands being interrupted
         try:
             from model_etl.cli.progress import Progress  # noqa: PLC0415
             from model_etl.job.check import check_job  # noqa: PLC0415  --help must not wait for Bonobo

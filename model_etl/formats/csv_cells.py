@@ -11,7 +11,7 @@ import msgspec
 
 from model_etl.errors import RecordError
 from model_etl.formats.line_blocks import is_plain
-from model_etl.records.lazy_sequences import Lines
+from model_etl.records.lazy_sequences import LineBlock
 from model_etl.schema.fields import Field
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -48,7 +48,7 @@ class Cells:
         before = [end + b + start for end, b, start in zip([b"", *ends[:-1]], befores, ends, strict=True)]
         return [b"{" + before[0][1:], *before[1:], ends[-1] + b"}\n"]
 
-    def documents(self, block: bytes) -> Lines | None:
+    def documents(self, block: bytes) -> LineBlock | None:
         """Make the documents of a block of plain rows at once.
 
         Args:
@@ -73,7 +73,7 @@ class Cells:
             if field and not _is_simple(column, field):
                 return None
             pieces[2 * place + 1 :: step] = column
-        return Lines(b"".join(pieces)[:-1], len(lines))
+        return LineBlock(b"".join(pieces)[:-1], len(lines))
 
     def document(self, row: Sequence[str]) -> bytes:
         """Make the document of a row.

@@ -19,7 +19,7 @@ from model_etl.formats.csv_cells import Cells
 from model_etl.formats.line_blocks import line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
-from model_etl.records.lazy_sequences import Lines, Offsets
+from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
 
 CELL_BYTES = 64 * 1024 * 1024
@@ -67,10 +67,10 @@ class Delimited:
         gap = 2 if block.endswith(b"\r") else 1  # if not all lines end alike, they are not plain
         plain = block[:-1].replace(b"\r\n", b"\n") if gap > 1 else block
         if (len(block) - len(plain) == (plain.count(b"\n") + 1) * (gap - 1)) and (documents := cells.documents(plain)):
-            count, texts = len(documents), Lines(plain, len(documents))
+            count, texts = len(documents), LineBlock(plain, len(documents))
             positions = range(builder.position + 1, builder.position + count + 1)
             builder.position += count
-            yield Batch(builder.source, positions, Offsets(offset, texts, gap), texts, documents)
+            yield Batch(builder.source, positions, LineOffsets(offset, texts, gap), texts, documents)
             return
         for at, text, row, _ in self._parse(_Stretch(block, following), cells.width):
             try:

@@ -9,7 +9,7 @@ from model_etl.formats.base import BatchBuilder, Writer, utf8_error
 from model_etl.formats.line_blocks import is_plain, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
-from model_etl.records.lazy_sequences import Lines, Offsets
+from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.records.strict_json import one_line
 from model_etl.schema.fields import Field
 
@@ -57,8 +57,8 @@ class Ldjson:
 
 def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     lines: Sequence[bytes] = _objects(block) or block.split(b"\n")
-    if isinstance(lines, Lines) or (is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
-        return Batch(source, range(position, position + len(lines)), Offsets(offset, lines), lines, lines)
+    if isinstance(lines, LineBlock) or (is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
+        return Batch(source, range(position, position + len(lines)), LineOffsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
     for line in lines:
@@ -72,11 +72,11 @@ def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     return next(builder.take(), Batch(source, (), (), (), ()))
 
 
-def _objects(block: bytes) -> Lines | None:
+def _objects(block: bytes) -> LineBlock | None:
     """Give the lines if nothing speaks against each being one object, which ends where the line does."""
     breaks = block.count(b"\n")
     if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and is_plain(block):
-        return Lines(block, breaks + 1)
+        return LineBlock(block, breaks + 1)
     return None
 
 
@@ -89,7 +89,7 @@ class _LdjsonWriter:
         lines = self._layout.documents(batch)
         if lines:
             # One call: each gives the interpreter to another thread.
-            self._file.write((lines.block if isinstance(lines, Lines) else b"\n".join(lines)) + b"\n")
+            self._file.write((lines.block if isinstance(lines, LineBlock) else b"\n".join(lines)) + b"\n")
 
     def finish(self) -> None:
         pass

@@ -20,7 +20,7 @@ from model_etl.errors import ConfigurationError, DataError, RecordError, UsageEr
 from model_etl.formats.base import BATCH_RECORDS, BatchBuilder, Writer, column_names
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
-from model_etl.records.lazy_sequences import Lazy
+from model_etl.records.lazy_sequences import LazySequence
 from model_etl.records.strict_json import NotJsonError, refuse_not_finite
 from model_etl.schema.fields import Field
 
@@ -97,7 +97,7 @@ def _add_rows(builder: BatchBuilder, rows: pa.RecordBatch) -> None:
             builder.reject(number, text, RecordError("parse", "NotJSON", why))
 
 
-class _Rows(Lazy):
+class _Rows(LazySequence):
     """Rows of a table as lines of JSON, made when somebody asks for one.
 
     Args:

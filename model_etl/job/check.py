@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from model_etl.job.run_files import Files, report_of
+from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.verification import no_records, too_many
-from model_etl.pipeline.build import Input, Output, Paths, Tallies, load, score, scoring_graph
+from model_etl.pipeline.build import GraphFiles, GraphInput, GraphOutput, RunCounts, load, score, scoring_graph
 from model_etl.publishing.publication import Publication, refuse_existing
 from model_etl.runtime import garbage_collection
 from model_etl.services import locate
@@ -26,23 +26,23 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     Raises:
         ModelEtlError: what a run would fail with.
     """
-    files = Files.of(config, report_of(config))
-    files.look(config)
-    inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
-    for _, location in files.written():
+    files = RunFiles.from_config(config, report_location(config))
+    files.find_inputs(config)
+    inputs = [GraphInput(file.name, file.path, file.identity()) for file in files.inputs]
+    for _, location in files.outputs_by_role():
         location.check_writable()
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
-    tallies = Tallies()
+    tallies = RunCounts()
     first = dataclasses.replace(config, limit=min(records, config.limit or records), dry_run=True, workers=1)
     with Publication() as spools:
         scoring = load(first, internals=files.log is not None)
         output, log, rejects = (spools.stage(locate("-")) for _ in range(3))
-        outputs = [Output(file.name, output.path, output.path) for file in files.outputs]
-        paths = Paths(inputs, outputs, rejects.path, log.path if files.log else None)
+        outputs = [GraphOutput(file.name, output.path, output.path) for file in files.outputs]
+        paths = GraphFiles(inputs, outputs, rejects.path, log.path if files.log else None)
         services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
         graph = scoring_graph(first, scoring, paths, run_id="check", tallies=tallies)
-        garbage_collection.as_usual()
+        garbage_collection.restore()
         score(graph, services, None)
     counts = tallies.counts()
     if config.max_errors.exceeded(counts["rejected"], counts["read"]):
@@ -53,7 +53,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference})",
         *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in scoring.rules),
         *(f"input    {file.name}" for file in files.inputs),
-        *(f"{role:<8} {location.name}" for role, location in files.written()),
+        *(f"{role:<8} {location.name}" for role, location in files.outputs_by_role()),
         f"records  first {counts['read']}: {counts['written']} predicted, {counts['rejected']} rejected,"
         f" {counts['withheld']} withheld",
     ]

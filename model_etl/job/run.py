@@ -13,21 +13,30 @@ from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, about_model, masked
 from model_etl.formats import media_type
-from model_etl.job.run_files import Files, allow_files, report_of
+from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.verification import too_many, verify
-from model_etl.pipeline.build import Input, Output, Paths, Tallies, format_of_output, load, score, scoring_graph
-from model_etl.publishing.publication import Location, Publication, Stage, Staged, refuse_existing
-from model_etl.records.run_counts import Tally
+from model_etl.pipeline.build import (
+    GraphFiles,
+    GraphInput,
+    GraphOutput,
+    RunCounts,
+    format_of_output,
+    load,
+    score,
+    scoring_graph,
+)
+from model_etl.publishing.publication import Location, Publication, StagedFile, StagedFileSystem, refuse_existing
+from model_etl.records.run_counts import FileCounts
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime import garbage_collection
 from model_etl.runtime.signals import Interrupts
-from model_etl.scoring.model import said
+from model_etl.scoring.model import describe_exception
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
 
 def run_job(
-    config: JobConfig, interrupts: Interrupts | None = None, progress: Callable[[Tallies], None] | None = None
+    config: JobConfig, interrupts: Interrupts | None = None, progress: Callable[[RunCounts], None] | None = None
 ) -> tuple[Report, BaseException | None]:
     """Score a file, or several in one run.
 
@@ -41,24 +50,24 @@ def run_job(
     """
     interrupts = interrupts or Interrupts()
     report = Report(uuid.uuid4().hex, config.job, masked(config.settings()), now())
-    tallies = Tallies.hashing(hashed=config.report is not None)
+    tallies = RunCounts.hashing(hashed=config.report is not None)
     failure: BaseException | None = None
     with Publication(config.lock_wait) as publication:
-        stage: Stage | None = None
+        stage: StagedFile | None = None
         try:
-            place = report_of(config)
+            place = report_location(config)
             if place is not None:  # before the work: better no run than one without its report
                 stage = publication.stage(place, "application/json")
-            files = Files.of(config, place)
-            files.look(config)
-            allow_files(len(files.outputs))
+            files = RunFiles.from_config(config, place)
+            files.find_inputs(config)
+            raise_open_file_limit(len(files.outputs))
             _run(config, files, interrupts, report, tallies, progress)
             report.exit_code = 0
         except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
             failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
             report.status = "failed"
             report.exit_code = getattr(failure, "exit_code", 1)
-            message = printable(getattr(failure, "message", said(failure)))
+            message = printable(getattr(failure, "message", describe_exception(failure)))
             report.error = {"type": type(failure).__name__, "message": message}
         report.counts = tallies.counts()
         report.ended = now()
@@ -76,13 +85,13 @@ def run_job(
 
 def _run(
     config: JobConfig,
-    files: Files,
+    files: RunFiles,
     interrupts: Interrupts,
     report: Report,
-    tallies: Tallies,
-    progress: Callable[[Tallies], None] | None,
+    tallies: RunCounts,
+    progress: Callable[[RunCounts], None] | None,
 ) -> None:
-    inputs = [Input(file.name, file.path, file.identity()) for file in files.inputs]
+    inputs = [GraphInput(file.name, file.path, file.identity()) for file in files.inputs]
     sizes = [file.size for file in files.inputs]
     tallies.expected = None if None in sizes else sum(size or 0 for size in sizes)
     with Publication(config.lock_wait) as publication, contextlib.ExitStack() as loaded:
@@ -99,11 +108,11 @@ def _run(
         with _timed(report, "load"):
             scoring = loaded.enter_context(contextlib.closing(load(config, internals=files.log is not None)))
             report.model = about_model(scoring.facts)
-        outputs = [Output(stage.location.name, str(n), stage.path) for n, stage in enumerate(stages.outputs)]
-        paths = Paths(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
+        outputs = [GraphOutput(stage.location.name, str(n), stage.path) for n, stage in enumerate(stages.outputs)]
+        paths = GraphFiles(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
         graph = scoring_graph(config, scoring, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
-        garbage_collection.as_usual()
+        garbage_collection.restore()
         with _timed(report, "score"):
             stopped = score(
                 graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None
@@ -114,8 +123,8 @@ def _run(
             read, rejected = tallies.read[1], tallies.rejects.records
             if stopped or config.max_errors.exceeded(rejected, read):
                 if files.rejects is not None and not config.dry_run:
-                    rejects.settle()
-                    with interrupts.held():
+                    rejects.prepare()
+                    with interrupts.uninterruptible():
                         rejects.publish()
                         report.files["rejects"] = _about([files.rejects], [tallies.rejects])
                 raise too_many(config, files, tallies, stopped=stopped)
@@ -134,21 +143,21 @@ _TOLD = 3
 class _Stages:
     """What a run writes before it is published."""
 
-    outputs: list[Stage]
-    log: Stage | None = None
-    rejects: Stage | None = None
+    outputs: list[StagedFile]
+    log: StagedFile | None = None
+    rejects: StagedFile | None = None
 
     def services(self, fs: Any) -> dict[str, Any]:
         """Give the file systems to inject."""
         return {
             "fs": fs,
-            "output_fs": Staged(self.outputs),
+            "output_fs": StagedFileSystem(self.outputs),
             "log_fs": self.log and self.log.fs,
             "rejects_fs": self.rejects and self.rejects.fs,
         }
 
 
-def _staged(publication: Publication, output: Location, config: JobConfig) -> Stage:
+def _staged(publication: Publication, output: Location, config: JobConfig) -> StagedFile:
     return publication.stage(output, media_type(*format_of_output(output.name, config)))
 
 
@@ -169,19 +178,19 @@ def _all_exist(locations: Sequence[Location]) -> bool:
 
 def _publish(
     config: JobConfig,
-    files: Files,
+    files: RunFiles,
     stages: _Stages,
     interrupts: Interrupts,
     report: Report,
-    tallies: Tallies,
+    tallies: RunCounts,
 ) -> None:
     any_rejects = tallies.rejects.records > 0
     first = [stage for stage in (stages.rejects if any_rejects else None, stages.log) if stage is not None]
     for stage in (*first, *stages.outputs):
-        stage.settle()
+        stage.prepare()
     # An earlier run's would be taken for this one's.
     stale = files.rejects if files.rejects is not None and not any_rejects and files.rejects.exists() else None
-    with interrupts.held():
+    with interrupts.uninterruptible():
         if config.if_exists == "fail":
             refuse_existing(files.outputs)
         if stale is not None:
@@ -195,7 +204,7 @@ def _publish(
         report.status = "published"
 
 
-def _publish_in_turn(stages: Sequence[Stage]) -> None:
+def _publish_in_turn(stages: Sequence[StagedFile]) -> None:
     for number, stage in enumerate(stages):
         try:
             stage.publish()
@@ -207,7 +216,7 @@ def _publish_in_turn(stages: Sequence[Stage]) -> None:
             raise
 
 
-def _about(locations: Sequence[Location], tallies: Sequence[Tally], name: str = "") -> dict[str, Any]:
+def _about(locations: Sequence[Location], tallies: Sequence[FileCounts], name: str = "") -> dict[str, Any]:
     """Describe a file for the report, or several together."""
     told = [
         {"name": place.name, "uri": place.uri, "bytes": tally.size, "sha256": tally.sha256}
@@ -229,8 +238,8 @@ def _timed(report: Report, phase: str) -> Iterator[None]:
         report.seconds[phase] = round(time.monotonic() - start, 6)
 
 
-def _write_report(stage: Stage, report: Report) -> None:
+def _write_report(stage: StagedFile, report: Report) -> None:
     with stage.fs.openbin(stage.path, "w") as file:
         file.write(encode_json(report.as_json()) + b"\n")
-    stage.settle()
+    stage.prepare()
     stage.publish()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
-from model_etl.publishing.publication import Found, Location
+from model_etl.publishing.publication import FoundFile, Location
 from model_etl.services import below, find, is_folder, locate
-from model_etl.settings.job_config import JobConfig, beside
+from model_etl.settings.job_config import JobConfig, sibling_name
 
 _FEW, _SPARE = 32, 256
 """Files that are open at the same time whatever the number of outputs (libraries, connections, streams): without which
@@ -19,7 +19,7 @@ nothing works, and enough."""
 
 
 @dataclass
-class Files:
+class RunFiles:
     """Where the files of a run lie.
 
     Attributes:
@@ -39,7 +39,7 @@ class Files:
     report: Location | None = None
 
     @classmethod
-    def of(cls, config: JobConfig, report: Location | None) -> Files:
+    def from_config(cls, config: JobConfig, report: Location | None) -> RunFiles:
         """Find what is not found by looking around.
 
         Args:
@@ -70,7 +70,7 @@ class Files:
             )
         return files
 
-    def look(self, config: JobConfig) -> None:
+    def find_inputs(self, config: JobConfig) -> None:
         """Find the inputs, and an output for each of them if the output is a folder.
 
         Raises:
@@ -92,7 +92,7 @@ class Files:
         """Whether each input has its output."""
         return len(self.inputs) > 1 and len(self.outputs) > 1
 
-    def written(self) -> Iterator[tuple[str, Location]]:
+    def outputs_by_role(self) -> Iterator[tuple[str, Location]]:
         """Yield the role and the place of all files that a run may write."""
         for output in self.outputs:
             yield "output", output
@@ -102,7 +102,7 @@ class Files:
 
     def _check(self) -> None:
         seen: dict[str, str] = {}
-        for role, location in (*(("input", location) for location in self.inputs), *self.written()):
+        for role, location in (*(("input", location) for location in self.inputs), *self.outputs_by_role()):
             if location.stream:
                 continue
             if location.uri in seen:
@@ -116,7 +116,7 @@ class Files:
                     "Give each a name of its own.",
                 )
             seen[location.uri] = role
-        for _, location in self.written():
+        for _, location in self.outputs_by_role():
             folder = location.uri.rpartition("/")[0]
             while "/" in folder and not location.stream:
                 if folder in seen:
@@ -127,7 +127,7 @@ class Files:
                 folder = folder.rpartition("/")[0]
 
 
-def report_of(config: JobConfig) -> Location | None:
+def report_location(config: JobConfig) -> Location | None:
     """Find out where the report lies; it is found before all else, to tell what goes wrong with the rest."""
     return _located(config.report, config) if config.report else None
 
@@ -141,7 +141,7 @@ def _located(name: str, config: JobConfig) -> Location:
     return locate(name, **where)
 
 
-def allow_files(count: int) -> None:
+def raise_open_file_limit(count: int) -> None:
     """Let this process have so many outputs open beside what it has open anyway.
 
     Raises:
@@ -158,11 +158,11 @@ def allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _SPARE, most), hard))
 
 
-def _output_name(file: Found, config: JobConfig) -> str:
+def _output_name(file: FoundFile, config: JobConfig) -> str:
     """Name the output of an input in the output folder: as the input, but with the suffix of a wanted format."""
     _, kind = format_for(file.location.name, config.input_format, "--input_format")
     if config.output_format is None:
         return file.relative
     form, _ = format_for("-", config.output_format, "--output_format")
     suffix = form.suffixes[0] if form.suffixes else f".{form.name}"
-    return beside(file.relative, suffix + (f".{kind}" if kind and form.compressible else ""))
+    return sibling_name(file.relative, suffix + (f".{kind}" if kind and form.compressible else ""))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_etl.errors import DataError, InputMissing, ModelEtlError, TryAgain
-from model_etl.job.run_files import Files
-from model_etl.pipeline.build import Tallies
+from model_etl.job.run_files import RunFiles
+from model_etl.pipeline.build import RunCounts
 from model_etl.publishing.publication import Location
 from model_etl.settings.job_config import JobConfig
 
 
-def verify(config: JobConfig, files: Files, identities: Sequence[str], tallies: Tallies) -> None:
+def verify(config: JobConfig, files: RunFiles, identities: Sequence[str], tallies: RunCounts) -> None:
     """See that nothing was lost, before anything is published.
 
     Args:
@@ -36,7 +36,7 @@ def verify(config: JobConfig, files: Files, identities: Sequence[str], tallies: 
     for file, identity in zip(files.inputs, identities, strict=True):
         if not file.stream and not _is_still(file, identity):
             raise TryAgain(
-                f"{file.place} was changed while it was read; nothing was published",
+                f"{file.display_name} was changed while it was read; nothing was published",
                 "Run again when whoever writes it is done.",
             )
     if not counts["read"] and config.on_empty == "fail":
@@ -50,12 +50,12 @@ def _is_still(file: Location, identity: str) -> bool:
         return False
 
 
-def no_records(files: Files) -> DataError:
+def no_records(files: RunFiles) -> DataError:
     """Give the error for an input without records."""
     return DataError(f"{files.name} has no records", "Say --on_empty ok if that may be.")
 
 
-def too_many(config: JobConfig, files: Files, tallies: Tallies, *, stopped: bool) -> DataError:
+def too_many(config: JobConfig, files: RunFiles, tallies: RunCounts, *, stopped: bool) -> DataError:
     """Give the error for more rejects than are tolerated, with the first of them."""
     counts = tallies.counts()
     told = [

@@ -26,7 +26,7 @@ from model_etl.pipeline.nodes import (
 )
 from model_etl.pipeline.strategy import run_graph
 from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.run_counts import Tally
+from model_etl.records.run_counts import FileCounts
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
@@ -38,7 +38,7 @@ MORE_REJECTS = 1000
 
 
 @dataclass
-class Tallies:
+class RunCounts:
     """What went through the files of a run.
 
     Attributes:
@@ -53,22 +53,22 @@ class Tallies:
     """
 
     hashed: bool = False
-    inputs: list[Tally] = field(default_factory=list)
-    outputs: list[Tally] = field(default_factory=list)
-    log: Tally = field(default_factory=Tally)
-    rejects: Tally = field(default_factory=Tally)
-    withheld: Tally = field(default_factory=Tally)
+    inputs: list[FileCounts] = field(default_factory=list)
+    outputs: list[FileCounts] = field(default_factory=list)
+    log: FileCounts = field(default_factory=FileCounts)
+    rejects: FileCounts = field(default_factory=FileCounts)
+    withheld: FileCounts = field(default_factory=FileCounts)
     first_rejects: list[Rejection] = field(default_factory=list)
     expected: int | None = None
 
     @classmethod
-    def hashing(cls, *, hashed: bool) -> Tallies:
+    def hashing(cls, *, hashed: bool) -> RunCounts:
         """Count files, with their digests if asked for."""
-        return cls(hashed, log=Tally(hashed), rejects=Tally(hashed))
+        return cls(hashed, log=FileCounts(hashed), rejects=FileCounts(hashed))
 
-    def more(self, tallies: list[Tally]) -> Tally:
+    def more(self, tallies: list[FileCounts]) -> FileCounts:
         """Count one more file of those in a list."""
-        tallies.append(Tally(self.hashed))
+        tallies.append(FileCounts(self.hashed))
         return tallies[-1]
 
     @property
@@ -87,7 +87,7 @@ class Tallies:
 
 
 @dataclass(frozen=True)
-class Input:
+class GraphInput:
     """An input of the graph.
 
     Attributes:
@@ -102,22 +102,22 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Output:
+class GraphOutput:
     """An output of the graph.
 
     Attributes:
         name: as the user knows it; it tells the format.
         path: in the file system that is injected.
-        place: what errors call it, since it may be written elsewhere first.
+        display_name: what errors call it, since it may be written elsewhere first.
     """
 
     name: str
     path: str
-    place: str
+    display_name: str
 
 
 @dataclass(frozen=True)
-class Paths:
+class GraphFiles:
     """Where the graph reads and writes, in the file systems that are injected.
 
     Attributes:
@@ -127,14 +127,14 @@ class Paths:
         log: path of the prediction log, or None for none.
     """
 
-    inputs: Sequence[Input]
-    outputs: Sequence[Output]
+    inputs: Sequence[GraphInput]
+    outputs: Sequence[GraphOutput]
     rejects: str
     log: str | None = None
 
 
 @dataclass(frozen=True)
-class Scoring:
+class LoadedScoring:
     """What scores, here or in workers.
 
     Attributes:
@@ -152,7 +152,7 @@ class Scoring:
     close: Callable[[], None] = lambda: None
 
 
-def load(config: JobConfig, *, internals: bool) -> Scoring:
+def load(config: JobConfig, *, internals: bool) -> LoadedScoring:
     """Load the model and the rules of a configuration, or start workers that do.
 
     Args:
@@ -165,10 +165,10 @@ def load(config: JobConfig, *, internals: bool) -> Scoring:
     make = partial(ScoringSteps, config.model, config.rules, internals=internals, expect_version=config.expect_version)
     if config.workers == 1:
         steps = make()
-        return Scoring(steps.facts, steps.transformer, steps.rules, steps.decode)
+        return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
     workers = Workers(config.workers, make)
     try:
-        return Scoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
+        return LoadedScoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
     except BaseException:
         workers.end()
         raise
@@ -181,11 +181,11 @@ def layout_of(config: JobConfig, facts: ModelFacts) -> Layout:
 
 def scoring_graph(
     config: JobConfig,
-    scoring: Scoring,
-    paths: Paths,
+    scoring: LoadedScoring,
+    paths: GraphFiles,
     *,
     run_id: str,
-    tallies: Tallies,
+    tallies: RunCounts,
 ) -> Any:
     """Build the graph of a configuration.
 
@@ -198,7 +198,7 @@ def scoring_graph(
     """
     inputs = [_input_file(file, config, tallies.more(tallies.inputs)) for file in paths.inputs]
     outputs = [
-        OutputFile(file.path, file.place, *format_of_output(file.name, config), tallies.more(tallies.outputs))
+        OutputFile(file.path, file.display_name, *format_of_output(file.name, config), tallies.more(tallies.outputs))
         for file in paths.outputs
     ]
     log_writer = None
@@ -224,7 +224,7 @@ def scoring_graph(
     )
 
 
-def _input_file(file: Input, config: JobConfig, tally: Tally) -> InputFile:
+def _input_file(file: GraphInput, config: JobConfig, tally: FileCounts) -> InputFile:
     form, compression = format_for(file.name, config.input_format, "--input_format")
     return InputFile(file.path, form, compression, Source(file.name, file.identity, form.name), tally)
 

@@ -21,7 +21,7 @@ from model_etl.formats.base import Format, Writer
 from model_etl.formats.compression import Compression, compressed, decompressed
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.run_counts import TalliedReader, TalliedWriter, Tally
+from model_etl.records.run_counts import CountingReader, CountingWriter, FileCounts
 from model_etl.schema.fields import Field
 from model_etl.scoring.worker_pool import Workers
 
@@ -34,7 +34,7 @@ class TooManyRejects(DataError):
 
 
 @contextlib.contextmanager
-def named(action: str, place: str) -> Iterator[None]:
+def translate_storage_errors(action: str, place: str) -> Iterator[None]:
     """Turn what a file system raises in the block into an error that names the file.
 
     Args:
@@ -70,17 +70,17 @@ class InputFile:
     form: Format
     compression: Compression
     source: Source
-    tally: Tally = field(default_factory=Tally)
+    tally: FileCounts = field(default_factory=FileCounts)
 
     @contextlib.contextmanager
     def opened(self, fs: Any) -> Iterator[BinaryIO]:
         """Open it for as long as the block runs."""
-        with named("read", self.source.name), fs.openbin(self.path, "r") as file:
+        with translate_storage_errors("read", self.source.name), fs.openbin(self.path, "r") as file:
             yield file
 
     def read(self, file: BinaryIO, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """Yield its batches, not yet decoded."""
-        with named("read", self.source.name):
+        with translate_storage_errors("read", self.source.name):
             yield from self.form.read(self._plain(file), self.source, fields)
 
     def _plain(self, file: BinaryIO) -> BinaryIO:
@@ -90,7 +90,7 @@ class InputFile:
                     self.tally.add(block)
                 file.seek(0)
             return file
-        return decompressed(cast("BinaryIO", TalliedReader(file, self.tally)), self.compression, self.source.name)
+        return decompressed(cast("BinaryIO", CountingReader(file, self.tally)), self.compression, self.source.name)
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ class OutputFile:
     name: str
     form: Format
     compression: Compression
-    tally: Tally = field(default_factory=Tally)
+    tally: FileCounts = field(default_factory=FileCounts)
 
     @contextlib.contextmanager
     def opened(self, fs: Any, layout: Layout) -> Iterator[Writer]:
         """Open it for as long as the block runs, and end it as its format wants."""
-        with named("write", self.name), fs.openbin(self.path, "w") as file:
-            tallied = cast("BinaryIO", TalliedWriter(file, self.tally))
+        with translate_storage_errors("write", self.name), fs.openbin(self.path, "w") as file:
+            tallied = cast("BinaryIO", CountingWriter(file, self.tally))
             packed = compressed(tallied, self.compression)
             writer = self.form.writer(packed, layout)
             yield writer
@@ -222,13 +222,13 @@ class _FileWriter(Configurable):
 
     path: str = Option(str, positional=True)
     name: str = Option(str, required=False)
-    tally: Tally = Option(required=False)
+    tally: FileCounts = Option(required=False)
 
     @contextlib.contextmanager
     def _opened(self, fs: Any) -> Iterator[BinaryIO]:
         name = self.name or self.path
-        with named("write", name), fs.openbin(self.path, "w") as file:
-            yield cast("BinaryIO", TalliedWriter(file, self.tally or Tally()))
+        with translate_storage_errors("write", name), fs.openbin(self.path, "w") as file:
+            yield cast("BinaryIO", CountingWriter(file, self.tally or FileCounts()))
 
     def _count(self, records: int) -> None:
         if self.tally:
@@ -257,7 +257,7 @@ class PredictionLogWriter(_FileWriter):
 
     def __call__(self, file: BinaryIO, data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Log a batch and pass it on."""
-        with named("write", self.name or self.path):
+        with translate_storage_errors("write", self.name or self.path):
             file.write(self.log.encode(data))
         self._count(_size(data))
         yield data
@@ -285,7 +285,7 @@ class RejectsWriter(_FileWriter):
     def __call__(self, file: BinaryIO, data: Batch, *, fs: Any) -> Iterator[Batch]:  # noqa: ARG002
         """Write a batch's rejections and pass it on."""
         if data.rejected:
-            with named("write", self.name or self.path):
+            with translate_storage_errors("write", self.name or self.path):
                 file.write(rejects.encode(data.rejected))
             self._count(len(data.rejected))
             if self.first is not None and len(self.first) < FIRST_REJECTS:
@@ -307,7 +307,7 @@ class RecordWriter(Configurable):
 
     files: Sequence[OutputFile] = Option(tuple, positional=True)
     layout: Layout = Option()
-    withheld: Tally = Option(required=False)
+    withheld: FileCounts = Option(required=False)
     fs = Service("output_fs")
 
     @ContextProcessor
@@ -344,7 +344,7 @@ class _Outputs:
     def write(self, batch: Batch) -> None:
         while len(self._files) > 1 and self._number < batch.file:
             self._open(self._number + 1)
-        with named("write", self._file.name):
+        with translate_storage_errors("write", self._file.name):
             self._writer.write(batch)
         self._file.tally.records += len(batch)
 

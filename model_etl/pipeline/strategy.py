@@ -28,7 +28,7 @@ from bonobo.execution.strategies.base import Strategy
 from bonobo.structs.inputs import Input
 
 from model_etl.errors import TryAgain
-from model_etl.runtime.signals import deferred
+from model_etl.runtime.signals import signals_deferred
 
 QUEUE = 2
 """Bags that wait before a node: with batches more of them only cost memory."""
@@ -170,7 +170,7 @@ class ReliableStrategy(Strategy):
         ended: queue.SimpleQueue[None] = queue.SimpleQueue()
         try:
             context.start()  # one node after the other and in this thread: a missing input fails before an output opens
-            with deferred():  # a thread whose start is interrupted could not be waited for
+            with signals_deferred():  # a thread whose start is interrupted could not be waited for
                 for node in context.nodes:
                     thread = threading.Thread(target=_work, args=(node, ended), name=f"node {node.name}", daemon=True)
                     _start(thread)

@@ -1,6 +1,6 @@
-"""Staged files: written aside, published whole or not at all.
+"""StagedFileSystem files: written aside, published whole or not at all.
 
-A service gives a `Location` for a name, a location gives a `Stage`, and a `Publication` sees to it that what a run
+A service gives a `Location` for a name, a location gives a `StagedFile`, and a `Publication` sees to it that what a run
 staged and did not publish is thrown away.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from typing_extensions import Self
 
 from model_etl.errors import OutputRefused, TryAgain
-from model_etl.runtime.signals import deferred
+from model_etl.runtime.signals import signals_deferred
 
 IfExists = Literal["replace", "fail", "skip"]
 LINES = "application/x-ndjson"
@@ -36,7 +36,7 @@ class Location(Protocol):
     """
 
     name: str
-    place: str
+    display_name: str
     uri: str
     fs: Any
     path: str
@@ -63,7 +63,7 @@ class Location(Protocol):
     def remove(self) -> None:
         """Delete the file if there is one."""
 
-    def stage(self, *, private: bool, media_type: str) -> Stage:
+    def stage(self, *, private: bool, media_type: str) -> StagedFile:
         """Make a place to write its next content to.
 
         Args:
@@ -72,7 +72,7 @@ class Location(Protocol):
         """
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """One of the files that a name stands for.
 
     Attributes:
@@ -84,7 +84,7 @@ class Found(NamedTuple):
     relative: str
 
 
-class Stage(Protocol):
+class StagedFile(Protocol):
     """The next content of a file, not yet visible under the file's name.
 
     Attributes:
@@ -100,11 +100,11 @@ class Stage(Protocol):
     def lock(self) -> bool:
         """Take the stage for this run; False if another run has it. A crash gives it back."""
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Bring all of it where publishing can hardly fail any more; what takes time or space is done here."""
 
     def publish(self) -> None:
-        """Make it the file's content, at once and whole; after `settle`."""
+        """Make it the file's content, at once and whole; after `prepare`."""
 
     def discard(self) -> None:
         """Throw it away; does nothing before `lock` and after `publish`."""
@@ -119,7 +119,7 @@ class Publication:
     """
 
     def __init__(self, lock_wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._stages: list[Stage] = []
+        self._stages: list[StagedFile] = []
         self._deadline = time.monotonic() + lock_wait
         self._sleep = sleep
 
@@ -129,11 +129,11 @@ class Publication:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with deferred():  # a signal must not keep some of them from being discarded
+        with signals_deferred():  # a signal must not keep some of them from being discarded
             for stage in reversed(self._stages):  # the first may have made the folder that the others lie in
                 stage.discard()
 
-    def stage(self, location: Location, media_type: str = LINES, *, private: bool = False) -> Stage:
+    def stage(self, location: Location, media_type: str = LINES, *, private: bool = False) -> StagedFile:
         """Stage a file and lock it.
 
         Raises:
@@ -145,21 +145,21 @@ class Publication:
         while not stage.lock():
             if time.monotonic() >= self._deadline:
                 raise TryAgain(
-                    f"another run is writing {location.place}",
+                    f"another run is writing {location.display_name}",
                     "Wait for it to end, or give --lock_wait SECONDS to wait here.",
                 )
             self._sleep(_POLL)
         return stage
 
 
-class Staged:
+class StagedFileSystem:
     """Several stages as one file system to write to; a path is a stage's number, from 0.
 
     Args:
         stages: the stages.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[StagedFile]) -> None:
         self._stages = stages
 
     def openbin(self, path: str, mode: str = "w", **_: Any) -> Any:
@@ -177,5 +177,5 @@ def refuse_existing(locations: Iterable[Location]) -> None:
     for location in locations:
         if location.exists():
             raise OutputRefused(
-                f"{location.place} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
+                f"{location.display_name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
             )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Literal, NamedTuple
 
-from model_etl.errors import RecordError, Stage
-from model_etl.records.lazy_sequences import Lazy, Offsets, Picked
+from model_etl.errors import RecordError, RecordStep
+from model_etl.records.lazy_sequences import LazySequence, LineOffsets, SelectedItems
 
 BATCH_BYTES = 512 * 1024
 """How much text a reader takes at a time: large enough that a bag's cost vanishes, small enough for any machine."""
@@ -92,7 +92,7 @@ class Rejection(NamedTuple):
     offset: int
     text: bytes
     document: bytes | None
-    stage: Stage
+    stage: RecordStep
     type_name: str
     message: str
     answers: tuple[Answer, ...] = ()
@@ -163,8 +163,8 @@ class Batch:
         """Give a batch with some of the records, so many, picked from each column that is filled."""
 
         def pick(column: Sequence[Any]) -> Sequence[Any]:
-            if isinstance(column, (Lazy, range)):
-                return Picked(some, column, count)
+            if isinstance(column, (LazySequence, range)):
+                return SelectedItems(some, column, count)
             return some(column) if column else column
 
         texts = pick(self.texts)
@@ -184,7 +184,7 @@ class Batch:
         return Rejection(
             source=self.source,
             position=self.positions[index],
-            offset=self.offsets.at(index) if isinstance(self.offsets, Offsets) else self.offsets[index],
+            offset=self.offsets.at(index) if isinstance(self.offsets, LineOffsets) else self.offsets[index],
             text=self.texts[index],
             document=self.documents[index] if parsed else None,
             stage=error.stage,

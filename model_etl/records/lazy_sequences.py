@@ -10,7 +10,7 @@ from pickle import PickleBuffer
 from typing import Any, overload
 
 
-class Lazy(Sequence[Any]):
+class LazySequence(Sequence[Any]):
     """A sequence whose items are made all at once when the first is asked for; most runs ask for none.
 
     Args:
@@ -47,7 +47,7 @@ class Lazy(Sequence[Any]):
         return list, (self._all,)
 
 
-class Picked(Lazy):
+class SelectedItems(LazySequence):
     """Some items of a sequence.
 
     Args:
@@ -65,7 +65,7 @@ class Picked(Lazy):
         return self._some(self._column)
 
 
-class Lines(Lazy):
+class LineBlock(LazySequence):
     """Lines of bytes.
 
     Args:
@@ -81,10 +81,10 @@ class Lines(Lazy):
         return self.block.split(b"\n")
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Lines, (PickleBuffer(self.block) if protocol >= 5 else self.block, len(self))  # noqa: PLR2004
+        return LineBlock, (PickleBuffer(self.block) if protocol >= 5 else self.block, len(self))  # noqa: PLR2004
 
 
-class Offsets(Lazy):
+class LineOffsets(LazySequence):
     """Where each of some lines starts.
 
     Args:
@@ -112,4 +112,4 @@ class Offsets(Lazy):
         return offset
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Offsets, (self._first, self._lines, self._gap)
+        return LineOffsets, (self._first, self._lines, self._gap)

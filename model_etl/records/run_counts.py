@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 
 @dataclass
-class Tally:
+class FileCounts:
     """Counts of one file; written by the thread that reads or writes it, read by others.
 
     Attributes:
@@ -35,10 +35,10 @@ class Tally:
             self._digest.update(data)
 
 
-class TalliedReader(io.RawIOBase):
+class CountingReader(io.RawIOBase):
     """A file that is read from its start to its end while being counted."""
 
-    def __init__(self, file: BinaryIO, tally: Tally) -> None:
+    def __init__(self, file: BinaryIO, tally: FileCounts) -> None:
         self._file = file
         self._tally = tally
 
@@ -59,10 +59,10 @@ class TalliedReader(io.RawIOBase):
         return len(data)
 
 
-class TalliedWriter(io.RawIOBase):
+class CountingWriter(io.RawIOBase):
     """A file that is written from its start to its end while being counted; closing it leaves the file open."""
 
-    def __init__(self, file: BinaryIO, tally: Tally) -> None:
+    def __init__(self, file: BinaryIO, tally: FileCounts) -> None:
         self._file = file
         self._tally = tally
 

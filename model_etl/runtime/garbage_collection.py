@@ -22,7 +22,7 @@ class _Process:
     aged = 0
 
 
-def put_off() -> None:
+def postpone() -> None:
     """Collect seldom until `as_usual`. To disable would hide whether a model itself wants the collector on or off."""
     usual = gc.get_threshold()
     if 0 < usual[0] < SELDOM:
@@ -30,7 +30,7 @@ def put_off() -> None:
         gc.set_threshold(SELDOM, *usual[1:])
 
 
-def as_usual() -> None:
+def restore() -> None:
     """Collect as usual again; does nothing if it was not put off, or if a model sees to it itself by now."""
     usual, _Process.usual = _Process.usual, None
     if usual is not None and gc.get_threshold()[0] == SELDOM:
@@ -40,7 +40,7 @@ def as_usual() -> None:
         _Process.aged = _collections_that_age()
 
 
-def end() -> None:
+def final_collection() -> None:
     """Collect for the last time and spare Python from taking all else apart, object by object, when it exits.
 
     What is no longer used is ended as ever: with `__del__`, if a model has one. What is still used, or was loaded as

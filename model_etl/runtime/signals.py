@@ -65,7 +65,7 @@ class Interrupts:
             sys.unraisablehook = hook
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def uninterruptible(self) -> Iterator[None]:
         """Let nothing interrupt what must be done whole; a signal that came before is raised first.
 
         A signal that comes in the block or after it is too late: what is published must not be reported as stopped.
@@ -107,7 +107,7 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
+def signals_deferred() -> Iterator[None]:
     """Let a signal wait until the block is left: for a few steps that must not be left half done."""
     _Process.deferring += 1
     try:
@@ -120,7 +120,7 @@ def deferred() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def yielding() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let a signal end the block even while files are published: it may wait for somebody else for ever."""
     _Process.yielding = True
     try:

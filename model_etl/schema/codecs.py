@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import msgspec
 
-from model_etl.errors import RecordError, Stage
+from model_etl.errors import RecordError, RecordStep
 from model_etl.records.batch import Batch
-from model_etl.records.lazy_sequences import Lines
+from model_etl.records.lazy_sequences import LineBlock
 from model_etl.records.strict_json import NotJsonError, encode_json, parse_object, refuse_not_finite, without_numpy
 from model_etl.schema.columns import ColumnSchema, Table, arrays
 from model_etl.schema.fast_struct import struct_type
@@ -78,20 +78,20 @@ class InputSchema:
                 try:
                     inputs.append(self.decode(batch.documents[index]))
                 except RecordError as error:
-                    failed[index] = error.bare()
+                    failed[index] = error.without_traceback()
                     inputs.append(None)
 
     def _whole(self, documents: Sequence[bytes]) -> Sequence[Any] | None:
         """Decode all documents in one call; None if that cannot be done, or if one of them is at fault."""
         if self._columns and (table := self._columns.table(documents)) is not None:
             return table
-        if self._fast_lines is None or not isinstance(documents, Lines):
+        if self._fast_lines is None or not isinstance(documents, LineBlock):
             return None
         try:
             records = self._fast_lines(documents.block)
         except (ValueError, RecursionError):
             return None
-        # Lines end where objects end, so as many records as lines are one on each line.
+        # LineBlock end where objects end, so as many records as lines are one on each line.
         return records if len(records) == len(documents) else None
 
     def _in_columns(self, records: Sequence[Any]) -> Sequence[Any]:
@@ -138,7 +138,7 @@ class OutputSchema:
         self._is_root = bool(getattr(schema, "__pydantic_root_model__", False))
 
     def encode_batch(
-        self, outputs: Sequence[Any], stage: Stage = "output_schema"
+        self, outputs: Sequence[Any], stage: RecordStep = "output_schema"
     ) -> tuple[Sequence[bytes], dict[int, RecordError]]:
         """Encode outputs as one line of JSON each.
 
@@ -152,7 +152,7 @@ class OutputSchema:
         if self._struct is not None and all(issubclass(kind, self._kinds) for kind in set(map(type, outputs))):
             try:
                 checked = msgspec.convert(outputs, list[self._struct], from_attributes=True)  # type: ignore[name-defined]
-                return Lines(_ENCODER.encode_lines(checked)[:-1], len(outputs)) if checked else [], {}
+                return LineBlock(_ENCODER.encode_lines(checked)[:-1], len(outputs)) if checked else [], {}
             except (ValueError, TypeError, RecursionError):
                 pass  # one of them is at fault: find out which
         lines: list[bytes] = []
@@ -175,9 +175,9 @@ class OutputSchema:
         if failed:
             return None
         line_of = dict(zip(distinct, lines, strict=True))
-        return Lines(b"\n".join(map(line_of.__getitem__, rows)), len(rows))
+        return LineBlock(b"\n".join(map(line_of.__getitem__, rows)), len(rows))
 
-    def encode(self, output: Any, stage: Stage = "output_schema") -> bytes:
+    def encode(self, output: Any, stage: RecordStep = "output_schema") -> bytes:
         """Encode one output by the schema itself.
 
         Raises:
@@ -230,7 +230,7 @@ def _input_name(name: str, field: Any) -> str:
     return next((option for option in options if isinstance(option, str)), name)
 
 
-def schema_error(stage: Stage, exc: BaseException) -> RecordError:
+def schema_error(stage: RecordStep, exc: BaseException) -> RecordError:
     """Turn what a schema raised into the reason of a reject; pydantic's says which field, without the value."""
     if isinstance(exc, RecordError):
         return exc

@@ -246,7 +246,9 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
     except UsageError:
         raise
     except (Exception, SystemExit) as exc:
-        raise ModelUnavailable(f"cannot load the model {reference}: {said(exc)}", _load_remedy(exc)) from exc
+        raise ModelUnavailable(
+            f"cannot load the model {reference}: {describe_exception(exc)}", _load_remedy(exc)
+        ) from exc
     if expect_version is not None and model.version != expect_version:
         raise ModelUnavailable(
             f"the model {reference} has version {model.version}, but {expect_version} is expected",
@@ -255,7 +257,7 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
     return model
 
 
-def said(exc: BaseException) -> str:
+def describe_exception(exc: BaseException) -> str:
     """Give the type and message of an exception in one line."""
     message = " ".join(str(exc).split())
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any, overload
 
-from model_etl.errors import RecordError, Stage
+from model_etl.errors import RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.scoring.model import Model, load_class
@@ -110,7 +110,7 @@ class MLModelTransformer:
 
 def _predict_error(exc: BaseException) -> RecordError:
     # An older model validates in predict(): its word on the schema is the schema's.
-    stage: Stage = "input_schema" if type(exc).__name__ == "MLModelSchemaValidationException" else "predict"
+    stage: RecordStep = "input_schema" if type(exc).__name__ == "MLModelSchemaValidationException" else "predict"
     return RecordError(stage, type(exc).__name__, str(exc))
 
 

@@ -10,7 +10,7 @@ import msgspec
 from model_etl.errors import ConfigurationError, RecordError, UsageError, printable
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.rules import Prediction
-from model_etl.scoring.model import Model, load_class, said
+from model_etl.scoring.model import Model, describe_exception, load_class
 
 
 class BusinessRuleTransformer:
@@ -113,7 +113,7 @@ def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
         raise
     except (Exception, SystemExit) as exc:
         raise ConfigurationError(
-            f"cannot load the rule {reference}: {said(exc)}",
+            f"cannot load the rule {reference}: {describe_exception(exc)}",
             "Check the name given to --rules, and that it is installed.",
         ) from exc
     when = getattr(rule, "when", "after_model")

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from model_etl.errors import ModelEtlError, ModelUnavailable
 from model_etl.records.batch import Batch
 from model_etl.runtime import garbage_collection
-from model_etl.runtime.signals import deferred
+from model_etl.runtime.signals import signals_deferred
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.worker_channel import SLOT, Channel
 
@@ -57,7 +57,7 @@ class Workers:
         self._turn = 0
         context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
         try:
-            with deferred():  # a process whose start is interrupted could not be ended
+            with signals_deferred():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
                     self._workers.append(_Worker(context, make, count))
         except BaseException:
@@ -210,9 +210,9 @@ def _serve(
     if copied:
         copied.close()  # else its end would not be noticed
     try:
-        garbage_collection.put_off()
+        garbage_collection.postpone()
         score = make()
-        garbage_collection.as_usual()
+        garbage_collection.restore()
     except BaseException as exc:  # noqa: BLE001  told to the parent, whatever it is
         _answer(channel, _Failure(exc))
         return

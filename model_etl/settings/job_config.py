@@ -231,16 +231,16 @@ class JobConfig:
         """Give the name of the prediction log, or None for none; beside a stream there is no place for one."""
         if self.prediction_log == "none" or (self.prediction_log is None and stream):
             return None
-        return self.prediction_log or beside(self.output_file, ".log.ldjson")
+        return self.prediction_log or sibling_name(self.output_file, ".log.ldjson")
 
     def rejects_name(self, *, stream: bool) -> str | None:
         """Give the name of the rejects file, or None for none."""
         if self.rejects is None and stream:
             return None
-        return self.rejects or beside(self.output_file, ".rejects.ldjson")
+        return self.rejects or sibling_name(self.output_file, ".rejects.ldjson")
 
 
-def beside(name: str, ending: str) -> str:
+def sibling_name(name: str, ending: str) -> str:
     """Give the name of a file beside another: "data/output.csv.gz" and ".log.ldjson" make "data/output.log.ldjson".
 
     Raises:

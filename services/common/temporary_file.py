@@ -50,8 +50,8 @@ class Spool:
         self.file.close()
 
 
-class SpooledStage:
-    """See `Stage`. A temporary file that is copied to a stream at the end: a failed run writes nothing to it.
+class SpooledFile:
+    """See `StagedFile`. A temporary file that is copied to a stream at the end: a failed run writes nothing to it.
 
     Args:
         location: the stream.
@@ -66,7 +66,7 @@ class SpooledStage:
         self._spool: Spool | None = None
 
     def lock(self) -> bool:
-        """See `Stage`. A stream needs no lock."""
+        """See `StagedFile`. A stream needs no lock."""
         self._spool = Spool(self.location.name)
         self.path = self._spool.path
         return True
@@ -76,11 +76,11 @@ class SpooledStage:
         assert self._spool is not None
         return self._spool.open()
 
-    def settle(self) -> None:
-        """See `Stage`. A stream has nothing to prepare."""
+    def prepare(self) -> None:
+        """See `StagedFile`. A stream has nothing to prepare."""
 
     def publish(self) -> None:
-        """See `Stage`."""
+        """See `StagedFile`."""
         assert self._spool is not None
         self._spool.file.seek(0)
         try:
@@ -90,7 +90,7 @@ class SpooledStage:
         self.discard()
 
     def discard(self) -> None:
-        """See `Stage`."""
+        """See `StagedFile`."""
         if self._spool is not None:
             self._spool.close()
             self._spool = None

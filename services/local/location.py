@@ -17,13 +17,13 @@ import model_etl.compat  # noqa: F401  before anything of fs
 from fs.osfs import OSFS
 
 from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
-from model_etl.publishing.publication import Found, Location, Stage
+from model_etl.publishing.publication import FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
-from model_etl.runtime.signals import yielding
+from model_etl.runtime.signals import interruptible
 from model_etl.runtime.standard_streams import stdin_fd, stdout_fd
 from model_etl.services.common.patterns import fits, is_pattern, split
-from model_etl.services.common.temporary_file import SpooledStage
-from model_etl.services.local.renamed_file import RenamedStage
+from model_etl.services.common.temporary_file import SpooledFile
+from model_etl.services.local.renamed_file import RenamedFile
 
 _COPY = 1 << 20
 _STANDARD = ("-", "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1", "/proc/self/fd/0", "/proc/self/fd/1")
@@ -52,7 +52,7 @@ def locate(name: str, **_: Any) -> Location:
     return StandardStream(name) if name in _STANDARD else LocalFile(name, _path(name))
 
 
-def find(name: str, **_: Any) -> list[Found]:
+def find(name: str, **_: Any) -> list[FoundFile]:
     """Find a file, the files in a folder, or those that a pattern fits; see `services.find`.
 
     Raises:
@@ -66,10 +66,10 @@ def find(name: str, **_: Any) -> list[Found]:
             raise InputMissing(
                 f"cannot read {printable(name)}: there is no such folder", "Check the path of the input."
             )
-        return [Found(locate(name), os.path.basename(path))]  # noqa: PTH119
+        return [FoundFile(locate(name), os.path.basename(path))]  # noqa: PTH119
     folder, parts = split(path) if pattern else (f"{path.rstrip('/')}/", ["*"])
     try:
-        found = [Found(LocalFile(folder + below, folder + below), below) for below in set(_walk(folder, parts))]
+        found = [FoundFile(LocalFile(folder + below, folder + below), below) for below in set(_walk(folder, parts))]
     except OSError as exc:
         raise storage_error(exc, "read", printable(str(exc.filename or name))) from exc
     if not found:
@@ -127,7 +127,7 @@ class LocalFile:
     """
 
     def __init__(self, name: str, path: str, base: str | None = None) -> None:
-        self.name = self.place = printable(name)
+        self.name = self.display_name = printable(name)
         self.fs: Any = LocalFS()
         self.stream = _is_stream(path)
         # The link that a shell's <(command) is leads to no name.
@@ -188,17 +188,15 @@ class LocalFile:
         except OSError as exc:
             raise storage_error(exc, "remove", self.name) from exc
 
-    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002  files have no content types
+    def stage(self, *, private: bool, media_type: str) -> StagedFile:  # noqa: ARG002  files have no content types
         """See `Location`."""
         return (
-            SpooledStage(self, self.receive)
-            if self.stream
-            else RenamedStage(self, self.missing_folders, private=private)
+            SpooledFile(self, self.receive) if self.stream else RenamedFile(self, self.missing_folders, private=private)
         )
 
     def receive(self, spool: BinaryIO) -> None:
         """Copy a spool into a device or a pipe, or to the end of a file that was opened for us."""
-        with yielding():
+        with interruptible():
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:
                 _copy(spool, fd)
@@ -215,7 +213,7 @@ class StandardStream:
     size: int | None = None
 
     def __init__(self, name: str = "-") -> None:
-        self.name = self.place = name
+        self.name = self.display_name = name
         self.fs: Any = self
 
     def openbin(self, path: str, mode: str = "r", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
@@ -236,13 +234,13 @@ class StandardStream:
     def remove(self) -> None:
         """See `Location`."""
 
-    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002
+    def stage(self, *, private: bool, media_type: str) -> StagedFile:  # noqa: ARG002
         """See `Location`."""
-        return SpooledStage(self, self.receive)
+        return SpooledFile(self, self.receive)
 
     def receive(self, spool: BinaryIO) -> None:
         """Copy a spool to standard output."""
-        with yielding():
+        with interruptible():
             _copy(spool, stdout_fd())
 
 

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 from model_etl.errors import storage_error
 from model_etl.publishing.publication import Location
-from model_etl.runtime.signals import deferred
+from model_etl.runtime.signals import signals_deferred
 from model_etl.services.common.locks import open_locked
 
 
-class RenamedStage:
-    """See `Stage`. A file in the same folder, locked while it is written, then renamed.
+class RenamedFile:
+    """See `StagedFile`. A file in the same folder, locked while it is written, then renamed.
 
     The lock is on the staged file itself, so that a crash leaves no lock, and no more than this one file, which the
     next run takes over.
@@ -41,8 +41,8 @@ class RenamedStage:
         self._made: list[str] = []
 
     def lock(self) -> bool:
-        """See `Stage`."""
-        with deferred():  # a file that was made must be known, or it would not be discarded
+        """See `StagedFile`."""
+        with signals_deferred():  # a file that was made must be known, or it would not be discarded
             return self._lock()
 
     def _lock(self) -> bool:
@@ -64,8 +64,8 @@ class RenamedStage:
         assert self._fd is not None
         return os.fdopen(os.dup(self._fd), "wb")
 
-    def settle(self) -> None:
-        """See `Stage`. On the disk before it gets the name."""
+    def prepare(self) -> None:
+        """See `StagedFile`. On the disk before it gets the name."""
         assert self._fd is not None
         try:
             os.fchmod(self._fd, self._mode if self._mode is not None else self._usual_mode())
@@ -74,7 +74,7 @@ class RenamedStage:
             raise storage_error(exc, "write", self.location.name) from exc
 
     def publish(self) -> None:
-        """See `Stage`. The name is on the disk, too, before it is believed."""
+        """See `StagedFile`. The name is on the disk, too, before it is believed."""
         assert self._fd is not None
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
@@ -95,7 +95,7 @@ class RenamedStage:
             return 0o666 & ~umask
 
     def discard(self) -> None:
-        """See `Stage`."""
+        """See `StagedFile`."""
         if self._fd is not None:
             with contextlib.suppress(OSError):  # what ended the run is worth telling, this is not
                 if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's

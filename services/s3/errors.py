@@ -61,7 +61,7 @@ def code_of(exc: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def translated(action: str, place: str) -> Iterator[None]:
+def translate_s3_errors(action: str, place: str) -> Iterator[None]:
     """Turn what a request raises into an error that names bucket, key and endpoint.
 
     Args:

@@ -22,7 +22,7 @@ from fs_s3fs import S3FS
 
 from model_etl.errors import InputMissing
 from model_etl.services.s3.access import Access, connect
-from model_etl.services.s3.errors import code_of, told, translated
+from model_etl.services.s3.errors import code_of, told, translate_s3_errors
 from model_etl.services.s3.reader import ObjectReader
 from model_etl.services.s3.upload import Upload, WrittenObject, clearing
 
@@ -131,7 +131,7 @@ class BucketFS(S3FS):
             ModelEtlError: if there is none, or it may not be read; `InputMissing` if there is none or no bucket.
         """
         asked = {"Bucket": self.bucket, "Key": key}
-        with translated("read", self.place(key)):
+        with translate_s3_errors("read", self.place(key)):
             try:
                 answer = self.client.head_object(**asked)
             except ClientError:
@@ -179,7 +179,7 @@ class BucketFS(S3FS):
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, **options, **limits
         )
-        with translated("read", self.place(prefix)):
+        with translate_s3_errors("read", self.place(prefix)):
             for page in pages:
                 yield from page.get("CommonPrefixes", ())
                 yield from page.get("Contents", ())
@@ -257,7 +257,7 @@ class BucketFS(S3FS):
             ModelEtlError: if the server refuses.
         """
         key = self._path_to_key(self.validatepath(path))
-        with translated("remove", self.place(key)):
+        with translate_s3_errors("remove", self.place(key)):
             self.client.delete_object(Bucket=self.bucket, Key=key)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
-from model_etl.publishing.publication import Found, Location, Stage
+from model_etl.publishing.publication import FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.services.common.locks import NamedLock
 from model_etl.services.common.patterns import is_pattern, matches, split
 from model_etl.services.s3.access import Access
 from model_etl.services.s3.file_system import BucketFS
-from model_etl.services.s3.upload import UploadedStage, clearing
+from model_etl.services.s3.upload import UploadedFile, clearing
 
 _SCHEME = "s3://"
 
@@ -43,7 +43,7 @@ def locate(name: str, **options: Any) -> Location:
     return S3Object(BucketFS(bucket, _access(options)), key)
 
 
-def find(name: str, **options: Any) -> list[Found]:
+def find(name: str, **options: Any) -> list[FoundFile]:
     """Find an object, the objects in a folder, or those that a pattern fits; see `services.find`.
 
     Raises:
@@ -57,7 +57,7 @@ def find(name: str, **options: Any) -> list[Found]:
     told = fs.look(key) if key and not key.endswith("/") else None
     pattern = is_pattern(key) and not told
     if told or not (pattern or key.endswith("/") or _is_folder(fs, key)):
-        return [Found(S3Object(fs, key, told), key.rpartition("/")[2])]
+        return [FoundFile(S3Object(fs, key, told), key.rpartition("/")[2])]
     if key and not pattern:
         key = key.removesuffix("/") + "/"
     folder, parts = split(key) if pattern else (key, ["*"])
@@ -65,7 +65,7 @@ def find(name: str, **options: Any) -> list[Found]:
     for item in fs.listed(folder, deep=len(parts) > 1):
         below = item.get("Key", "")[len(folder) :]
         if below and not below.endswith("/") and matches(parts, below.split("/")):
-            found.append(Found(S3Object(fs, folder + below, {"ContentLength": item["Size"], **item}), below))
+            found.append(FoundFile(S3Object(fs, folder + below, {"ContentLength": item["Size"], **item}), below))
     if not found:
         why = "no object has such a key" if pattern else "there are no objects in that folder"
         raise InputMissing(f"cannot read {fs.place(key)}: {why}", "Check the bucket, the key and the endpoint.")
@@ -104,7 +104,7 @@ class S3Object:
     def __init__(self, fs: BucketFS, key: str, told: Mapping[str, Any] | None = None) -> None:
         self.name = f"{_SCHEME}{fs.bucket}/{key}"
         self.uri = f"{_SCHEME}{fs.bucket}/{quote(key)}"
-        self.place = fs.place(key)
+        self.display_name = fs.place(key)
         self.fs: Any = fs
         self.key = key
         self.path = f"/{key}"  # a key may begin with a slash of its own
@@ -131,9 +131,9 @@ class S3Object:
         """See `Location`."""
         self.fs.remove(self.path)
 
-    def stage(self, *, private: bool, media_type: str) -> Stage:  # noqa: ARG002  who may read is the bucket's matter
+    def stage(self, *, private: bool, media_type: str) -> StagedFile:  # noqa: ARG002  who may read is the bucket's matter
         """See `Location`."""
-        return UploadedStage(
+        return UploadedFile(
             self,
             self.fs.upload_of(self.key, media_type),
             clearing(self.fs.access),

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from model_etl.errors import StorageFailure
-from model_etl.services.s3.errors import changed, code_of, s3_error, told, translated
+from model_etl.services.s3.errors import changed, code_of, s3_error, told, translate_s3_errors
 
 _AT_ONCE = 128 << 10
 """Bytes taken at a time: what arrived before a connection breaks is not lost."""
@@ -47,7 +47,7 @@ class ObjectReader(io.RawIOBase):
         self._retries = retries
         self._position = 0
         self._body: Any = None
-        with translated("read", place):
+        with translate_s3_errors("read", place):
             found = client.get_object(Bucket=bucket, Key=key)
         self._body = found["Body"]
         self._size = int(told(found, "ContentLength", f"cannot read {place}"))

@@ -17,11 +17,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from model_etl.errors import StorageFailure
 from model_etl.publishing.publication import Location
-from model_etl.runtime.signals import deferred, yielding
+from model_etl.runtime.signals import interruptible, signals_deferred
 from model_etl.services.common.locks import NamedLock
 from model_etl.services.common.temporary_file import Spool
 from model_etl.services.s3.access import Access, connect
-from model_etl.services.s3.errors import code_of, s3_error, told, translated
+from model_etl.services.s3.errors import code_of, s3_error, told, translate_s3_errors
 
 PART = 8 << 20
 """Bytes of a part; more where an object would have more than `_MOST_PARTS`."""
@@ -65,7 +65,7 @@ class Upload:
         Raises:
             ModelEtlError: if it does not.
         """
-        with translated("write", self._place):
+        with translate_s3_errors("write", self._place):
             answer = self._client.create_multipart_upload(**self._object, ContentType=self._media_type)
         self.id = str(told(answer, "UploadId", f"cannot write {self._place}"))
         return self.id
@@ -84,7 +84,7 @@ class Upload:
             for number, offset in enumerate(range(0, max(size, 1), step), 1)
         ]
         try:
-            with translated("write", self._place):
+            with translate_s3_errors("write", self._place):
                 etags = [part.result() for part in parts]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -202,8 +202,8 @@ def clearing(access: Access) -> Clearing:
     return Clearing(access)
 
 
-class UploadedStage:
-    """See `Stage`. A spool; `lock` begins an upload, `settle` sends its parts, `publish` makes them the object.
+class UploadedFile:
+    """See `StagedFile`. A spool; `lock` begins an upload, `prepare` sends its parts, `publish` makes them the object.
 
     The lock is this machine's: two machines that write the same object are not kept apart.
 
@@ -225,8 +225,8 @@ class UploadedStage:
         self._left: list[str] = []  # ids of uploads that a run before left there, and that could not be cleared up
 
     def lock(self) -> bool:
-        """See `Stage`."""
-        with deferred():  # a lock that was taken must be known
+        """See `StagedFile`."""
+        with signals_deferred():  # a lock that was taken must be known
             if not self._lock.acquire():
                 return False
             self._spool = Spool(self.location.name)
@@ -244,19 +244,19 @@ class UploadedStage:
         assert self._spool is not None
         return self._spool.open()
 
-    def settle(self) -> None:
-        """See `Stage`. All parts are at the server when this returns."""
+    def prepare(self) -> None:
+        """See `StagedFile`. All parts are at the server when this returns."""
         assert self._spool is not None
         self._upload.send(self._spool)
 
     def publish(self) -> None:
-        """See `Stage`."""
-        with yielding():  # the server may let us wait for long
+        """See `StagedFile`."""
+        with interruptible():  # the server may let us wait for long
             self._upload.complete(self._clearing)
         self.discard()
 
     def discard(self) -> None:
-        """See `Stage`."""
+        """See `StagedFile`."""
         gone = self._upload.abort(self._clearing)
         if self._spool is not None:
             self._spool.close()

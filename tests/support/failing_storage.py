@@ -93,9 +93,9 @@ class _Stage:
         self._may_fail("lock")
         return self._stage.lock()
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         self._may_fail("settle")
-        self._stage.settle()
+        self._stage.prepare()
 
     def publish(self) -> None:
         self._may_fail("publish")

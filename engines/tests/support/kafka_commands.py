@@ -196,7 +196,7 @@ class Service:
             )
 
     @property
-    def said(self) -> str:
+    def describe_exception(self) -> str:
         """What it said so far."""
         return self._said.read_text(errors="replace")
 
