@@ -26,7 +26,7 @@ from iris_model.iris_predict import IrisModel
 from iris_model.schemas import IrisModelInput
 
 sys.path.insert(0, str(ROOT / "tests"))
-import minio_server
+from helpers import minio_server
 
 IRIS = ["--model", "iris_model.iris_predict:IrisModel"]
 FLOWER = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
