@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
