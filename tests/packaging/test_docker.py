@@ -498,12 +498,12 @@ def test_the_images_steps_make_a_working_installation(tmp_path: Path) -> None:
 
 
 def _copy(source: str, target: Path) -> None:
-    """Copy what .dockerignore lets through: a file into a folder, a folder as that folder."""
+    """Copy what .dockerignore lets through: a file into a folder, a folder as that folder, links as links."""
     if (ROOT / source).is_file():
         shutil.copy2(ROOT / source, target)
         return
     for file in (ROOT / source).rglob("*"):
         relative = file.relative_to(ROOT / source)
-        if file.is_file() and not left_out(f"{source}/{relative}"):
+        if (file.is_file() or file.is_symlink()) and not left_out(f"{source}/{relative}"):
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target / relative)
+            shutil.copy2(file, target / relative, follow_symlinks=False)
