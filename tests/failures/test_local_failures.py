@@ -166,10 +166,10 @@ def _outputs() -> Iterator[Case]:
     linked = ("input and output are the same file",)
     yield Case("input is the output by a link", 2, linked, output_file="a.json",
                set_up=lambda d: (d / "a.json").symlink_to("in.json"))  # fmt: skip
-    format_ = ("the name out does not tell its format", "--output_format")
+    format_ = ("cannot derive the format of out", "--output_format")
     yield Case("unknown format", 2, format_, output_file="out")
     yield Case("unknown input format", 2, ("in.xls", "--input_format"), input_file="in.xls")
-    yield Case("Parquet with gzip", 2, ("out.parquet.gz", "compression of their own"), output_file="out.parquet.gz")
+    yield Case("Parquet with gzip", 2, ("out.parquet.gz", "their own compression"), output_file="out.parquet.gz")
     yield Case("output exists", 73, ("out.json exists already", "--if_exists"), ("--if_exists", "fail"))
     yield Case("output exists, skipped", 0, (), ("--if_exists", "skip"))
     yield Case("stdout closed", 74, ("cannot write -: standard output is closed",), output_file="-", shell='"$@" >&-')
