@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from model_etl import __version__
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError
-from model_etl.runtime import garbage_collection
+from model_etl.runtime.garbage_collection import freeze_before_exit
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
 from model_etl.settings.job_config import SETTINGS, gather, job_config, sibling_name
@@ -119,7 +119,6 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: settings for what is given nowhere.
     """
-    garbage_collection.postpone()
     code = main(defaults=defaults)
     deadline = time.monotonic() + _GRACE
     for thread in threading.enumerate():
@@ -131,7 +130,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     ):
         flush()
         os._exit(code)  # a thread hangs in foreign code: Python would wait for it for ever, or trip over it
-    garbage_collection.final_collection()
+    freeze_before_exit()
     flush()
     sys.exit(code)  # not os._exit: only this runs all that is to run at exit, in its order
 
@@ -207,7 +206,7 @@ def _at_terminal() -> bool:
 
 def _describe(values: Mapping[str, Any]) -> int:
     from model_etl.errors import UsageError  # noqa: PLC0415
-    from model_etl.scoring.model import load_model  # noqa: PLC0415
+    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415
 
     if not values.get("model"):
         raise UsageError("--model is not given", "Write it as package.module:ClassName.")
