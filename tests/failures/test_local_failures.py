@@ -221,7 +221,7 @@ def _models() -> Iterator[Case]:
     yield Case("no module", 69, (no, "No module named 'nowhere'", "Install the package"), model="nowhere:Model")
     yield Case("no class", 69, (no, "has no attribute 'Nobody'", "class name"), model="failing_models:Nobody")
     yield Case("no colon", 2, ("does not name a class", "package.module:ClassName"), model="failing_models.Good")
-    yield Case("no MLModel", 69, ("is no MLModel: it has no qualified_name",), model="failing_models:NoModel")
+    yield Case("no MLModel", 69, ("is not an MLModel: it lacks qualified_name",), model="failing_models:NoModel")
     yield Case("import raises", 69, (no, "RuntimeError: no licence", describe), model="failing_in_import:Model")
     yield Case("init raises", 69, (no, "weights.bin", describe), model="failing_models:RaisesInInit")
     yield Case("init exits", 69, (no, "SystemExit", describe), model="failing_models:ExitsInInit")
@@ -280,8 +280,8 @@ def _rules() -> Iterator[Case]:
     yield Case("no rule", 78, (no + "Nobody", "has no attribute", "--rules"), rule("Nobody"))
     yield Case("rule's init raises", 78, (no + "RaisesInInit: RuntimeError: no list",), rule("RaisesInInit"))
     yield Case("rule's init exits", 78, (no + "ExitsInInit: SystemExit",), rule("ExitsInInit"))
-    yield Case("a class that is no rule", 78, ("NoRule is no business rule", "decide"), rule("NoRule"))
-    yield Case("a rule for no moment", 78, ("WrongWhen is no business rule", "before_model"), rule("WrongWhen"))
+    yield Case("a class that is no rule", 78, ("NoRule is not a business rule", "decide"), rule("NoRule"))
+    yield Case("a rule for no moment", 78, ("WrongWhen is not a business rule", "before_model"), rule("WrongWhen"))
     for name, said in {
         "Raises": "KeyError: failing_rules:Raises: 'province'",
         "RaisesBefore": "KeyError: failing_rules:RaisesBefore: 'province'",
