@@ -8,10 +8,12 @@ from pathlib import Path
 
 
 def snapshot(folder: Path) -> dict[str, object]:
-    """Return all that a folder holds: the bytes of files, the targets of links, "folder" for folders."""
+    """Return all that a folder holds: the bytes of files, the targets of links, "folder" or "other"."""
 
     def content(path: Path) -> object:
-        return os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+        if path.is_symlink():
+            return os.readlink(path)
+        return path.read_bytes() if path.is_file() else "folder" if path.is_dir() else "other"
 
     return {str(path.relative_to(folder)): content(path) for path in folder.rglob("*")}
 
