@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from helpers.s3_fixtures import (  # noqa: E402, F401  (fixtures and hooks)
     s3_server,
     tls_proxy,
 )
+from helpers.waiting import HangingRuns  # noqa: E402
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # what a user's command prints is buffered
 
@@ -52,3 +54,20 @@ def iris(etl: Etl) -> Callable[..., Result]:
         return etl("run", "--model", IRIS, *arguments, **options)
 
     return run
+
+
+@pytest.fixture
+def score(etl: Etl) -> Callable[..., Result]:
+    """Return a function that runs a model of tests/models, by default one that answers y = x."""
+
+    def run(*arguments: str, model: str = "failing_models:Good", **options: Any) -> Result:
+        return etl("run", "-m", model, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def hanging(etl: Etl) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Return a function that starts runs, which hang at their negative record while they hold their files."""
+    with HangingRuns(etl) as runs:
+        yield runs.start
