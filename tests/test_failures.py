@@ -306,7 +306,9 @@ def _rules() -> Iterator[Case]:
 def _settings() -> Iterator[Case]:
     collision = ("record 1 of in.json and its prediction both have a field 'y'", "--keep")
     yield Case("join collides", 78, collision, ("--join",), input=b'{"x":1,"y":2}\n')
-    yield Case("keep collides", 78, ("--keep y: the prediction has a field", "Leave it out"), ("--keep", "x,y"))
+    yield Case(
+        "keep collides", 78, ("--keep y: the prediction also has a field", "Remove the field"), ("--keep", "x,y")
+    )
     yield Case("keep twice", 78, ("--keep names 'x' twice",), ("--keep", "x,x"))
     yield Case("join and keep", 78, ("exclude each other",), ("--join", "--keep", "x"))
     yield Case("no config file", 78, ("no.toml", "--config"), ("--config", "no.toml"))
