@@ -8,9 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deploy_manifests import (
-    build_overlay,
-)
+from deploy_manifests import build_overlay
 from deploy_run import Node, Run
 from s3_fixtures import Bucket
 
@@ -34,11 +32,11 @@ def make_node(overlay: str, bucket: Bucket, folder: Path) -> Node:
 
 
 class ResultFiles:
-    """What files of the results see, wherever these lie.
+    """The files in the storage of a machine: in its bucket, or in its folder `data`.
 
     Args:
-        node: what ran.
-        bucket: where the results are, unless the node has a folder.
+        node: the machine.
+        bucket: the bucket, if the overlay of the machine uses one.
     """
 
     def __init__(self, node: Node, bucket: Bucket) -> None:
@@ -47,13 +45,13 @@ class ResultFiles:
         self._local = f"{self._data}" in str(node.documents)
 
     def names(self) -> set[str]:
-        """Name all files."""
+        """Return the names of all files."""
         if self._local:
             return {str(path.relative_to(self._data)) for path in self._data.rglob("*") if path.is_file()}
         return self._bucket.keys()
 
     def get(self, name: str) -> bytes:
-        """Read a file."""
+        """Return the content of a file."""
         name = name.removeprefix(f"s3://{self._bucket.name}/").removeprefix(f"{self._data}/")
         return (self._data / name).read_bytes() if self._local else self._bucket.get(name)
 
@@ -65,7 +63,7 @@ class ResultFiles:
             self._bucket.put(name, content)
 
     def published(self, name: str = "nightly") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Read the manifest and the predictions that it names, whose digests must be right."""
+        """Return the manifest, and the predictions that it names; check the digests of all its files."""
         manifest = json.loads(self.get(f"published/{name}/manifest.json"))
         for about in manifest["files"].values():
             content = self.get(about["name"])

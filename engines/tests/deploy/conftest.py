@@ -13,7 +13,7 @@ from deploy_run import Node
 from s3_fixtures import Bucket
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[minio_server.Server]:
     """Return an S3 server with the keys of the local overlay's Secret."""
     found = minio_server.find()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from deploy_manifests import (
-    build_overlay,
-)
+from deploy_manifests import build_overlay
 from deploy_references import pods
 from deploy_tools import DEPLOY, ROOT
 

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_manifests import (
-    OVERLAYS,
-    STEPS,
-    VERSION,
-)
+from deploy_manifests import OVERLAYS, STEPS, VERSION
 from deploy_results import SETOSA, ResultFiles, make_node, run_nightly
 from deploy_run import Node
 from s3_fixtures import Bucket

@@ -18,12 +18,7 @@ from hypothesis import strategies as st
 
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.console import NoticeHandler
-from model_etl.engines.kafka.messages import (
-    ORIGIN_HEADER,
-    PartitionResults,
-    batch_messages,
-    collect_results,
-)
+from model_etl.engines.kafka.messages import ORIGIN_HEADER, PartitionResults, batch_messages, collect_results
 from model_etl.engines.kafka.options import exactly_once_of
 from model_etl.engines.kafka.send_command import message_key, read_file
 from model_etl.engines.kafka.topics import Topics
