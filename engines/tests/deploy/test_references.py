@@ -103,5 +103,5 @@ def test_a_secret_that_nobody_wants_is_told_of() -> None:
     """A Secret that is listed but used nowhere is reported."""
     assert "AWS" in str(EXTERNAL_SECRETS["gcp"])
     assert References(build_overlay("gcp"), {**EXTERNAL_SECRETS["gcp"], "other": []}).faults() == [
-        "no one uses the Secret other that is to be brought"
+        "the Secret other is listed, but used nowhere"
     ]
