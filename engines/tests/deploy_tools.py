@@ -101,7 +101,7 @@ def _install(module: str, target: Path) -> None:
 
 
 def _build_argo(target: Path) -> None:
-    """Build Argo's command from a copy of its module, which lacks the embedded web interface: a placeholder takes its place."""
+    """Build Argo's command from a copy of its module, with a placeholder for the web interface that it lacks."""
     folder = json.loads(_go(["mod", "download", "-json", ARGO], CACHE))["Dir"]
     copy = target.parent / "source"
     shutil.copytree(folder, copy, copy_function=shutil.copyfile)
