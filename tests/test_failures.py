@@ -310,7 +310,7 @@ def _settings() -> Iterator[Case]:
     yield Case("keep twice", 78, ("--keep names 'x' twice",), ("--keep", "x,x"))
     yield Case("join and keep", 78, ("exclude each other",), ("--join", "--keep", "x"))
     yield Case("no config file", 78, ("no.toml", "--config"), ("--config", "no.toml"))
-    yield Case("config is no TOML", 78, ("in.json is no valid TOML", "toml.io"), ("--config", "in.json"))
+    yield Case("config is no TOML", 78, ("in.json is not valid TOML", "toml.io"), ("--config", "in.json"))
     typo = ("c.toml has a setting 'max_error'", "Did you mean 'max_errors'")
     yield Case("config has a typo", 78, typo, ("--config", "c.toml"),
                set_up=lambda d: (d / "c.toml").write_text("max_error = 1\n"))  # fmt: skip

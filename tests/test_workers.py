@@ -331,8 +331,9 @@ def test_in_a_process_that_has_threads(etl: Etl) -> None:
         "if __name__ == '__main__':\n"
         "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "    for workers in (1, 2):\n"
-        "        report, failure = run_job(JobConfig(model='failing_models:GoodBatch', input_file='in.json',\n"
-        "            output_file=f'out{workers}.json', workers=workers))\n"
+        "        config = JobConfig.from_options(model='failing_models:GoodBatch', input_file='in.json',\n"
+        "            output_file=f'out{workers}.json', workers=workers)\n"
+        "        report, failure = run_job(config)\n"
         "        assert failure is None, failure\n"
     )
     etl.write("program.py", program)

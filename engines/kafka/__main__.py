@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from model_etl.engines.kafka import lag, options, receive, send
+from model_etl.engines.kafka import lag, receive, send
 from model_etl.engines.kafka.group import Pace
 from model_etl.engines.kafka.notices import listen, put, say
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
@@ -15,7 +15,7 @@ from model_etl.engines.kafka.service import Served, serve, stoppable
 from model_etl.engines.kafka.topics import Admin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
-from model_etl.settings.job_config import count
+from model_etl.settings.values import parse_positive_int
 
 
 def process(arguments: Sequence[str]) -> int:
@@ -23,11 +23,10 @@ def process(arguments: Sequence[str]) -> int:
     parser = Parser("process", str(process.__doc__))
     parser.models(*ALL_SCORING)
     parser.add_argument("--prediction_log", choices=["none"], help="none for no log, which otherwise is a topic")
-    parser.add_argument("--exactly_once", action="store_true", help="send results in transactions")
-    parser.own("prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every", "grace")
+    parser.own("prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every", "grace", "exactly_once")
     given = parser.parse_args(arguments)
     connection = connection_of(given)
-    pace = Pace(options.exactly_once_of(given), given.max_records, given.session_timeout, given.rebalance_timeout)
+    pace = Pace(given.exactly_once, given.max_records, given.session_timeout, given.rebalance_timeout)
     asyncio.run(serve(connection, _loaded(given), pace, given.report_every, given.grace))
     return 0
 
@@ -74,7 +73,7 @@ def receive_messages(arguments: Sequence[str]) -> int:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--from_beginning", action="store_true", help="start with the first message that there is")
     parser.add_argument("--until_end", action="store_true", help="stop at the last one that there was at the start")
-    parser.add_argument("--max", type=count, metavar="N", help="print at most so many")
+    parser.add_argument("--max", type=parse_positive_int, metavar="N", help="print at most so many")
     parser.add_argument("--uncommitted", action="store_true", help="print those of unfinished transactions too")
     given = parser.parse_args(arguments)
     connection = connection_of(given)

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import os
 import ssl
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +14,8 @@ from aiokafka import errors
 from aiokafka.helpers import create_ssl_context
 
 from model_etl.errors import ConfigurationError, ModelEtlError, PermissionRefused, StorageFailure, TryAgain
-from model_etl.settings.job_config import ENVIRONMENT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from model_etl.settings.options import ENVIRONMENT_PREFIX
+from model_etl.settings.sources import read_toml
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -79,12 +74,12 @@ class Connection:
         environment = os.environ if environment is None else environment
         names = [item.name for item in dataclasses.fields(cls)]
         values = _from_file(file, names) if file else {}
-        values |= {name: text for name in names if (text := environment.get(ENVIRONMENT + name.upper()))}
+        values |= {name: text for name in names if (text := environment.get(ENVIRONMENT_PREFIX + name.upper()))}
         if servers:
             values["bootstrap_servers"] = servers
         if not values.get("bootstrap_servers"):
             raise ConfigurationError(
-                "--bootstrap_servers is not given", f"As HOST:PORT, or in {ENVIRONMENT}BOOTSTRAP_SERVERS."
+                "--bootstrap_servers is not given", f"As HOST:PORT, or in {ENVIRONMENT_PREFIX}BOOTSTRAP_SERVERS."
             )
         return cls(**values)
 
@@ -159,16 +154,8 @@ _DENIED = (
 
 
 def _from_file(path: str, names: list[str]) -> dict[str, str]:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            table: dict[str, Any] = tomllib.load(file)
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read {path}: {exc.strerror}", "Check --client_config.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} is no valid TOML: {exc}", "See https://toml.io.") from exc
+    table = read_toml(path, names, "--client_config")
     for name, value in table.items():
-        if name not in names:
-            raise ConfigurationError(f"{path} has a setting {name!r}, which does not exist", f"There are: {names}.")
         if not isinstance(value, str):
-            raise ConfigurationError(f"the setting {name!r} in {path} is no text", "Put it in quotes.")
+            raise ConfigurationError(f"the setting {name!r} in {path} must be a string", "Put the value in quotes.")
     return table

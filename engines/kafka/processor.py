@@ -18,8 +18,8 @@ from model_etl.engines.kafka.lag import waiting
 from model_etl.engines.kafka.messages import EVENT, Message, portions, results
 from model_etl.engines.kafka.sending import producer
 from model_etl.engines.kafka.topics import Topics
-from model_etl.engines.shared.options import shown
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.shared.options import masked_settings
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import TryAgain
 from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Source, source_identity
@@ -47,7 +47,7 @@ class Processor:
     """
 
     def __init__(
-        self, scorer: Scorer, settings: Settings, topics: Topics, connection: Connection, cluster: str, pace: Pace
+        self, scorer: Scorer, settings: ScorerSettings, topics: Topics, connection: Connection, cluster: str, pace: Pace
     ) -> None:
         self.topics = topics
         self.counts: Counter[str] = Counter()
@@ -93,7 +93,7 @@ class Processor:
         """Send the log's first event, outside of any transaction: it is of this process, not of its messages."""
         if not self._settings.log:
             return
-        about = shown(self._settings, **vars(self._pace), topic=self.topics.inputs)
+        about = masked_settings(self._settings, **vars(self._pace), topic=self.topics.inputs)
         one = producer(self._connection.options())
         try:
             await one.start()

@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from model_etl.cli.main import fail
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.group import Pace
 from model_etl.engines.kafka.notices import say
 from model_etl.engines.kafka.processor import Processor
 from model_etl.engines.kafka.topics import Admin, Topics
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, TryAgain
 from model_etl.evidence.prediction_log import now
 from model_etl.records.strict_json import encode_json
+from model_etl.runtime.failure import report_failure
 from model_etl.runtime.signals import REPEAT
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -61,7 +61,7 @@ class Served(NamedTuple):
     """
 
     scorer: Scorer
-    settings: Settings
+    settings: ScorerSettings
     topics: Topics
 
 
@@ -98,10 +98,10 @@ async def serve(
             unfinished = TryAgain(
                 f"a batch could not be finished in {grace:g} s", "It is read again at the next start: nothing is lost."
             )
-            os._exit(fail(unfinished))  # what hangs would hang on
+            os._exit(report_failure(unfinished))  # what hangs would hang on
         failed = [error for task in tasks if (error := task.exception()) is not None]
         for error in failed[1:]:
-            fail(error)
+            report_failure(error)
         if failed:
             raise failed[0]
 

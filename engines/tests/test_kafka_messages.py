@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -18,10 +17,10 @@ from hypothesis import strategies as st
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.messages import PLACE, Portion, Results, portions, results
 from model_etl.engines.kafka.notices import Notices
-from model_etl.engines.kafka.options import exactly_once_of
+from model_etl.engines.kafka.options import Parser
 from model_etl.engines.kafka.send import filed, key_of
 from model_etl.engines.kafka.topics import Topics
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ConfigurationError, TryAgain
 from model_etl.records.batch import Source
 from model_etl.scoring.model import ModelFacts
@@ -50,7 +49,7 @@ def placed(offset: int, position: int, start: int = 0, source: str = "a" * 32, v
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     """The model of the acceptance test, with its rules."""
-    return Settings(MODEL, RULES).scorer()
+    return ScorerSettings(MODEL, RULES).scorer()
 
 
 def scored(scorer: Scorer, messages: Sequence[Message]) -> Results:
@@ -129,7 +128,7 @@ def test_every_result_finds_its_message(scorer: Scorer):
 
 def test_no_log():
     """Without a log there are predictions and rejects, but neither events nor ids."""
-    found = scored(Settings(MODEL, log=False).scorer(), [Message(1), Message(2, b"{}")])
+    found = scored(ScorerSettings(MODEL, log=False).scorer(), [Message(1), Message(2, b"{}")])
     assert (len(found.outputs), len(found.errors), len(found.log)) == (1, 1, 0)
     assert found.outputs[0].headers == []
 
@@ -137,7 +136,7 @@ def test_no_log():
 @cache
 def plain_scorer() -> Scorer:
     """The model without rules; loaded once for all examples."""
-    return Settings(MODEL).scorer()
+    return ScorerSettings(MODEL).scorer()
 
 
 VALUES = st.one_of(
@@ -248,8 +247,8 @@ def test_connection(tmp_path: Any):
         ('sasl_mechanism = "MAGIC"', "sasl_mechanism is 'MAGIC'"),
         ('sasl_username = "me"', "SASL_SSL"),
         ("password = 1", "'password'"),
-        ("sasl_password = 12345", "'sasl_password'.*no text"),
-        ("[", "no valid TOML"),
+        ("sasl_password = 12345", "'sasl_password'.*must be a string"),
+        ("[", "not valid TOML"),
         ('security_protocol = "SSL"\nssl_cafile = "/nowhere/ca.pem"', "/nowhere/ca.pem"),
     ],
 )
@@ -267,11 +266,13 @@ def test_exactly_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, give
     """A variable can switch exactly-once on, like the flag."""
     if given:
         monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", given)
-    assert exactly_once_of(Namespace(exactly_once=False)) is wanted
-    assert exactly_once_of(Namespace(exactly_once=True)) is True
+    parser = Parser("process", "Test.")
+    parser.own("exactly_once")
+    assert parser.parse_args([]).exactly_once is wanted
+    assert parser.parse_args(["--exactly-once"]).exactly_once is True
     monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", "perhaps")
     with pytest.raises(ConfigurationError, match="MODEL_ETL_EXACTLY_ONCE"):
-        exactly_once_of(Namespace(exactly_once=False))
+        parser.parse_args([])
 
 
 def test_notices(capsys: pytest.CaptureFixture[str]):

@@ -11,7 +11,7 @@ from typing import Any
 
 from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
 from model_etl.evidence.prediction_log import now
-from model_etl.evidence.run_report import Report, about_model, masked
+from model_etl.evidence.run_report import Report, about_model
 from model_etl.formats import media_type
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.verification import too_many, verify
@@ -48,7 +48,7 @@ def run_job(
         The report, and what ended the run if it failed.
     """
     interrupts = interrupts or Interrupts()
-    report = Report(uuid.uuid4().hex, config.job, masked(config.settings()), now())
+    report = Report(uuid.uuid4().hex, config.scoring.job, config.masked_options(), now())
     tallies = RunCounts.hashing(hashed=config.report is not None)
     failure: BaseException | None = None
     with Publication(config.lock_wait) as publication:
