@@ -11,10 +11,11 @@ from model_etl.engines.kafka import lag, receive, send
 from model_etl.engines.kafka.group import Pace
 from model_etl.engines.kafka.notices import listen, put, say
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
-from model_etl.engines.kafka.service import Served, serve, stoppable
+from model_etl.engines.kafka.service import Served, serve
 from model_etl.engines.kafka.topics import Admin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
+from model_etl.runtime.signals import stop_on_signals
 from model_etl.settings.values import parse_positive_int
 
 
@@ -82,7 +83,7 @@ def receive_messages(arguments: Sequence[str]) -> int:
     async def work() -> None:
         async with Admin(connection) as admin:
             partitions = await admin.require([given.topic])
-        with stoppable() as stop:
+        with stop_on_signals() as stop:
             await receive.receive(connection, given.topic, partitions[given.topic], what, stop)
 
     asyncio.run(work())

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from model_etl.engines.kafka.connection import Connection
@@ -20,35 +17,7 @@ from model_etl.errors import ModelEtlError, TryAgain
 from model_etl.evidence.prediction_log import now
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime.failure import report_failure
-from model_etl.runtime.signals import REPEAT
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[asyncio.Event]:
-    """Give an event that is set by the first signal that asks us to end; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    since = 0.0
-
-    def receive(number: int) -> None:
-        nonlocal since
-        if not stop.is_set():
-            since = time.monotonic()
-            stop.set()
-        elif time.monotonic() - since > REPEAT:  # timeout(1) signals us, and then our group
-            say(f"model-etl: error: stopped at once by {signal.Signals(number).name}")
-            os._exit(128 + number)
-
-    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in handled:
-        loop.add_signal_handler(number, receive, number)
-    try:
-        yield stop
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+from model_etl.runtime.signals import stop_on_signals
 
 
 class Served(NamedTuple):
@@ -84,7 +53,7 @@ async def serve(
         cluster = await admin.cluster()
         await admin.require([name for model in models for name in model.topics.names])
     processors = [Processor(*model, connection, cluster, pace) for model in models]
-    with stoppable() as stop:
+    with stop_on_signals() as stop:
         tasks = [asyncio.create_task(_run(processor, stop)) for processor in processors]
         reports = asyncio.create_task(_report(processors, report_every))
         told = asyncio.create_task(stop.wait())
