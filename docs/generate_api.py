@@ -16,8 +16,8 @@ _HEAD = """\
 # The public API
 
 What `import model_etl` offers. Every name is imported when it is first used, so the import is cheap. All else is
-internal and may change, except for the modules that [extending.md](extending.md) names. An example of its use, which is
-run by a test: [score_in_python.py](../examples/python_api/score_in_python.py). A program that imports Bonobo itself must
+internal and may change, except for the modules that [extending.md](extending.md) names.
+[score_in_python.py](../examples/python_api/score_in_python.py) shows its use. A program that imports Bonobo itself must
 import `model_etl.compat` first: it makes Bonobo 0.6.4 importable on today's Python.
 
 This page is written by `python docs/generate_api.py` from the docstrings; do not edit it.
@@ -31,7 +31,7 @@ _ERRORS = """\
 ## Handle errors
 
 Every error that ends a run is a `ModelEtlError` with `message`, `remedy` and `exit_code`, except for `Interrupted`:
-that is a `BaseException`, so that no handler of a library swallows it; its exit code is 128 plus the number of the signal.
+that is a `BaseException`, so that no handler of a library swallows it, and its exit code is 128 + the signal's number.
 A `RecordError` does not end a run: the record becomes a reject.
 
 | error | exit code | meaning |

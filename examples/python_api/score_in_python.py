@@ -27,7 +27,6 @@ from model_etl import (
     withhold,
 )
 
-
 MAX_PETAL_LENGTH_CM = 5
 
 
