@@ -32,7 +32,7 @@ from helpers.s3_fixtures import Bucket
 
 from model_etl import etl_job, s3_etl_job
 from model_etl.errors import ModelEtlError
-from model_etl.pipeline.strategy import GRACE, ReliableStrategy
+from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S, ReliableStrategy
 
 INPUT = b'{"x":1}\n{"x":2}\n'
 OUTPUT = b'{"y":1.0}\n{"y":2.0}\n'
@@ -318,9 +318,9 @@ def test_a_graph_by_hand_that_fails_leaves_the_old_objects(
     graph = s3_etl_job.get_graph(name, "out.json", model="failing_models:RaisesInBatch")
     with monkeypatch.context() as patch:
         if why == "a step raises":
-            patch.setattr("model_etl.pipeline.nodes._Outputs.write", _raise)
+            patch.setattr("model_etl.pipeline.writers.OutputSequence.write", _raise)
         elif why == "the end fails":
-            patch.setattr("model_etl.pipeline.nodes._Outputs.finish", _raise)
+            patch.setattr("model_etl.pipeline.writers.OutputSequence.finish", _raise)
         with pytest.raises((ModelEtlError, RuntimeError)):
             bonobo.run(graph, services=services, strategy=ReliableStrategy())
     # The log is done when the output's end comes, and a graph by hand publishes each file then.
@@ -894,7 +894,7 @@ def test_a_signal_at_a_bad_moment(s3: S3, proxy: Proxy, moment: str, number: sig
     start = time.monotonic()
     run.send_signal(number)
     assert ended(run) == (code, f"model-etl: error: stopped by {number.name}; nothing was published\n")
-    assert time.monotonic() - start < GRACE + 3
+    assert time.monotonic() - start < SHUTDOWN_GRACE_S + 3
     if moment == "beginning":  # the server has begun an upload, and nobody here was told its id: it has no parts
         assert s3.uploads() == ["out.log.ldjson"]
         s3.bucket.client._abort_multipart_upload(s3.bucket.name, "out.log.ldjson", *s3.bucket.uploads("out.log.ldjson"))
