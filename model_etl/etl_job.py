@@ -31,16 +31,17 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     Returns:
         A `bonobo.Graph`.
     """
-    from model_etl.pipeline.build import GraphFiles, GraphInput, GraphOutput, RunCounts, load, scoring_graph  # noqa: PLC0415  --help must not wait for it
+    from model_etl.pipeline.build import GraphFiles, GraphInput, GraphOutput, load_scoring, scoring_graph  # noqa: PLC0415  --help must not wait for it
     from model_etl.records.batch import source_identity  # noqa: PLC0415
+    from model_etl.records.run_counts import RunCounters  # noqa: PLC0415
     from model_etl.settings.job_config import JobConfig  # noqa: PLC0415
 
     config = JobConfig.from_options(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
     source = GraphInput(input_file, input_file, source_identity(input_file))
     output = GraphOutput(output_file, output_file, output_file)
     paths = GraphFiles([source], [output], config.rejects_name(stream=False) or "", config.log_name(stream=False))
-    scoring = load(config, internals=paths.log is not None)
-    return scoring_graph(config, scoring, paths, run_id="by hand", tallies=RunCounts())
+    scoring = load_scoring(config.scoring, workers=config.workers, internals=paths.log is not None)
+    return scoring_graph(config, scoring, paths, run_id="by hand", counters=RunCounters())
 
 
 def get_services(**options: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from model_etl.errors import UsageError
-from model_etl.publishing.publication import FoundFile, Location
+from model_etl.publishing.storage import FoundFile, Location
 
 SCHEMES = {"": "model_etl.services.local", "file": "model_etl.services.local", "s3": "model_etl.services.s3"}
 """Module that knows the names of a scheme; imported when a name needs it."""

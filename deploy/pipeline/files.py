@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from model_etl import services
-from model_etl.errors import ConfigurationError, storage_error
-from model_etl.publishing.publication import Location, Publication
+from model_etl.errors import ConfigurationError, translate_storage_errors
+from model_etl.publishing.publication import Publication, write_and_publish
+from model_etl.publishing.storage import Location
 from model_etl.settings.job_config import StorageSettings, fields_from
 from model_etl.settings.sources import merge_settings
 
 TRAIN, TEST, MODEL, EVALUATION = "train.ldjson", "test.ldjson", "model.json", "evaluation.json"
 PREDICTIONS, REPORT = "predictions.json", "report.json"
 JSON = "application/json"
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 def setting(name: str) -> str:
@@ -64,12 +65,9 @@ def blocks(location: Location) -> Iterator[bytes]:
     Raises:
         ModelEtlError: if it cannot be read.
     """
-    try:
-        with location.fs.openbin(location.path) as file:
-            while block := file.read(_BLOCK):
-                yield block
-    except Exception as exc:
-        raise storage_error(exc, "read", location.display_name) from exc
+    with translate_storage_errors("read", location.display_name), location.fs.openbin(location.path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def read(location: Location) -> bytes:
@@ -88,8 +86,4 @@ def write(location: Location, content: bytes, media_type: str = JSON) -> None:
         ModelEtlError: if it cannot be written.
     """
     with Publication() as publication:
-        stage = publication.stage(location, media_type)
-        with stage.fs.openbin(stage.path, "w") as file:
-            file.write(content)
-        stage.prepare()
-        stage.publish()
+        write_and_publish(publication.stage(location, media_type), content)

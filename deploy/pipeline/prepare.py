@@ -21,7 +21,7 @@ from pydantic import ConfigDict, ValidationError
 
 from model_etl.cli.main import main as run_command_line
 from model_etl.errors import DataError, InputMissing, UsageError
-from model_etl.publishing.publication import LINES
+from model_etl.publishing.publication import JSON_LINES
 from pipeline.command import run, say
 from pipeline.files import PREDICTIONS, TEST, TRAIN, below, of_run, read, setting, write
 
@@ -48,7 +48,7 @@ def step() -> None:
     source, name = named(options.object)
     train, test = split(labelled(), options.test_percent)
     for file, records in ((TRAIN, train), (TEST, test)):
-        write(of_run(file), b"".join(json.dumps(record).encode() + b"\n" for record in records), LINES)
+        write(of_run(file), b"".join(json.dumps(record).encode() + b"\n" for record in records), JSON_LINES)
     say(f"labelled records: {len(train)} to train with, {len(test)} to test with")
     output = of_run(PREDICTIONS).name
     code = run_command_line(["check", f"--input_file={source}", f"--output_file={output}", f"--model={SHIPPED_MODEL}"])

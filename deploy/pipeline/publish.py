@@ -13,7 +13,8 @@ from typing import Any
 
 from model_etl.errors import DataError
 from model_etl.evidence.prediction_log import now
-from model_etl.publishing.publication import LINES, Location, Publication
+from model_etl.publishing.publication import JSON_LINES, Publication, write_and_publish
+from model_etl.publishing.storage import Location, StagedFile
 from pipeline.command import run, say
 from pipeline.files import EVALUATION, JSON, REPORT, below, blocks, located, of_run, read, setting
 
@@ -50,15 +51,11 @@ def step() -> None:
     target = below(f"{folder}/manifest.json")
     with Publication() as publication:
         for role, file in files.items():
-            stage = publication.stage(file, LINES, private=role != "output")
-            _copy(located(made[role]["name"]), stage, made[role]["sha256"])
-            stage.prepare()
-            stage.publish()
-        stage = publication.stage(target, JSON)
-        with stage.fs.openbin(stage.path, "w") as out:
-            out.write(json.dumps(manifest, indent=1).encode() + b"\n")
-        stage.prepare()
-        stage.publish()
+            staged = publication.stage(file, JSON_LINES, private=role != "output")
+            _copy(located(made[role]["name"]), staged, made[role]["sha256"])
+            staged.prepare()
+            staged.publish()
+        write_and_publish(publication.stage(target, JSON), json.dumps(manifest, indent=1).encode() + b"\n")
     counts = report["counts"]
     say(f"{target.name}: {counts['written']} predictions of {counts['read']} records, version {version} of the model")
 
@@ -67,9 +64,9 @@ def _base(about: dict[str, Any]) -> str:
     return str(about["name"]).rpartition("/")[2]
 
 
-def _copy(source: Location, stage: Any, expected: str) -> None:
+def _copy(source: Location, staged: StagedFile, expected: str) -> None:
     digest = hashlib.sha256()
-    with stage.fs.openbin(stage.path, "w") as out:
+    with staged.fs.openbin(staged.path, "w") as out:
         for block in blocks(source):
             digest.update(block)
             out.write(block)

@@ -11,7 +11,8 @@ from model_etl.formats import format_for, media_type
 from model_etl.formats.compression import compressed
 from model_etl.formats.json_lines import LDJSON
 from model_etl.job.run_files import RunFiles
-from model_etl.publishing.publication import Location, Publication, StagedFile, refuse_existing
+from model_etl.publishing.publication import Publication, refuse_existing
+from model_etl.publishing.storage import Location, StagedFile
 from model_etl.runtime.signals import Interrupts
 from model_etl.services import is_folder, locate
 from model_etl.settings.job_config import JobConfig

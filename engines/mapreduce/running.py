@@ -15,8 +15,7 @@ from mrjob.job import MRJob
 from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 
-from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable
-from model_etl.scoring.model import describe_exception
+from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable, describe_exception
 
 _COMMAND = re.compile(r"Command '\[.*\]' ", re.DOTALL)
 _TOLD = 2000

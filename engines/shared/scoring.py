@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from model_etl.evidence.prediction_log import PredictionLog
-from model_etl.evidence.run_report import about_model, about_software
+from model_etl.evidence.run_report import describe_run
 from model_etl.formats import rejects
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch
@@ -78,9 +78,7 @@ class Scorer:
         self._settings = settings
         self.facts: ModelFacts = self._steps.facts
         self.layout = Layout(self.facts.outputs, self.facts.inputs, settings.join, settings.keep)
-        self._log = PredictionLog(
-            settings.job, self.facts.name, self.facts.version, settings.log_inputs, frozenset(settings.redact)
-        )
+        self._log = PredictionLog.for_model(self.facts, settings.job, settings.log_inputs, settings.redact)
 
     def __call__(self, batch: Batch) -> Scored:
         """Score a batch as a format's `read` gives it.
@@ -104,5 +102,4 @@ class Scorer:
             run_id: of this run.
             settings: those of the run, without secrets.
         """
-        about = {"job": self._settings.job, "model": about_model(self.facts), "software": about_software()}
-        return self._log.started(run_id, {**about, "settings": settings})
+        return self._log.started(run_id, describe_run(self._settings.job, self.facts, settings))

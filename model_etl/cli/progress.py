@@ -5,17 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from typing_extensions import Self
 
-
-class _Tallies(Protocol):
-    expected: int | None
-
-    @property
-    def read(self) -> tuple[int, int]: ...
-
+from model_etl.records.run_counts import RunCounters
 
 DELAY = 0.5
 """Seconds that a run may take without showing anything."""
@@ -42,14 +36,14 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, tallies: _Tallies) -> None:
+    def show(self, counters: RunCounters) -> None:
         """Show how much was read so far."""
         if not self._shown or time.monotonic() - self._since < DELAY:
             return
         if self._bar is None:
-            self._bar = self._start(tallies.expected)
-        self._bar.n, records = tallies.read
-        self._bar.set_postfix_str(f"{records:,} records")
+            self._bar = self._start(counters.expected_bytes)
+        self._bar.n = counters.bytes_read
+        self._bar.set_postfix_str(f"{counters.records_read:,} records")
 
     def _start(self, total: int | None) -> Any:
         from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron

@@ -219,9 +219,3 @@ def model_version(instance: Any) -> str:
     """Return a model's version; the two numbers of the older generation become "major.minor"."""
     version = getattr(instance, "version", None)
     return str(version) if version is not None else f"{instance.major_version}.{instance.minor_version}"
-
-
-def describe_exception(exc: BaseException) -> str:
-    """Give the type and message of an exception in one line."""
-    message = " ".join(str(exc).split())
-    return f"{type(exc).__name__}: {message}" if message else type(exc).__name__

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from model_etl.errors import storage_error
-from model_etl.publishing.publication import Location
+from model_etl.publishing.storage import Location
 
 
 class Spool:

@@ -17,7 +17,7 @@ import model_etl.compat  # noqa: F401  before anything of fs
 from fs.osfs import OSFS
 
 from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
-from model_etl.publishing.publication import FoundFile, Location, StagedFile
+from model_etl.publishing.storage import FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.runtime.signals import interruptible
 from model_etl.runtime.standard_streams import stdin_fd, stdout_fd

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from model_etl.errors import storage_error
-from model_etl.publishing.publication import Location
+from model_etl.publishing.storage import Location
 from model_etl.runtime.signals import signals_deferred
 from model_etl.services.common.locks import open_locked
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
-from model_etl.publishing.publication import FoundFile, Location, StagedFile
+from model_etl.publishing.storage import FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.services.common.locks import NamedLock
 from model_etl.services.common.patterns import is_pattern, matches, split

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from botocore.exceptions import BotoCoreError, ClientError
 
 from model_etl.errors import StorageFailure
-from model_etl.publishing.publication import Location
+from model_etl.publishing.storage import Location
 from model_etl.runtime.signals import interruptible, signals_deferred
 from model_etl.services.common.locks import NamedLock
 from model_etl.services.common.temporary_file import Spool

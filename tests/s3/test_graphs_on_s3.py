@@ -88,9 +88,9 @@ def test_a_graph_by_hand_that_fails_leaves_the_old_objects(
     graph = s3_etl_job.get_graph(name, "out.json", model="failing_models:RaisesInBatch")
     with monkeypatch.context() as patch:
         if why == "a step raises":
-            patch.setattr("model_etl.pipeline.nodes._Outputs.write", _raise)
+            patch.setattr("model_etl.pipeline.writers.OutputSequence.write", _raise)
         elif why == "the end fails":
-            patch.setattr("model_etl.pipeline.nodes._Outputs.finish", _raise)
+            patch.setattr("model_etl.pipeline.writers.OutputSequence.finish", _raise)
         with pytest.raises((ModelEtlError, RuntimeError)):
             bonobo.run(graph, services=services, strategy=ReliableStrategy())
     # The log is done when the output's end comes, and a graph by hand publishes each file then.
