@@ -103,7 +103,11 @@ def _missing_and_unreadable() -> Iterator[Case]:
     )
     yield Case("stdin closed", 74, ("cannot read -: standard input is closed",), input_file="-", shell='"$@" <&-')
     yield Case(
-        "unknown scheme", 2, ("ftp://", "no service knows", "Use a path"), input=None, input_file="ftp://x/in.json"
+        "unknown scheme",
+        2,
+        ("ftp://", "unsupported scheme", "Use a local path"),
+        input=None,
+        input_file="ftp://x/in.json",
     )
     yield Case(
         "input changed while it is read",

@@ -166,10 +166,10 @@ def _keys() -> Iterator[Case]:
     yield Case("no credentials for output", 78, ("there are no credentials",), OUT, env=nobody, early=True, **LOCAL)
     yield Case("a key without its secret", 78, ("(?i)credentials", "missing: AWS_SECRET_ACCESS_KEY"), "", early=True,
                env={"AWS_SECRET_ACCESS_KEY": ""})  # fmt: skip
-    yield Case("a flag without the other", 2, ("--key was given without --secret_key", "Give both"), "", early=True,
+    yield Case("a flag without the other", 2, ("--key was given without --secret_key", "Pass both"), "", early=True,
                arguments=("--key", "nobody"), warned=True)  # fmt: skip
     yield Case("no such profile", 78, ("profile", "nobody", "Check"), "", env={"AWS_PROFILE": "nobody"}, early=True)
-    yield Case("endpoint is no URL", 2, ("'127.0.0.1:9000' is no URL", "Write it like"), "", early=True,
+    yield Case("endpoint is no URL", 2, ("invalid endpoint URL '127.0.0.1:9000'", "Write it like"), "", early=True,
                arguments=("--endpoint_url", "127.0.0.1:9000"))  # fmt: skip
     yield Case("endpoint in the environment is no URL", 78, ("(?i)endpoint: minio", "AWS_"), "", early=True,
                env={"AWS_ENDPOINT_URL_S3": "minio"})  # fmt: skip
@@ -489,7 +489,7 @@ def _cuts() -> Iterator[Case]:
                    ("cannot publish", "it cannot be told whether it was published"), OUT,
                    faults=(Fault("lose response", completion), Fault("lose response", "HEAD out.json")),
                    **more)  # fmt: skip
-    changed = ("it was changed while it was read", "Run again when whoever writes it is done")
+    changed = ("it was changed while it was read", "Run again when the program that writes it has finished")
     happened: dict[str, Callable[[Bucket, Proxy], object]] = {
         "deleted": lambda bucket, _: bucket.remove("in.json"),
         "replaced": lambda bucket, _: bucket.put("in.json", LARGE.replace(b"1.0", b"2.0")),
@@ -553,12 +553,10 @@ def _disks() -> Iterator[Case]:
     yield Case("no space for any temporary file", 74, ("(?i)temporary|TMPDIR",), "", shell='ulimit -f 0; "$@"',
                early=True)  # fmt: skip
     mine = (r"cannot lock.*model_etl-\d+", "set TMPDIR|Check")
-    yield Case(
-        "the locks are somebody else's", 77, ("belongs to somebody else", *mine), "", set_up=_foreign, early=True
-    )
-    yield Case("the locks are a link", 77, ("belongs to somebody else", *mine), "", early=True,
+    yield Case("the locks are somebody else's", 77, ("belongs to this user", *mine), "", set_up=_foreign, early=True)
+    yield Case("the locks are a link", 77, ("belongs to this user", *mine), "", early=True,
                set_up=lambda folder: _locks(folder).symlink_to(folder.parent))  # fmt: skip
-    yield Case("the locks are a file", 77, ("belongs to somebody else", *mine), "", early=True,
+    yield Case("the locks are a file", 77, ("belongs to this user", *mine), "", early=True,
                set_up=lambda folder: _locks(folder).touch())  # fmt: skip
     yield Case("the locks are read-only", 77, mine, "", mode_matters=True, early=True,
                set_up=lambda folder: _locks(folder).mkdir(0o500))  # fmt: skip

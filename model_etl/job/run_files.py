@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
 from model_etl.publishing.publication import FoundFile, Location
-from model_etl.services import below, find, is_folder, locate
+from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
 
 _FEW, _SPARE = 32, 256
@@ -79,12 +79,12 @@ class RunFiles:
             ModelEtlError: if a storage does not tell.
         """
         where = config.storage()
-        found = find(config.input_file, **where)
+        found = find_files(config.input_file, **where)
         self.inputs = [file.location for file in found]
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
-            self.outputs = [below(config.output_file, _output_name(file, config), **where) for file in found]
+            self.outputs = [locate_in_folder(config.output_file, _output_name(file, config), **where) for file in found]
         self._check()
 
     @property
@@ -137,7 +137,7 @@ def _located(name: str, config: JobConfig) -> Location:
     where = config.storage()
     folder = f"{config.output_file.rstrip('/')}/"
     if name.startswith(folder) and is_folder(config.output_file, **where):
-        return below(folder, name.removeprefix(folder), **where)
+        return locate_in_folder(folder, name.removeprefix(folder), **where)
     return locate(name, **where)
 
 
