@@ -29,7 +29,7 @@ test-engines: $(ENGINES:%=test-%) test-deploy  ## run the tests of all engines; 
 
 test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink too
 	@$(BIN)/python engines/tests/flink_cluster.py fetch
-	@$(BIN)/python tests/minio_server.py build
+	@$(BIN)/python tests/helpers/minio_server.py build
 	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/test_beam.py engines/tests/test_flink.py
 
 test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
@@ -39,12 +39,12 @@ test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce
 	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py engines/tests/test_mapreduce_hadoop.py -rs
 
 test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
-	@$(BIN)/python tests/minio_server.py build
+	@$(BIN)/python tests/helpers/minio_server.py build
 	@$(BIN)/python engines/tests/deploy_tools.py
 	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/test_deploy.py
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
-	@$(BIN)/python tests/minio_server.py serve
+	@$(BIN)/python tests/helpers/minio_server.py serve
 
 lint: $(VENV)/.testing  ## check style and types
 	@$(BIN)/ruff check .

@@ -35,7 +35,7 @@ def locate(name: str, **options: Unpack[LookupOptions]) -> Location:
 
     Args:
         name: a path, a URI with a scheme of `SCHEMES`, or `-` for a standard stream.
-        options: how to reach the storage, and the bucket of names without a scheme.
+        options: how to reach the storage (`StorageSettings`), and the bucket of names without a scheme.
 
     Raises:
         UsageError: if no storage is registered for the scheme.
