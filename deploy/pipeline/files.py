@@ -40,7 +40,7 @@ def setting(name: str) -> str:
 
 def below(relative: str) -> Location:
     """Find a file below the root."""
-    return services.below(setting("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
+    return services.locate_in_folder(setting("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
 
 
 def of_run(name: str) -> Location:

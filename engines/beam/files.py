@@ -18,7 +18,7 @@ from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compressed
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import source_identity
-from model_etl.services import SCHEMES, find
+from model_etl.services import SCHEMES, find_files
 from model_etl.settings.job_config import sibling_name
 
 _PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
@@ -46,7 +46,7 @@ def pieces_of(name: str, form: str | None, at_most: int) -> list[InputPiece]:
         ModelEtlError: if a storage does not tell.
     """
     if name.partition("://")[0] in SCHEMES or "://" not in name:  # as a run on one machine finds them: the same ids
-        found = [file.location for file in find(name)]
+        found = [file.location for file in find_files(name)]
         inputs = [(place.name, place.identity(), place.size) for place in found]
     else:
         with storage("find", name):

@@ -16,7 +16,7 @@ from mrjob.fs.hadoop import HadoopFilesystem
 
 from model_etl.errors import InputMissing, StorageFailure, storage_error
 from model_etl.records.batch import source_identity
-from model_etl.services import SCHEMES, find, locate
+from model_etl.services import SCHEMES, find_files, locate
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def places(name: str) -> list[Place]:
     if _is_hadoops(name):
         return _of_hadoop(name)
     found = []
-    for location in (file.location for file in find(name)):
+    for location in (file.location for file in find_files(name)):
         if location.stream:
             raise InputMissing(f"{location.name} is no file that many can read", "Write it to a file first.")
         identity = location.identity()  # which also finds the size
