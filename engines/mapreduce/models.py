@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from model_etl.errors import ConfigurationError
-from model_etl.scoring.model import load_model
+from model_etl.scoring.model_loading import load_model
 from model_etl.settings.job_config import require_options
 from model_etl.settings.values import parse_names
 

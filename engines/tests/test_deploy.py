@@ -27,8 +27,8 @@ from deploy_run import Node, Run
 from deploy_tools import DEPLOY, ROOT, argo, build, reader, run
 
 sys.path.insert(0, str(ROOT / "tests"))
-import minio_server
-from s3_fixtures import Bucket
+from helpers import minio_server
+from helpers.s3_fixtures import Bucket
 
 from model_etl.settings.options import ENVIRONMENT_PREFIX, OPTIONS
 

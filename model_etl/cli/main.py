@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 from model_etl.cli.parser import add_default_verb, build_parser
 from model_etl.errors import ConfigurationError, Interrupted
-from model_etl.runtime import garbage_collection
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
@@ -26,7 +25,6 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: values of options that are given nowhere.
     """
-    garbage_collection.postpone()
     end_process(main(defaults=defaults))
 
 
@@ -102,7 +100,7 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
 
 
 def _describe(values: Mapping[str, Any]) -> int:
-    from model_etl.scoring.model import load_model  # noqa: PLC0415  --help must not wait for pydantic
+    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
 
     require_options(values, ["model"])
     model = load_model(values["model"], expect_version=values.get("expect_version"))

@@ -28,7 +28,6 @@ from model_etl.pipeline.build import (
 from model_etl.publishing.publication import Location, Publication, StagedFile, StagedFileSystem, refuse_existing
 from model_etl.records.run_counts import FileCounts
 from model_etl.records.strict_json import encode_json
-from model_etl.runtime import garbage_collection
 from model_etl.runtime.signals import Interrupts
 from model_etl.scoring.model import describe_exception
 from model_etl.services import locate
@@ -112,7 +111,6 @@ def _run(
         paths = GraphFiles(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
         graph = scoring_graph(config, scoring, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
-        garbage_collection.restore()
         with _timed(report, "score"):
             stopped = score(
                 graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None

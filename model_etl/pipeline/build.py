@@ -30,7 +30,7 @@ from model_etl.records.run_counts import FileCounts
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
-from model_etl.scoring.worker_pool import Workers
+from model_etl.scoring.worker_pool import WorkerPool
 from model_etl.settings.job_config import JobConfig
 
 MORE_REJECTS = 1000
@@ -167,7 +167,7 @@ def load(config: JobConfig, *, internals: bool) -> LoadedScoring:
     if config.workers == 1:
         steps = make()
         return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
-    workers = Workers(config.workers, make)
+    workers = WorkerPool(config.workers, make)
     try:
         return LoadedScoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
     except BaseException:

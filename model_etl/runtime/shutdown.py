@@ -8,7 +8,7 @@ import threading
 import time
 from typing import NoReturn
 
-from model_etl.runtime import garbage_collection
+from model_etl.runtime.garbage_collection import freeze_before_exit
 
 _THREAD_GRACE_S = 5.0
 """How long the threads of a model may take to end after the work is done."""
@@ -22,7 +22,7 @@ def end_process(exit_code: int) -> NoReturn:
     if any(_prevents_exit(thread) for thread in threading.enumerate()):
         flush_standard_streams()
         os._exit(exit_code)  # Python would wait for the thread for ever, or crash because of it
-    garbage_collection.final_collection()
+    freeze_before_exit()
     flush_standard_streams()
     sys.exit(exit_code)  # not os._exit: only this runs the functions registered with atexit
 
