@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 import runpy
 from typing import Any
 
 import pytest
-from conftest import IRIS, ROOT, SETOSA, Etl
+from helpers.command import IRIS, ROOT, SETOSA, Etl
 
 from model_etl import __version__
 from model_etl.errors import ConfigurationError
 from model_etl.services.s3.access import Access
 from model_etl.settings.job_config import DEFAULTS, JobConfig, ScoringSettings, StorageSettings
 from model_etl.settings.options import COMMAND_OPTIONS, GROUPS, OPTIONS
-from model_etl.settings.values import MaxErrors
 
 NEEDED = {"input_file": "in.json", "output_file": "out.json", "model": "a:B"}
 SECRET = "hunter2secret"
@@ -42,23 +40,6 @@ def test_the_service_has_the_defaults_of_the_settings() -> None:
         assert item.default == DEFAULTS[item.name]
 
 
-def test_a_configuration_comes_from_flat_options() -> None:
-    """Values are texts as on the command line, or already of their types; None is the default."""
-    config = JobConfig.from_options(
-        **NEEDED,
-        max_errors="2%",
-        keep="a, b",
-        rules=["c:D"],
-        limit="3",
-        retries=0,
-        report=None,
-        endpoint_url="http://h",
-    )
-    assert config.scoring == ScoringSettings("a:B", rules=("c:D",), keep=("a", "b"))
-    assert config.storage == StorageSettings(endpoint_url="http://h", retries=0)
-    assert (config.max_errors, config.limit, config.report) == (MaxErrors(2, percent=True), 3, None)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -82,19 +63,6 @@ def test_values_that_an_option_does_not_take(options: dict[str, Any], message: s
     """A missing or wrong value is a configuration error that names the option."""
     with pytest.raises(ConfigurationError, match=message):
         JobConfig.from_options(**{**NEEDED, **options})
-
-
-def test_an_unknown_option_of_a_program_is_a_type_error() -> None:
-    """As with any keyword argument, and with a hint."""
-    with pytest.raises(TypeError, match="did you mean 'max_errors'"):
-        JobConfig.from_options(**NEEDED, max_error=1)
-
-
-def test_scoring_settings_travel() -> None:
-    """They are equal after pickling, and small."""
-    settings = ScoringSettings("a:B", rules=("c:D",))
-    assert pickle.loads(pickle.dumps(settings)) == settings
-    assert len(pickle.dumps(settings)) < 500
 
 
 def test_secrets_are_masked_by_their_options() -> None:
