@@ -1,4 +1,4 @@
-"""The script of the original: `python model_etl/etl_job.py --input_file=data/input.json --output_file=data/output.json`.
+"""The script of the original: `python model_etl/etl_job.py --input_file=data/input.json --output_file=data/out.json`.
 
 It scores local files with the iris model by default, and takes all options of `model-etl run`.
 """
