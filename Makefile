@@ -41,18 +41,18 @@ test-engines: $(ENGINES:%=test-%) test-deploy  ## run the tests of all engines; 
 test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink too
 	@$(BIN)/python engines/tests/flink_cluster.py fetch
 	@$(BIN)/python tests/helpers/minio_server.py build
-	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/test_beam.py engines/tests/test_flink.py
+	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/beam engines/tests/test_working_directory.py
 
 test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
-	@$(ENGINE_TESTS) engines/tests/test_kafka_messages.py engines/tests/test_kafka.py
+	@$(ENGINE_TESTS) engines/tests/kafka engines/tests/test_working_directory.py
 
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
-	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py engines/tests/test_mapreduce_hadoop.py -rs
+	@$(ENGINE_TESTS) engines/tests/mapreduce engines/tests/test_working_directory.py -rs
 
 test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
 	@$(BIN)/python tests/helpers/minio_server.py build
 	@$(BIN)/python engines/tests/deploy_tools.py
-	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/test_deploy.py
+	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/deploy
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
 	@$(BIN)/python tests/helpers/minio_server.py serve

@@ -18,10 +18,11 @@ from model_etl.engines.kafka.lag import group_lag
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
 from model_etl.engines.kafka.receive_command import ReceiveOptions, receive_messages
 from model_etl.engines.kafka.send_command import FORMATS, send_records
-from model_etl.engines.kafka.service import ServedModel, serve, stop_on_signals
+from model_etl.engines.kafka.service import ServedModel, serve
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
+from model_etl.runtime.signals import stop_on_signals
 from model_etl.settings.options import did_you_mean
 from model_etl.settings.values import parse_positive_int
 

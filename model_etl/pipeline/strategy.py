@@ -271,4 +271,6 @@ def run_graph(graph: Any, services: dict[str, Any], on_tick: Callable[[], None] 
     """
     with _quiet():
         # Bonobo would import requests for a service that nobody asked for.
-        bonobo.run(graph, services={"http": None, **services}, strategy=ReliableStrategy(on_tick))
+        context = bonobo.run(graph, services={"http": None, **services}, strategy=ReliableStrategy(on_tick))
+    for part in (*context.nodes, context):
+        vars(part).clear()  # breaks the reference cycles that would keep the model alive until a garbage collection

@@ -17,13 +17,7 @@ CHOICE = ("MODEL_ETL_IF_EXISTS is 'maybe'", "replace, fail, skip")
 
 SETTINGS = [
     fails("join collides", 78, *COLLISION, arguments=("--join",), input=b'{"x":1,"y":2}\n'),
-    fails(
-        "keep collides",
-        78,
-        "--keep y: the prediction also has a field",
-        "Remove the field",
-        arguments=("--keep", "x,y"),
-    ),
+    fails("keep collides", 78, "--keep y: the prediction also has a field", arguments=("--keep", "x,y")),
     fails("keep twice", 78, "--keep names 'x' twice", arguments=("--keep", "x,x")),
     fails("join and keep", 78, "exclude each other", arguments=("--join", "--keep", "x")),
     fails("no config file", 78, "no.toml", "--config", arguments=("--config", "no.toml")),

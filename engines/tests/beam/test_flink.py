@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[FlinkCluster]:
-    """Give a cluster, whose workers find our modules and the test's model."""
+    """Return a running cluster whose workers find model_etl and the test's model."""
     settings = {"jobmanager.execution.failover-strategy": "full"}  # see docs/engines.md
     with FlinkCluster(env={"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}, settings=settings) as started:
         yield started
@@ -26,7 +26,7 @@ def cluster() -> Iterator[FlinkCluster]:
 def test_flink_gives_what_one_machine_gives(
     accepted: tuple[Path, Results], cluster: FlinkCluster, tmp_path: Path
 ) -> None:
-    """100 000 records on two TaskManagers: the same predictions, events with their ids, and rejects."""
+    """100,000 records on two TaskManagers give the predictions, events and rejects of the single-machine run."""
     path, expected = accepted
     done = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING, *cluster.options())
     assert done.returncode == 0, done.stderr
@@ -36,7 +36,7 @@ def test_flink_gives_what_one_machine_gives(
 def test_a_killed_taskmanager_changes_nothing(
     accepted: tuple[Path, Results], cluster: FlinkCluster, tmp_path: Path
 ) -> None:
-    """A TaskManager killed while it runs the tasks: Flink starts them again, and no record is lost or there twice."""
+    """No record is lost or doubled when a TaskManager is killed, because Flink restarts its tasks."""
     path, expected = accepted
     before = {job["jid"] for job in cluster.jobs()}
     pieces = ["--max_errors", "10%", "--split_bytes", str(1 << 18)]

@@ -1,4 +1,6 @@
-"""The MapReduce job on mrjob's own runners; on Hadoop: test_mapreduce_hadoop.py."""
+"""The MapReduce job on mrjob's own runners; test_mapreduce_hadoop.py runs it on Hadoop."""
+
+from __future__ import annotations
 
 import csv
 import json
@@ -10,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from acceptance import ENVIRONMENT, MODEL, ROOT, RULES, SCORING, Results, lines_of, single_machine, write_input
@@ -25,8 +29,14 @@ DELIVERY = "delivery_model.predict:DeliveryTimeModel"
 BAD = [b'{"sepal_length": 5.0, "sepal_width"', b'{"sepal_length": "long"}', b"[1, 2]", b"caf\xe9"]
 
 
-def run(*arguments, code=0, command=("-m", "model_etl.engines.mapreduce"), cwd=ROOT, **environment):
-    """Run the command line."""
+def run(
+    *arguments: object,
+    code: int = 0,
+    command: Sequence[str] = ("-m", "model_etl.engines.mapreduce"),
+    cwd: Path = ROOT,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command, and check its exit code."""
     done = subprocess.run(
         [sys.executable, *command, *map(str, arguments)],
         env={**ENVIRONMENT, **environment}, cwd=cwd, capture_output=True, check=False, text=True, timeout=200,
@@ -35,15 +45,15 @@ def run(*arguments, code=0, command=("-m", "model_etl.engines.mapreduce"), cwd=R
     return done
 
 
-def results_of(folder):
-    """Give what a run published."""
+def results_of(folder: Path) -> Results:
+    """Return the results that a run published."""
     names = ("out.json", "out.log.ldjson", "out.rejects.ldjson")
     return Results.of(*(lines_of([folder / name]) for name in names))
 
 
-def counts_of(expected):
-    """Group the records of a run's log as the second job does."""
-    groups = Counter()
+def counts_of(expected: Results) -> Counter[str]:
+    """Count the records of a prediction log by outcome, class and rules, as the second job does."""
+    groups: Counter[str] = Counter()
     for event in map(json.loads, expected.events.elements()):
         outcome = event["type"].rpartition(".")[2].replace("completed", "written")
         rules = [(answer["rule"], answer["answer"]) for answer in event["data"].get("rules", ())]
@@ -52,20 +62,18 @@ def counts_of(expected):
     return groups
 
 
-def counts_in(text):
-    """Read the second job's groups."""
-    groups = map(json.loads, text.splitlines())
-    return {
-        json.dumps([g["outcome"], g["stage"] if "stage" in g else g["prediction"], list(g["rules"].items())]): g[
-            "count"
-        ]
-        for g in groups
-    }
+def counts_in(text: str) -> dict[str, int]:
+    """Return the counts that the second job wrote."""
+    counts = {}
+    for group in map(json.loads, text.splitlines()):
+        stage_or_prediction = group["stage"] if "stage" in group else group["prediction"]
+        counts[json.dumps([group["outcome"], stage_or_prediction, list(group["rules"].items())])] = group["count"]
+    return counts
 
 
 @pytest.fixture
-def bad(tmp_path):
-    """Give an input in which four of six lines are bad."""
+def bad(tmp_path: Path) -> Path:
+    """Return an input in which four of six lines are rejected."""
     good = (ROOT / "data" / "input.json").read_bytes().splitlines()[:2]
     path = tmp_path / "bad.json"
     path.write_bytes(b"\n".join([good[0], *BAD, good[1]]) + b"\n")
@@ -73,13 +81,12 @@ def bad(tmp_path):
 
 
 @pytest.mark.parametrize("runner", ["inline", "local"])
-def test_acceptance(accepted, tmp_path, runner):
-    """A big file that many tasks share gives the predictions, events and rejects of the single-machine run."""
+def test_acceptance(accepted: tuple[Path, Results], tmp_path: Path, runner: str) -> None:
+    """A large file that many tasks share gives the predictions, events and rejects of the single-machine run."""
     path, expected = accepted
     output = tmp_path / "out.json"
-    done = run(
-        "-r", runner, "-v", path, "--output", output, "--split_bytes", 1_000_000, "--max_errors", "10%", *SCORING
-    )
+    options = ["--output", output, "--split_bytes", 1_000_000, "--max_errors", "10%", *SCORING]
+    done = run("-r", runner, "-v", path, *options)
     assert results_of(tmp_path) == expected
     outcomes = expected.outcomes()
     told = dict(re.findall(r"^  (\S+(?:: \S+)?) +([\d,]+)$", done.stderr, re.MULTILINE))
@@ -89,8 +96,8 @@ def test_acceptance(accepted, tmp_path, runner):
     assert sum(int(told[f"withheld: {rule}"].replace(",", "")) for rule in RULES) == outcomes["withheld"]
 
 
-def test_many_inputs(tmp_path):
-    """Files of all kinds in a folder are one run, with the events that one machine gives."""
+def test_many_inputs(tmp_path: Path) -> None:
+    """A folder with files of several formats is scored in one run, with the events of the single-machine run."""
     folder = tmp_path / "in"
     folder.mkdir()
     write_input(folder / "a.json", 3000)
@@ -99,24 +106,14 @@ def test_many_inputs(tmp_path):
     table = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     (folder / "b, c#.csv").write_text("\n".join(table))
     expected = single_machine(str(folder), tmp_path)
-    run(
-        "-r",
-        "local",
-        folder,
-        "--output",
-        tmp_path / "out.json",
-        "--split_bytes",
-        50_000,
-        "--max_errors",
-        "10%",
-        *SCORING,
-    )
+    options = ["--output", tmp_path / "out.json", "--split_bytes", 50_000, "--max_errors", "10%", *SCORING]
+    run("-r", "local", folder, *options)
     assert results_of(tmp_path) == expected
     assert sum(expected.predictions.values()) > 5000
 
 
-def test_original(bad):
-    """The original's command still works, and malformed lines are rejects that are counted."""
+def test_original(bad: Path) -> None:
+    """The command of the original still works, and counts malformed lines as rejects."""
     name = ["--model_qualified_name", "iris_model", "--model", IRIS]
     done = run("-r", "inline", *name, bad, command=["engines/mapreduce/job.py"])
     pairs = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("{")]
@@ -129,8 +126,8 @@ def test_original(bad):
         assert f"\t{counter}\n" in done.stderr
 
 
-def test_counts(accepted, tmp_path):
-    """The second job counts what a single-machine run gives, by class and by what the rules said."""
+def test_counts(accepted: tuple[Path, Results], tmp_path: Path) -> None:
+    """The second job counts the records of the single-machine run by class and by the answers of the rules."""
     path, expected = accepted
     output = tmp_path / "counts.json"
     options = [path, "--split_bytes", 1_000_000, "--max_errors", "10%", *SCORING]
@@ -139,8 +136,8 @@ def test_counts(accepted, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["counts.json"]
 
 
-def test_counts_of_fractions():
-    """Fractions are no classes: such predictions are counted by what else they say."""
+def test_counts_of_fractions() -> None:
+    """Predictions with fractions are counted by their other fields: a fraction is not a class."""
     path = ROOT / "examples/delivery_model/data/deliveries.csv"
     done = run("-q", "--model", DELIVERY, path, command=["engines/mapreduce/counting.py"])
     groups = [json.loads(line) for line in done.stdout.splitlines()]
@@ -149,16 +146,14 @@ def test_counts_of_fractions():
         assert sum(group["count"] for group in groups) == sum(1 for _ in csv.DictReader(file))
 
 
-def test_models_by_name(tmp_path):
-    """Of several models, listed in a file of settings, the one with the qualified name scores."""
+def test_models_by_name(tmp_path: Path) -> None:
+    """The qualified name selects one of several models in a settings file."""
     config = tmp_path / "models.toml"
     config.write_text(f'model = "{IRIS}, mapreduce_models:Talking"\n')
     known = ["--config", config, "data/input.json", "--output", tmp_path / "out.json"]
     run("--model_qualified_name", "talking_iris", *known)
-    assert (
-        json.loads((tmp_path / "out.log.ldjson").read_text().splitlines()[1])["source"]
-        == "/model_etl/talking_iris/2.1.0"
-    )
+    event = json.loads((tmp_path / "out.log.ldjson").read_text().splitlines()[1])
+    assert event["source"] == "/model_etl/talking_iris/2.1.0"
     message = run(*known, code=78).stderr
     assert "there are 2 models: iris_model (iris_model.iris_predict:IrisModel), talking_iris" in message
     message = run("--model_qualified_name", "iris", *known, code=78).stderr
@@ -166,8 +161,8 @@ def test_models_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("runner", ["inline", "local"])
-def test_prints(runner):
-    """What a model prints, even in C, is not among the results."""
+def test_prints(runner: str) -> None:
+    """Text that a model prints, even from C, does not get into the results."""
     arguments = ["-q", "-r", runner, "--model", "mapreduce_models:Talking", "data/input.json"]
     done = run(*arguments, command=["engines/mapreduce/job.py"])
     assert len(done.stdout.splitlines()) == len((ROOT / "data" / "input.json").read_text().splitlines())
@@ -178,7 +173,7 @@ def test_prints(runner):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--model", IRIS, "--output", "out.json"], 2, "no input that many can read"),
+        (["--model", IRIS, "--output", "out.json"], 2, "there is no input file"),
         (["--model", IRIS, "no.json", "--output", "out.json"], 66, "cannot read no.json: there is no such file"),
         (["in.json", "--output", "out.json"], 78, "--model is not given"),
         (["-r", "spark", "--model", IRIS, "in.json", "--output", "out.json"], 2, "the job cannot run on spark"),
@@ -196,8 +191,8 @@ def test_prints(runner):
         (["-r", "hadoop", "--model", MODEL, "in.json", "--output", "out.json"], 78, "the runner hadoop cannot run"),
     ],
 )  # fmt: skip
-def test_failures(tmp_path, arguments, code, message):
-    """What cannot work says why in one message, has its exit code, and leaves nothing but the older output."""
+def test_failures(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    """A mistake ends the job with its exit code and one message, and the earlier output stays."""
     shutil.copy(ROOT / "data" / "input.json", tmp_path / "in.json")
     write_input(tmp_path / "id.json", 10)
     (tmp_path / "empty.json").touch()
@@ -210,8 +205,8 @@ def test_failures(tmp_path, arguments, code, message):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_too_many_rejects(bad, tmp_path):
-    """More rejects than are tolerated: only they are published, and the older output stays."""
+def test_too_many_rejects(bad: Path, tmp_path: Path) -> None:
+    """If more records are rejected than are tolerated, only the rejects are published, and the earlier output stays."""
     output = tmp_path / "out.json"
     output.write_text("old")
     done = run("-r", "local", "--model", MODEL, bad, "--output", output, "--max_errors", 3, code=65)
@@ -231,8 +226,8 @@ def test_too_many_rejects(bad, tmp_path):
         ("Dying", "a task of the job died: Step 1 of 1 failed"),
     ],
 )
-def test_trouble_on_workers(tmp_path, model, message):
-    """A model that fails or dies on a worker only ends the job with the cause, and nothing is published."""
+def test_trouble_on_workers(tmp_path: Path, model: str, message: str) -> None:
+    """A model that fails or dies only on a worker ends the job with the cause, and nothing is published."""
     output = tmp_path / "out.json"
     done = run("-r", "local", "--model", f"mapreduce_models:{model}", "data/input.json", "--output", output, code=69)
     assert message in done.stderr
@@ -241,21 +236,13 @@ def test_trouble_on_workers(tmp_path, model, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_stopped(tmp_path):
-    """A signal ends the job and its tasks, and leaves nothing behind."""
+def test_stopped(tmp_path: Path) -> None:
+    """A signal ends the job and its tasks, and no file is left behind."""
     (tmp_path / "tmp").mkdir()
-    command = [
-        "-m",
-        "model_etl.engines.mapreduce",
-        "-r",
-        "local",
-        "--model",
-        "mapreduce_models:Slow",
-        "data/input.json",
-    ]
+    command = ["-m", "model_etl.engines.mapreduce", "-r", "local", "--model", "mapreduce_models:Slow"]
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path / "tmp")}
     process = subprocess.Popen(
-        [sys.executable, *command, "--output", tmp_path / "out.json"],
+        [sys.executable, *command, "data/input.json", "--output", tmp_path / "out.json"],
         env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not list(tmp_path.glob("tmp/*/*/step/000/mapper/*/stderr")):
@@ -271,7 +258,7 @@ def test_stopped(tmp_path):
     assert str(tmp_path) not in "".join(_environments())
 
 
-def _environments():
+def _environments() -> Iterator[str]:
     for folder in os.listdir("/proc"):
         if folder.isdecimal():
             try:
@@ -281,22 +268,19 @@ def _environments():
                 continue
 
 
-def test_python_too_new(tmp_path):
-    """Where mrjob cannot be imported, one message says so."""
+def test_python_too_new(tmp_path: Path) -> None:
+    """A Python version that mrjob does not support is reported in one message."""
     (tmp_path / "pipes.py").write_text("raise ModuleNotFoundError(\"No module named 'pipes'\")")
     path = f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"
-    for command in (
-        ["-m", "model_etl.engines.mapreduce"],
-        ["engines/mapreduce/job.py"],
-        ["engines/mapreduce/counting.py"],
-    ):
+    jobs = (["engines/mapreduce/job.py"], ["engines/mapreduce/counting.py"])
+    for command in (["-m", "model_etl.engines.mapreduce"], *jobs):
         done = run("--model", IRIS, "data/input.json", code=78, command=command, PYTHONPATH=path)
         assert done.stderr.startswith("model-etl: error: mrjob cannot be imported by Python 3.")
 
 
 @pytest.mark.parametrize("runner", ["inline", "local", "hadoop", "emr"])
-def test_example_settings(runner):
-    """The example of mrjob's settings holds what that runner knows."""
+def test_example_settings(runner: str) -> None:
+    """The example file of mrjob's settings holds only settings that the runner knows."""
     (_, settings), *_ = load_opts_from_mrjob_confs(runner, [str(ROOT / "engines" / "mapreduce" / "mrjob.conf")])
     assert set(settings) <= _runner_class(runner).OPT_NAMES
 
@@ -311,8 +295,8 @@ def test_example_settings(runner):
         ("attempt_job.me.20261120.185215.000000_mapper_00000_0", None, True),
     ],
 )
-def test_last_attempt(attempt, limit, last):
-    """A task tells why it failed when nobody tries it again."""
+def test_last_attempt(attempt: str, limit: str | None, last: bool) -> None:
+    """A task reports the cause of its failure in its last attempt."""
     environment = {"mapreduce_task_attempt_id": attempt, **({"mapreduce_map_maxattempts": limit} if limit else {})}
     assert is_last_attempt(environment) is last
 
@@ -326,8 +310,8 @@ def test_last_attempt(attempt, limit, last):
         ([b'tally\t{"task":0,"counts":{}}', b'tally\t{"task":1,"counts":{}}'], {"read": 7}, "the counters {'read': 7}"),
     ],
 )
-def test_lost(lines, counters, message):
-    """What a task lost, or told twice, is found."""
+def test_lost(lines: list[bytes], counters: Mapping[str, int], message: str) -> None:
+    """Results that a task lost or reported twice are detected."""
     results = JobResults({})
     results.take(lines)
     with pytest.raises(ModelEtlError, match=re.escape(message)):

@@ -1,18 +1,22 @@
-"""The MapReduce job on a real Hadoop of one machine: HDFS and YARN, see hadoop_cluster.py."""
+"""The MapReduce job on a real Hadoop with HDFS and YARN on one machine; see hadoop_cluster.py."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from acceptance import ENVIRONMENT, ROOT, SCORING
+from acceptance import ENVIRONMENT, ROOT, SCORING, Results
 from hadoop_cluster import HadoopCluster
 from java_jars import Unavailable
 from test_mapreduce import counts_in, counts_of, results_of
 
 
 @pytest.fixture(scope="module")
-def hadoop():
-    """Give a running cluster."""
+def hadoop() -> Iterator[HadoopCluster]:
+    """Return a running cluster."""
     try:
         with HadoopCluster() as cluster:
             yield cluster
@@ -20,19 +24,19 @@ def hadoop():
         pytest.skip(f"Hadoop cannot run here: {exc}")
 
 
-def run(cluster, *arguments, code=0):
-    """Run the command line on a cluster, whose machines know the model by PYTHONPATH."""
+def run(cluster: HadoopCluster, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command on a cluster, whose tasks find the model by PYTHONPATH, and check that it succeeds."""
     workers = ["--python-bin", sys.executable, "--cmdenv", f"PYTHONPATH={ENVIRONMENT['PYTHONPATH']}"]
     done = subprocess.run(
         [sys.executable, "-m", "model_etl.engines.mapreduce", "-r", "hadoop", *workers, *map(str, arguments)],
         env={**ENVIRONMENT, **cluster.environment}, cwd=ROOT, capture_output=True, check=False, text=True, timeout=280,
     )  # fmt: skip
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 0, done.stderr
     return done
 
 
-def test_acceptance_with_a_killed_task(hadoop, accepted, tmp_path):
-    """A task whose process is killed in its midst is tried again, and the results are those of one machine."""
+def test_acceptance_with_a_killed_task(hadoop: HadoopCluster, accepted: tuple[Path, Results], tmp_path: Path) -> None:
+    """A task whose process is killed is tried again, and the results are those of the single-machine run."""
     path, expected = accepted
     scoring = ["--model", "mapreduce_models:Killed", *SCORING[2:]]
     output = tmp_path / "out.json"
@@ -45,8 +49,8 @@ def test_acceptance_with_a_killed_task(hadoop, accepted, tmp_path):
     assert hadoop.hadoop("fs", "-ls", "-R", "/user").count("part-") == 0, "records were left on HDFS"
 
 
-def test_counts_of_a_file_on_hdfs(hadoop, accepted, tmp_path):
-    """A file on HDFS that many tasks share is counted as the single-machine run's results are, by a reduce step."""
+def test_counts_of_a_file_on_hdfs(hadoop: HadoopCluster, accepted: tuple[Path, Results], tmp_path: Path) -> None:
+    """A reduce step counts the records of a file on HDFS as in the results of the single-machine run."""
     path, expected = accepted
     hadoop.hadoop("fs", "-mkdir", "-p", "/data")
     hadoop.hadoop("fs", "-put", path, "/data/in.json")

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.csv
 import pyarrow.parquet
@@ -22,11 +21,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.stager import Stager
 from beam_services import job_service, worker_pool
+from helpers import minio_server
 from iris_model.iris_predict import IrisModel
 from iris_model.schemas import IrisModelInput
-
-sys.path.insert(0, str(ROOT / "tests"))
-from helpers import minio_server
 
 IRIS = ["--model", "iris_model.iris_predict:IrisModel"]
 FLOWER = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
@@ -34,24 +31,19 @@ SMALL = ["--max_errors", "10%", "--split_bytes", str(1 << 20)]
 
 
 def command_of(*arguments: object) -> list[str]:
-    """Give the command line."""
+    """Return the command line."""
     return [sys.executable, "-m", "model_etl.engines.beam", *map(str, arguments)]
 
 
 def beam(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    return subprocess.run(
-        command_of(*arguments),
-        env={**ENVIRONMENT, **environment},
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    """Run the command to its end."""
+    environment = {**ENVIRONMENT, **environment}
+    command = command_of(*arguments)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False, text=True)
 
 
 def results_in(folder: Path) -> Results:
-    """Read all files of a run."""
+    """Return the content of all files of a run."""
     return Results.of(
         lines_of(folder.glob("out-*.json")),
         lines_of(folder.glob("out.log-*.ldjson")),
@@ -60,13 +52,13 @@ def results_in(folder: Path) -> Results:
 
 
 def write_flowers(path: Path, *records: object) -> Path:
-    """Write JSON Lines."""
+    """Write records as JSON Lines."""
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
 
 
 def test_in_process_gives_what_one_machine_gives(accepted: tuple[Path, Results], tmp_path: Path) -> None:
-    """100 000 records of all kinds, cut into pieces: the same predictions, events with their ids, and rejects."""
+    """100,000 records in one process give the predictions, events and rejects of the single-machine run."""
     path, expected = accepted
     done = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
@@ -75,7 +67,7 @@ def test_in_process_gives_what_one_machine_gives(accepted: tuple[Path, Results],
 
 
 def test_several_processes_give_what_one_machine_gives(accepted: tuple[Path, Results], tmp_path: Path) -> None:
-    """The same with two worker processes."""
+    """100,000 records in two worker processes give the results of the single-machine run."""
     path, expected = accepted
     two = ["--direct_running_mode", "multi_processing", "--direct_num_workers", "2"]
     done = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING, *two)
@@ -87,7 +79,7 @@ def test_several_processes_give_what_one_machine_gives(accepted: tuple[Path, Res
 def test_a_job_service_gives_what_one_machine_gives(
     accepted: tuple[Path, Results], tmp_path: Path, environment: str
 ) -> None:
-    """The same through Beam's portable job service, with workers in the launcher, and in a pool of processes."""
+    """Beam's portable job service gives the results of the single-machine run, whichever workers it has."""
     path, expected = accepted
     with job_service(tmp_path) as endpoint, worker_pool(tmp_path) as pool:
         portable = ["--runner", "PortableRunner", "--job_endpoint", endpoint, "--environment_type", environment]
@@ -99,7 +91,7 @@ def test_a_job_service_gives_what_one_machine_gives(
 
 
 def test_a_killed_worker_publishes_nothing(accepted: tuple[Path, Results], tmp_path: Path) -> None:
-    """A worker process that is killed in mid-job fails the job; the output of the night before stays as it was."""
+    """A worker process that is killed in mid-job fails the job, and the earlier output stays unchanged."""
     path, _ = accepted
     (tmp_path / "out-00000-of-00001.json").write_text("yesterday's\n")
     two = ["--direct_running_mode", "multi_processing", "--direct_num_workers", "2"]
@@ -114,7 +106,7 @@ def test_a_killed_worker_publishes_nothing(accepted: tuple[Path, Results], tmp_p
 
 
 def worker_of(launcher: int, folder: Path) -> int:
-    """Wait until workers of a launcher write what they have scored, and give one of them."""
+    """Wait until the workers of a launcher write results, and return the process id of one worker."""
     until = time.monotonic() + 120
     while not list(folder.glob("*staged*/beam-temp-predictions*/*")):
         assert time.monotonic() < until, "nothing was written"
@@ -127,7 +119,7 @@ def worker_of(launcher: int, folder: Path) -> int:
 
 
 def test_the_same_piece_counts_whatever_its_size(tmp_path: Path) -> None:
-    """Pieces of a few hundred bytes, lines longer than a piece, and a byte-order mark change no id and no position."""
+    """Small input pieces, lines longer than a piece and a byte-order mark change no prediction id and no position."""
     source = tmp_path / "in.json"
     flowers = [{**FLOWER, "note": "x" * (index % 7 * 150)} for index in range(60)]
     source.write_bytes(b"\xef\xbb\xbf" + write_flowers(tmp_path / "plain", *flowers).read_bytes() + b"oops\n\n")
@@ -138,13 +130,15 @@ def test_the_same_piece_counts_whatever_its_size(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[minio_server.Server]:
-    """Give a MinIO server."""
+    """Return an S3 server."""
     with minio_server.start(minio_server.find()) as started:
         yield started
 
 
-def test_a_bucket_is_read_and_written(accepted: tuple[Path, Results], server: Any, tmp_path: Path) -> None:
-    """From s3:// to s3:// with the server in the environment: what one machine gives for the same object."""
+def test_a_bucket_is_read_and_written(
+    accepted: tuple[Path, Results], server: minio_server.Server, tmp_path: Path
+) -> None:
+    """An object is scored into a bucket with the results of the single-machine run of the same object."""
     path, _ = accepted
     client, name = server.client(), f"beam-{secrets.token_hex(4)}"
     client.make_bucket(name)
@@ -156,21 +150,20 @@ def test_a_bucket_is_read_and_written(accepted: tuple[Path, Results], server: An
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    done = beam(
-        "--input", f"s3://{name}/in.json", "--output", f"s3://{name}/o/out.json", *SMALL, *SCORING, **environment
-    )
+    source, target = f"s3://{name}/in.json", f"s3://{name}/o/out.json"
+    done = beam("--input", source, "--output", target, *SMALL, *SCORING, **environment)
     assert done.returncode == 0, done.stderr
     keys = [str(found.object_name) for found in client.list_objects(name, recursive=True)]
     assert {key.partition("-")[0] for key in keys} == {"in.json", "o/out", "o/out.log", "o/out.rejects"}
     for key in keys:
         client.fget_object(name, key, str(tmp_path / key.rpartition("/")[2]))
-    assert results_in(tmp_path) == single_machine(f"s3://{name}/in.json", tmp_path, **environment)
+    assert results_in(tmp_path) == single_machine(source, tmp_path, **environment)
 
 
 @pytest.mark.parametrize("source", ["in.csv", "in.parquet", "in.json.gz"])
 @pytest.mark.parametrize("output", ["out.csv", "out.parquet", "out.csv.gz"])
 def test_formats(tmp_path: Path, source: str, output: str) -> None:
-    """CSV, Parquet and compressed files are read and written; --shards 1 gives one file of just that name."""
+    """CSV, Parquet and compressed files are read and written, with --shards 1 under exactly the given name."""
     flowers = [{"id": index, **FLOWER, "petal_length": index / 10} for index in range(1, 51)]
     lines = write_flowers(tmp_path / "in.json", *flowers)
     table = pyarrow.Table.from_pylist(flowers)
@@ -192,7 +185,7 @@ def test_formats(tmp_path: Path, source: str, output: str) -> None:
 
 
 def test_rejects_are_not_tolerated_unless_asked_for(tmp_path: Path) -> None:
-    """One bad record: exit code 65, the rejects file, and no predictions; yesterday's stay."""
+    """A rejected record ends the job with exit code 65 and a rejects file; the earlier predictions stay."""
     source = write_flowers(tmp_path / "in.json", FLOWER, {"sepal_length": "long"})
     (tmp_path / "out.json").write_text("yesterday's\n")
     done = beam("--input", source, "--output", tmp_path / "out.json", "--shards", 1, *IRIS)
@@ -205,7 +198,7 @@ def test_rejects_are_not_tolerated_unless_asked_for(tmp_path: Path) -> None:
 
 
 def test_files_of_an_earlier_run_do_not_stay_among_the_new(tmp_path: Path) -> None:
-    """An earlier run wrote more files, and rejects: both are gone after the next."""
+    """The files of an earlier run are removed, even if the new run writes fewer files and no rejects."""
     source = write_flowers(tmp_path / "in.json", FLOWER)
     for name in ("out-00007-of-00009.json", "out.json", "out.rejects-00000-of-00001.ldjson", "out-of-reach.json"):
         (tmp_path / name).write_text("old\n")
@@ -233,12 +226,12 @@ FAILURES: list[tuple[str, dict[str, object], int, str]] = [
 
 @pytest.mark.parametrize(("options", "code", "message"), [case[1:] for case in FAILURES], ids=[f[0] for f in FAILURES])
 def test_failures(tmp_path: Path, options: dict[str, object], code: int, message: str) -> None:
-    """Each mistake ends with its exit code and one message that names it, without a traceback; nothing is published."""
+    """A mistake ends the job with its exit code and one message without a traceback; nothing is published."""
     write_flowers(tmp_path / "in.json", {"id": 1, **FLOWER})
-    given = {"--input": "in.json", "--output": "out.json", "--model": IRIS[1], **options}
+    arguments = {"--input": "in.json", "--output": "out.json", "--model": IRIS[1], **options}
     for name in ("--input", "--output"):
-        given[name] = given[name] if "://" in str(given[name]) else tmp_path / str(given[name])
-    done = beam(*(part for pair in given.items() for part in pair if part is not None))
+        arguments[name] = arguments[name] if "://" in str(arguments[name]) else tmp_path / str(arguments[name])
+    done = beam(*(part for pair in arguments.items() for part in pair if part is not None))
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -246,7 +239,7 @@ def test_failures(tmp_path: Path, options: dict[str, object], code: int, message
 
 
 def test_the_packages_for_remote_workers(tmp_path: Path) -> None:
-    """--setup_file builds our package and --extra_package takes the model's, as Dataflow wants: together they score."""
+    """The packages that --setup_file and --extra_package send to remote workers are enough to score records."""
     made = tmp_path / "made"
     build = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(made)]
     subprocess.run([*build, str(ROOT / "examples" / "iris_model")], check=True, capture_output=True)
@@ -267,7 +260,7 @@ def test_the_packages_for_remote_workers(tmp_path: Path) -> None:
 
 
 def test_stopping_the_launcher_publishes_nothing(accepted: tuple[Path, Results], tmp_path: Path) -> None:
-    """SIGTERM in mid-job: exit code 143, and no file of the job stays."""
+    """A job that SIGTERM ends in mid-stream has exit code 143 and leaves no file."""
     path, _ = accepted
     command = command_of("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
     process = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.PIPE)
