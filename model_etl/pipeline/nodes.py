@@ -23,6 +23,7 @@ from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
 from model_etl.records.run_counts import CountingReader, CountingWriter, FileCounts
 from model_etl.schema.fields import Field
+from model_etl.scoring.strategy_check import warn_if_failures_are_lost
 from model_etl.scoring.worker_pool import WorkerPool
 
 FIRST_REJECTS = 5
@@ -190,6 +191,7 @@ class WorkersTransformer(Configurable):
     @ContextProcessor
     def results(self, context: Any) -> Iterator[Callable[[], Batch]]:
         """Give what takes the oldest result; at the end, pass on what the workers still have."""
+        warn_if_failures_are_lost(context)
 
         def result() -> Batch:
             batch = self.workers.result(lambda: context.killed)
