@@ -18,7 +18,7 @@ from results import Results
 
 sys.path.insert(0, str(common.ROOT / "tests"))
 
-import minio_server
+from helpers import minio_server
 
 CLAIM = 1.3
 GROWTH = 0.10

@@ -1,20 +1,19 @@
-"""What all tests share: the real command line, and small inputs."""
+"""The fixtures and hooks of every test."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from s3_fixtures import (  # noqa: F401  (fixtures and hooks)
+
+pytest.register_assert_rewrite("helpers")
+
+from helpers.command import IRIS, Etl, Result  # noqa: E402  (registered first)
+from helpers.s3_fixtures import (  # noqa: E402, F401  (fixtures and hooks)
     bucket,
     certificate,
     proxy,
@@ -26,104 +25,9 @@ from s3_fixtures import (  # noqa: F401  (fixtures and hooks)
     s3_server,
     tls_proxy,
 )
+from helpers.waiting import HangingRuns  # noqa: E402
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # what a user's command prints is buffered
-
-ROOT = Path(__file__).resolve().parent.parent
-SUPPORT = Path(__file__).resolve().parent / "support"
-IRIS = "iris_model.iris_predict:IrisModel"
-SETOSA = {"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}
-VIRGINICA = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
-
-
-def minding_modes(command: list[str]) -> list[str]:
-    """Give a command for which the modes of files count even if root runs the tests."""
-    if os.geteuid():
-        return command
-    if not shutil.which("setpriv"):
-        pytest.skip("root passes over file modes")
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--", *command]
-
-
-@dataclass
-class Result:
-    """What a command gave back."""
-
-    code: int
-    out: bytes
-    err: str
-
-
-def _hears_signals() -> None:
-    """Undo what whoever started the tests chose to ignore (nohup): a child would ignore it too."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-@dataclass
-class Etl:
-    """Runs the real command in a folder of its own, with the models and rules of tests/support at hand."""
-
-    folder: Path
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """Give the environment of the command."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("MODEL_ETL_")}
-        return {**kept, "PYTHONPATH": str(SUPPORT), **more}
-
-    def command(self, *arguments: str) -> list[str]:
-        """Give the command as a list."""
-        return [sys.executable, "-m", "model_etl", *arguments]
-
-    def __call__(
-        self, *arguments: str, stdin: bytes | None = None, env: dict[str, str] | None = None, timeout: float = 60
-    ) -> Result:
-        """Run it to its end; a hang fails the test."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            cwd=self.folder,
-            env=self.environment(**(env or {})),
-            timeout=timeout,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr.decode())
-
-    def popen(self, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
-        """Start it."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.folder,
-            env=self.environment(**(env or {})),
-            **{"preexec_fn": _hears_signals, **options},  # it only sets handlers
-        )
-
-    def write(self, name: str, content: bytes | str | Sequence[dict[str, Any]]) -> Path:
-        """Write a file: bytes, text, or records as JSON Lines."""
-        path = self.folder / name
-        if isinstance(content, str):
-            content = content.encode()
-        elif not isinstance(content, bytes):
-            content = b"".join(json.dumps(record).encode() + b"\n" for record in content)
-        path.write_bytes(content)
-        return path
-
-    def files(self) -> set[str]:
-        """Name all files of the folder."""
-        return {str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()}
-
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """Read a file of JSON Lines, strictly."""
-
-        def refuse(constant: str) -> None:
-            raise AssertionError(f"{constant} is no JSON")
-
-        text = (self.folder / name).read_text(encoding="utf-8")
-        return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -138,15 +42,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def etl(tmp_path: Path) -> Etl:
-    """Give the command line in an empty folder."""
+    """Return the command line in an empty folder."""
     return Etl(tmp_path)
 
 
 @pytest.fixture
 def iris(etl: Etl) -> Callable[..., Result]:
-    """Run the iris model."""
+    """Return a function that runs the iris model."""
 
     def run(*arguments: str, **options: Any) -> Result:
         return etl("run", "--model", IRIS, *arguments, **options)
 
     return run
+
+
+@pytest.fixture
+def score(etl: Etl) -> Callable[..., Result]:
+    """Return a function that runs a model of tests/models, by default one that answers y = x."""
+
+    def run(*arguments: str, model: str = "failing_models:Good", **options: Any) -> Result:
+        return etl("run", "-m", model, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def hanging(etl: Etl) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Return a function that starts runs, which hang at their negative record while they hold their files."""
+    with HangingRuns(etl) as runs:
+        yield runs.start

@@ -107,7 +107,7 @@ class ColumnSchema:
             None if they come from no table, or if not every value is one that the schema accepts: then the records
             have to be looked at one by one.
         """
-        find = getattr(documents, "arrays", None)
+        find = getattr(documents, "read_columns", None)
         columns = find(self._kinds) if find else None
         if columns is None or not all(_within(columns[field.encode_name], field.type) for field in self._fields):
             return None

@@ -1,0 +1,115 @@
+"""The rooms: imports go one way, and the steps run where bonobo cannot be installed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.command import ROOT
+
+MAY_IMPORT_BONOBO_OR_FS = {"compat", "pipeline", "graphs", "services"}
+ORDER = [
+    {"errors", "compat"},
+    {"runtime", "records", "graphs"},
+    {"schema", "publishing", "rules"},
+    {"formats", "scoring", "services"},
+    {"evidence"},
+    {"settings"},
+    {"pipeline"},
+    {"job"},
+    {"cli"},
+    {"__main__", "model_node", "execution", "strict_json"},
+    {"etl_job"},
+    {"s3_etl_job"},
+]
+"""Each row imports only from the rows above it; a folder also from itself."""
+COLLIDING = ("graphs", "services", "engines")
+"""Folders of the repository that are installed below model_etl, since others have folders of these names too."""
+
+
+def folder_of(path: Path) -> str:
+    """Return the folder of model_etl that a module is installed in, or the module's own name if that is none."""
+    parts = path.relative_to(ROOT).parts
+    return parts[0] if parts[0] != "model_etl" else parts[1].removesuffix(".py")
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Return every module of one machine with the folder that it is in."""
+    tops = ("model_etl", "graphs", "services")
+    paths = [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
+    return [(folder_of(path), path) for path in paths if folder_of(path) != "__init__"]
+
+
+def imported(path: Path) -> set[str]:
+    """Give the names of all modules that a file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize(("folder", "path"), modules(), ids=str)
+def test_imports_go_one_way(folder: str, path: Path) -> None:
+    """A folder imports only from folders of the rows above its own."""
+    row_of = {name: index for index, row in enumerate(ORDER) for name in row}
+    for name in imported(path):
+        top, _, rest = name.partition(".")
+        assert top not in COLLIDING, f"{path.name} imports {name}, which is installed as model_etl.{name}"
+        other = rest.partition(".")[0]
+        if top == "model_etl" and other in row_of and other != folder:
+            assert row_of[other] < row_of[folder], f"{path.name} imports {name}"
+
+
+def test_every_folder_has_its_row() -> None:
+    """A new folder or module of model_etl needs a place in the table."""
+    assert {folder for folder, _ in modules()} == set().union(*ORDER)
+
+
+@pytest.mark.parametrize(("folder", "path"), modules(), ids=str)
+def test_only_the_outer_folders_know_bonobo_and_fs(folder: str, path: Path) -> None:
+    """Bonobo and fs stay where files are touched and graphs are run."""
+    if folder not in MAY_IMPORT_BONOBO_OR_FS:
+        assert not {name for name in imported(path) if name.split(".")[0] in ("bonobo", "fs", "fs_s3fs")}
+
+
+def test_the_graph_does_not_know_where_files_lie() -> None:
+    """graphs/ imports no service and names no file system."""
+    for path in (ROOT / "graphs").glob("*.py"):
+        assert not {
+            name for name in imported(path) if name.split(".")[0] in ("fs", "fs_s3fs", "os") or "services" in name
+        }
+
+
+def test_the_steps_run_without_bonobo_and_fs() -> None:
+    """Decode, predict, decide, log and encode work in a process where importing bonobo or fs fails."""
+    program = f"""
+import io, sys
+sys.modules.update(dict.fromkeys(("bonobo", "fs", "fs_s3fs", "mondrian"), None))
+sys.path.insert(0, {str(ROOT / "tests" / "models")!r})
+from model_etl.formats import rejects
+from model_etl.formats.json_lines import LDJSON
+from model_etl.formats.output_layout import Layout
+from model_etl.scoring.model_loading import load_model
+from model_etl.scoring.model_step import MLModelTransformer
+from model_etl.evidence.prediction_log import PredictionLog
+from model_etl.records.batch import Source
+from model_etl.scoring.rule_step import load_rule
+model = load_model("generations:Fast")
+rule = load_rule("business:NoGiants", model)
+out = io.BytesIO()
+writer = LDJSON.writer(out, Layout(model.output.fields(), model.input.fields()))
+log = PredictionLog("job", model.name, model.version)
+for batch in LDJSON.read(io.BytesIO(b'{{"x": 1}}\\n{{"x": 99}}\\n{{}}\\n'), Source("in", "0" * 32, "ldjson"), {{}}):
+    batch = rule.apply(MLModelTransformer(model=model).predict(model.input.decode_batch(batch)))
+    writer.write(batch)
+    events, lines = log.encode(batch), rejects.encode(batch.rejected)
+print(out.getvalue(), events.count(b"\\n"), lines.count(b"\\n"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    assert done.stdout == "b'{\"y\":2.0}\\n' 3 1\n", done.stderr
