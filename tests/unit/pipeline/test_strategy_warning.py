@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import IRIS, SETOSA, Etl
+from helpers.command import IRIS, SETOSA, Etl
 
 WARNING = "pass strategy=model_etl.ReliableStrategy() to bonobo.run"
 OWN_GRAPH = """
