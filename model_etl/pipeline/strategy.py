@@ -136,6 +136,7 @@ class ReliableGraph(GraphExecutionContext):
     """
 
     NodeExecutionContextType = ReliableNode
+    reports_failures = True  # see model_etl.scoring.strategy_check
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.failures: list[BaseException] = []

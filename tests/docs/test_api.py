@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from conftest import ROOT, SETOSA, Etl
+from helpers.command import ROOT, SETOSA, Etl
 
 import model_etl
 
