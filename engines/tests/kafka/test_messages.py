@@ -6,10 +6,10 @@ import json
 import logging
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from acceptance import MODEL, RULES
@@ -31,7 +31,8 @@ HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
 
 
-class Message(NamedTuple):
+@dataclass
+class Message:
     """A message as a consumer returns it."""
 
     offset: int
