@@ -46,8 +46,7 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
     from model_etl.formats.output_layout import Layout  # noqa: PLC0415
     from model_etl.publishing.publication import Publication  # noqa: PLC0415
     from model_etl.records.batch import Batch, Source  # noqa: PLC0415
-    from model_etl.runtime import garbage_collection  # noqa: PLC0415
-    from model_etl.scoring.model import load_model  # noqa: PLC0415
+    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415
     from model_etl.scoring.model_step import MLModelTransformer  # noqa: PLC0415
     from model_etl.services import locate  # noqa: PLC0415
 
@@ -60,7 +59,6 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         stages = [publication.stage(locate(name), private=name == log) for name in (log, output) if name]
         loaded = load_model(model)
         predict = MLModelTransformer(model=loaded, internals=bool(log)).predict
-        garbage_collection.restore()
         events = PredictionLog("model_etl", loaded.name, loaded.version)
         file = files.enter_context(place.fs.openbin(place.path, "r"))
         *log_files, out = (files.enter_context(stage.fs.openbin(stage.path, "w")) for stage in stages)
@@ -85,9 +83,8 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
 
 
 if __name__ == "__main__":
-    from model_etl.runtime import garbage_collection
+    from model_etl.runtime.garbage_collection import freeze_before_exit
 
-    garbage_collection.postpone()  # as the command does
     model_, source_, output_, *log_ = sys.argv[1:]
     score(model_, source_, output_, log_[0] if log_ else None)
-    garbage_collection.final_collection()
+    freeze_before_exit()  # as the command does

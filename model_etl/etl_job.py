@@ -35,7 +35,7 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     from model_etl.records.batch import source_identity  # noqa: PLC0415
     from model_etl.settings.job_config import JobConfig  # noqa: PLC0415
 
-    config = JobConfig(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
+    config = JobConfig.from_options(**{"input_file": input_file, "output_file": output_file, "model": IRIS, **options})
     source = GraphInput(input_file, input_file, source_identity(input_file))
     output = GraphOutput(output_file, output_file, output_file)
     paths = GraphFiles([source], [output], config.rejects_name(stream=False) or "", config.log_name(stream=False))

@@ -17,7 +17,7 @@ def locate(name: str, **options: Any) -> Location:
 
     Args:
         name: a path, a URI with a scheme of `SCHEMES`, or `-` for a standard stream.
-        options: how to reach the storage, see `JobConfig.storage`; and `bucket`, in which names without a scheme lie.
+        options: how to reach the storage, see `StorageSettings`; and `bucket`, in which names without a scheme lie.
 
     Raises:
         UsageError: if no service knows the scheme.

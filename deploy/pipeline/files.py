@@ -14,7 +14,8 @@ from typing import Any
 from model_etl import services
 from model_etl.errors import ConfigurationError, storage_error
 from model_etl.publishing.publication import Location, Publication
-from model_etl.settings.job_config import gather
+from model_etl.settings.job_config import StorageSettings, fields_from
+from model_etl.settings.sources import merge_settings
 
 TRAIN, TEST, MODEL, EVALUATION = "train.ldjson", "test.ldjson", "model.json", "evaluation.json"
 PREDICTIONS, REPORT = "predictions.json", "report.json"
@@ -53,9 +54,8 @@ def located(name: str) -> Location:
 
 def _storage() -> dict[str, Any]:
     """Give what reaches the storage, from the same MODEL_ETL_* variables that `model-etl run` takes."""
-    known = gather({})
-    names = ("key", "secret_key", "endpoint_url", "connect_timeout", "read_timeout", "retries")
-    return {name: known.get(name) for name in names}
+    options = {name: value for name, value in merge_settings({}).items() if name != "bucket"}
+    return StorageSettings(**fields_from(StorageSettings, options)).as_options()
 
 
 def blocks(location: Location) -> Iterator[bytes]:

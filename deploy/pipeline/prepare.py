@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 from iris_model.schemas import IrisModelInput, Species
 from pydantic import ConfigDict, ValidationError
 
-from model_etl.cli import main as cli
+from model_etl.cli.main import main as run_command_line
 from model_etl.errors import DataError, InputMissing, UsageError
 from model_etl.publishing.publication import LINES
 from pipeline.command import run, say
@@ -51,7 +51,7 @@ def step() -> None:
         write(of_run(file), b"".join(json.dumps(record).encode() + b"\n" for record in records), LINES)
     say(f"labelled records: {len(train)} to train with, {len(test)} to test with")
     output = of_run(PREDICTIONS).name
-    code = cli.main(["check", f"--input_file={source}", f"--output_file={output}", f"--model={SHIPPED_MODEL}"])
+    code = run_command_line(["check", f"--input_file={source}", f"--output_file={output}", f"--model={SHIPPED_MODEL}"])
     if code:
         raise SystemExit(code)
     options.input_to.write_text(source, encoding="utf-8")

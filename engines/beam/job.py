@@ -18,14 +18,15 @@ from model_etl import errors
 from model_etl.engines.beam.files import BatchSink, LineSink, Output, lines_in, pieces_of, remove_folder, storage
 from model_etl.engines.beam.finish import finish
 from model_etl.engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
-from model_etl.engines.shared.options import shown
+from model_etl.engines.shared.options import masked_settings
 from model_etl.engines.shared.pieces import InputPiece
-from model_etl.engines.shared.scoring import Settings
+from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.engines.shared.verdict import FIRST, too_many
 from model_etl.errors import DataError, ModelEtlError, SameFile, TryAgain, UsageError
 from model_etl.formats import format_for
 from model_etl.runtime.signals import Interrupts
-from model_etl.settings.job_config import MaxErrors, sibling_name
+from model_etl.settings.job_config import sibling_name
+from model_etl.settings.values import MaxErrors
 
 _PATIENCE = 20
 """Seconds in which a job service has to answer."""
@@ -54,7 +55,7 @@ class Job:
 
     input: str
     output: str
-    settings: Settings
+    settings: ScorerSettings
     input_format: str | None = None
     output_format: str | None = None
     prediction_log: str | None = None
@@ -130,7 +131,9 @@ def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[InputPiece], 
         pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
         results = results_of(pipeline | "inputs" >> beam.Create(pieces), job.settings, scorer.facts.inputs)
         if LOG in outputs:
-            first = scorer.started(job.run_id, shown(job.settings, input_file=job.input, output_file=job.output))
+            first = scorer.started(
+                job.run_id, masked_settings(job.settings, input_file=job.input, output_file=job.output)
+            )
             started = pipeline | "run started" >> beam.Create([first])
             results[LOG] = (started, results[LOG]) | "whole log" >> beam.Flatten()
         for role, output in outputs.items():

@@ -12,7 +12,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from model_etl.engines.beam.files import opened
 from model_etl.engines.shared.pieces import InputPiece, number_pieces
-from model_etl.engines.shared.scoring import Scored, Settings
+from model_etl.engines.shared.scoring import Scored, ScorerSettings
 from model_etl.records.batch import Batch
 from model_etl.schema.fields import Field
 
@@ -27,7 +27,7 @@ class OneAtATime:
         settings: of the scorer.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         self._scorer = settings.scorer()
         self._lock = threading.Lock()
 
@@ -44,7 +44,7 @@ class ScoringHandler(ModelHandler[Batch, Scored, OneAtATime]):
         settings: of the scorer; only they travel, never the model.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         super().__init__()
         self._settings = settings
 
@@ -109,7 +109,7 @@ def _counted(piece: InputPiece) -> tuple[str, tuple[InputPiece, int]]:
         return piece.name, (piece, piece.count(file))
 
 
-def results_of(pieces: Any, settings: Settings, fields: Mapping[str, Field]) -> dict[str, Any]:
+def results_of(pieces: Any, settings: ScorerSettings, fields: Mapping[str, Field]) -> dict[str, Any]:
     """Build the pipeline from the pieces of the inputs to the results.
 
     Args:

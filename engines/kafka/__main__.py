@@ -7,15 +7,17 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from model_etl.engines.kafka import lag, options, receive, send
-from model_etl.engines.kafka.group import Pace
-from model_etl.engines.kafka.notices import listen, put, say
+from model_etl.engines.kafka.console import install_log_handler, print_notice, write_stdout
+from model_etl.engines.kafka.group import ProcessorSettings
+from model_etl.engines.kafka.lag import group_lag
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
-from model_etl.engines.kafka.service import Served, serve, stoppable
-from model_etl.engines.kafka.topics import Admin, Topics
+from model_etl.engines.kafka.receive_command import ReceiveOptions, receive_messages
+from model_etl.engines.kafka.send_command import FORMATS, send_records
+from model_etl.engines.kafka.service import ServedModel, serve, stop_on_signals
+from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
-from model_etl.settings.job_config import count
+from model_etl.settings.values import parse_positive_int
 
 
 def process(arguments: Sequence[str]) -> int:
@@ -23,108 +25,113 @@ def process(arguments: Sequence[str]) -> int:
     parser = Parser("process", str(process.__doc__))
     parser.models(*ALL_SCORING)
     parser.add_argument("--prediction_log", choices=["none"], help="none for no log, which otherwise is a topic")
-    parser.add_argument("--exactly_once", action="store_true", help="send results in transactions")
-    parser.own("prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every", "grace")
-    given = parser.parse_args(arguments)
-    connection = connection_of(given)
-    pace = Pace(options.exactly_once_of(given), given.max_records, given.session_timeout, given.rebalance_timeout)
-    asyncio.run(serve(connection, _loaded(given), pace, given.report_every, given.grace))
+    parser.own("prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every", "grace", "exactly_once")
+    parsed = parser.parse_args(arguments)
+    connection = connection_of(parsed)
+    settings = ProcessorSettings(
+        parsed.exactly_once, parsed.max_records, parsed.session_timeout, parsed.rebalance_timeout
+    )
+    asyncio.run(serve(connection, _load_models(parsed), settings, parsed.report_every, parsed.grace))
     return 0
 
 
 def create_topics(arguments: Sequence[str]) -> int:
-    """Make the topics of models; those that exist stay as they are."""
+    """Create the topics of models; topics that exist are not changed."""
     parser = Parser("create_topics", str(create_topics.__doc__))
     parser.models()
     parser.own("prefix", "partitions", "replication_factor")
-    given = parser.parse_args(arguments)
-    connection = connection_of(given)
-    names = [name for model in _loaded(given) for name in model.topics.names]
+    parsed = parser.parse_args(arguments)
+    connection = connection_of(parsed)
+    names = [name for model in _load_models(parsed) for name in model.topics.names]
 
-    async def work() -> list[str]:
-        async with Admin(connection) as admin:
-            return await admin.create(names, given.partitions, given.replication_factor)
+    async def create() -> list[str]:
+        async with TopicAdmin(connection) as admin:
+            return await admin.create_topics(names, parsed.partitions, parsed.replication_factor)
 
-    put(line.encode() for line in asyncio.run(work()))
+    write_stdout(line.encode() for line in asyncio.run(create()))
     return 0
 
 
-def send_messages(arguments: Sequence[str]) -> int:
-    """Send the lines of a file, or of standard input as they come, to a topic."""
-    parser = Parser("send", str(send_messages.__doc__))
+def send(arguments: Sequence[str]) -> int:
+    """Send the lines of a file, or of standard input as they arrive, to a topic."""
+    parser = Parser("send", str(send.__doc__))
     parser.add_argument("--topic", required=True)
-    parser.add_argument("--key", metavar="FIELD", help="field of the records whose value is the messages' key")
-    parser.add_argument("--input_format", choices=send.FORMATS, help="rejects: send again what an errors topic held")
+    parser.add_argument("--key", metavar="FIELD", help="field of the records whose value becomes the messages' key")
+    parser.add_argument("--input_format", choices=FORMATS, help="rejects: send the content of an errors topic again")
     parser.add_argument("file", nargs="?", metavar="FILE", help="JSON Lines; by default standard input")
-    given = parser.parse_args(arguments)
-    connection = connection_of(given)
+    parsed = parser.parse_args(arguments)
+    connection = connection_of(parsed)
 
-    async def work() -> int:
-        async with Admin(connection) as admin:
-            await admin.require([given.topic])
-        return await send.send(connection, given.topic, given.file, given.key, given.input_format)
+    async def check_and_send() -> int:
+        async with TopicAdmin(connection) as admin:
+            await admin.require_topics([parsed.topic])
+        return await send_records(connection, parsed.topic, parsed.file, parsed.key, parsed.input_format)
 
-    say(f"sent {asyncio.run(work()):,} to {given.topic}")
+    print_notice(f"sent {asyncio.run(check_and_send()):,} to {parsed.topic}")
     return 0
 
 
-def receive_messages(arguments: Sequence[str]) -> int:
-    """Print the messages of a topic as they come, one a line, until a signal asks to stop."""
-    parser = Parser("receive", str(receive_messages.__doc__))
+def receive(arguments: Sequence[str]) -> int:
+    """Print the messages of a topic as they arrive, one a line, until a signal asks to stop."""
+    parser = Parser("receive", str(receive.__doc__))
     parser.add_argument("--topic", required=True)
-    parser.add_argument("--from_beginning", action="store_true", help="start with the first message that there is")
-    parser.add_argument("--until_end", action="store_true", help="stop at the last one that there was at the start")
-    parser.add_argument("--max", type=count, metavar="N", help="print at most so many")
-    parser.add_argument("--uncommitted", action="store_true", help="print those of unfinished transactions too")
-    given = parser.parse_args(arguments)
-    connection = connection_of(given)
-    what = receive.Wanted(given.from_beginning, given.until_end, given.max, given.uncommitted)
+    parser.add_argument("--from_beginning", action="store_true", help="start with the oldest message")
+    parser.add_argument("--until_end", action="store_true", help="stop at the message that was the last at the start")
+    parser.add_argument("--max", type=parse_positive_int, metavar="N", help="stop after N messages")
+    parser.add_argument("--uncommitted", action="store_true", help="print messages of unfinished transactions too")
+    parsed = parser.parse_args(arguments)
+    connection = connection_of(parsed)
+    wanted = ReceiveOptions(parsed.from_beginning, parsed.until_end, parsed.max, parsed.uncommitted)
 
-    async def work() -> None:
-        async with Admin(connection) as admin:
-            partitions = await admin.require([given.topic])
-        with stoppable() as stop:
-            await receive.receive(connection, given.topic, partitions[given.topic], what, stop)
+    async def check_and_receive() -> None:
+        async with TopicAdmin(connection) as admin:
+            partition_counts = await admin.require_topics([parsed.topic])
+        with stop_on_signals() as stop:
+            await receive_messages(connection, parsed.topic, partition_counts[parsed.topic], wanted, stop)
 
-    asyncio.run(work())
+    asyncio.run(check_and_receive())
     return 0
 
 
 def show_lag(arguments: Sequence[str]) -> int:
-    """Say how many messages wait in each partition of models' inputs, with tabs between the columns."""
+    """Print how many messages wait in each partition of models' inputs, with tabs between the columns."""
     parser = Parser("lag", str(show_lag.__doc__))
     parser.models()
     parser.own("prefix")
-    given = parser.parse_args(arguments)
-    connection = connection_of(given)
-    models = _loaded(given)
+    parsed = parser.parse_args(arguments)
+    connection = connection_of(parsed)
+    models = _load_models(parsed)
 
-    async def work() -> list[str]:
-        async with Admin(connection) as admin:
-            partitions = await admin.require([model.topics.inputs for model in models])
-        found = []
+    async def read_lag() -> list[str]:
+        async with TopicAdmin(connection) as admin:
+            partition_counts = await admin.require_topics([model.topics.inputs for model in models])
+        lines = []
         for _, _, topics in models:
-            waiting = await lag.lag(connection, topics, partitions[topics.inputs])
-            found += [f"{topics.inputs}\t{number}\t{some}" for number, some in waiting.items()]
-        return found
+            lag = await group_lag(connection, topics, partition_counts[topics.inputs])
+            lines += [f"{topics.inputs}\t{number}\t{messages}" for number, messages in lag.items()]
+        return lines
 
-    put(line.encode() for line in asyncio.run(work()))
+    write_stdout(line.encode() for line in asyncio.run(read_lag()))
     return 0
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "process": process,
     "create_topics": create_topics,
-    "send": send_messages,
-    "receive": receive_messages,
+    "send": send,
+    "receive": receive,
     "lag": show_lag,
 }
 
 
-def _loaded(given: Namespace) -> list[Served]:
-    """Load the models: before anything is asked of a broker."""
-    loaded = [(settings.scorer(), settings) for settings in models_of(given)]
-    models = [Served(scorer, settings, Topics.of(scorer.facts, given.prefix)) for scorer, settings in loaded]
+def _load_models(parsed: Namespace) -> list[ServedModel]:
+    """Load the models, before any request to a broker.
+
+    Raises:
+        ModelEtlError: if a model or a rule cannot be loaded, or two models have the same topics.
+    """
+    loaded = [(settings.scorer(), settings) for settings in models_of(parsed)]
+    models = [ServedModel(scorer, settings, Topics.of(scorer.facts, parsed.prefix)) for scorer, settings in loaded]
     if len({model.topics for model in models}) < len(models):
         raise UsageError("two of the models have the same topics", "Run each in a process of its own, or only one.")
     return models
@@ -138,10 +145,10 @@ def main(arguments: Sequence[str]) -> int:
     """
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
     if verb not in VERBS:
-        told = "\n".join(f"  {name:<14} {function.__doc__}" for name, function in VERBS.items())
-        say(f"usage: python -m model_etl.engines.kafka VERB [OPTIONS]; VERB --help tells the options\n{told}")
+        verbs = "\n".join(f"  {name:<14} {function.__doc__}" for name, function in VERBS.items())
+        print_notice(f"usage: python -m model_etl.engines.kafka VERB [OPTIONS]; VERB --help lists the options\n{verbs}")
         return 0 if verb in ("-h", "--help") else UsageError.exit_code
-    listen()
+    install_log_handler()
     return run(lambda _: VERBS[verb](rest))
 
 

@@ -1,4 +1,4 @@
-"""Where Kafka is and how to prove who we are; and its errors in our words."""
+"""The connection to Kafka: brokers, encryption and login, and Kafka's errors as errors of model_etl."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import os
 import ssl
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +14,8 @@ from aiokafka import errors
 from aiokafka.helpers import create_ssl_context
 
 from model_etl.errors import ConfigurationError, ModelEtlError, PermissionRefused, StorageFailure, TryAgain
-from model_etl.settings.job_config import ENVIRONMENT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from model_etl.settings.options import ENVIRONMENT_PREFIX
+from model_etl.settings.sources import read_toml
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -28,18 +23,24 @@ _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach Kafka; the names are the settings', in `--client_config` or after MODEL_ETL_ in the environment.
+    """How to reach Kafka and log in.
+
+    The attributes have the names of the settings: keys of the file `--client_config`, and with the prefix MODEL_ETL_
+    environment variables. They mean what they mean to Kafka's own clients.
 
     Attributes:
-        bootstrap_servers: HOST:PORT of some brokers, with commas between them.
-        security_protocol: one of Kafka's four.
-        sasl_mechanism: how to prove who we are.
-        sasl_username: who we are.
-        sasl_password: the proof.
-        ssl_cafile: certificates of those who vouch for the brokers; by default the system's.
-        ssl_certfile: our own certificate.
-        ssl_keyfile: its key.
-        ssl_password: what opens the key.
+        bootstrap_servers: HOST:PORT of some brokers, separated by commas.
+        security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+        sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+        sasl_username: the user.
+        sasl_password: the user's password.
+        ssl_cafile: file with the certificates of trusted authorities, or None for those of the system.
+        ssl_certfile: file with the client's certificate.
+        ssl_keyfile: file with the private key of that certificate.
+        ssl_password: password of the private key.
+
+    Raises:
+        ConfigurationError: if a setting has an unknown value, or a user is set for a protocol without login.
     """
 
     bootstrap_servers: str
@@ -60,36 +61,36 @@ class Connection:
                 )
         if self.sasl_username and not self.security_protocol.startswith("SASL"):
             raise ConfigurationError(
-                f"there is a sasl_username, but security_protocol is {self.security_protocol}, which asks for no name",
+                f"sasl_username is set, but with the security_protocol {self.security_protocol} there is no login",
                 "Set security_protocol to SASL_SSL.",
             )
 
     @classmethod
     def of(cls, servers: str | None, file: str | None, environment: Mapping[str, str] | None = None) -> Connection:
-        """Put the settings together: the flag over the environment over the file.
+        """Build a connection from the option, the environment and a file, in this order of precedence.
 
         Args:
-            servers: what `--bootstrap_servers` says, if it was given.
-            file: a TOML file with the settings' names as keys, or None.
-            environment: the process's, unless given.
+            servers: value of `--bootstrap_servers`, or None.
+            file: name of a TOML file with settings, or None.
+            environment: environment variables; by default those of the process.
 
         Raises:
-            ConfigurationError: if there is no server, or a setting makes no sense.
+            ConfigurationError: if there is no server, or a setting is invalid.
         """
         environment = os.environ if environment is None else environment
         names = [item.name for item in dataclasses.fields(cls)]
-        values = _from_file(file, names) if file else {}
-        values |= {name: text for name in names if (text := environment.get(ENVIRONMENT + name.upper()))}
+        values = _read_settings(file, names) if file else {}
+        values |= {name: text for name in names if (text := environment.get(ENVIRONMENT_PREFIX + name.upper()))}
         if servers:
             values["bootstrap_servers"] = servers
         if not values.get("bootstrap_servers"):
             raise ConfigurationError(
-                "--bootstrap_servers is not given", f"As HOST:PORT, or in {ENVIRONMENT}BOOTSTRAP_SERVERS."
+                "--bootstrap_servers is not given", f"Give HOST:PORT, or set {ENVIRONMENT_PREFIX}BOOTSTRAP_SERVERS."
             )
         return cls(**values)
 
-    def options(self) -> dict[str, Any]:
-        """Give what aiokafka's clients are told.
+    def client_options(self) -> dict[str, Any]:
+        """Return the keyword arguments that every client of aiokafka takes.
 
         Raises:
             ConfigurationError: if a certificate or a key cannot be read.
@@ -103,52 +104,60 @@ class Connection:
             options["sasl_mechanism"] = self.sasl_mechanism
             options["sasl_plain_username"], options["sasl_plain_password"] = self.sasl_username, self.sasl_password
         if self.security_protocol.endswith("SSL"):
-            files = {"cafile": self.ssl_cafile, "certfile": self.ssl_certfile, "keyfile": self.ssl_keyfile}
-            try:
-                options["ssl_context"] = create_ssl_context(**files, password=self.ssl_password)
-            except (OSError, ssl.SSLError, ValueError) as exc:
-                shown = ", ".join(f"ssl_{name}={path}" for name, path in files.items() if path)
-                raise ConfigurationError(
-                    f"cannot use the certificates for Kafka ({shown}): {exc}",
-                    "Check the files, and the key's password.",
-                ) from exc
+            options["ssl_context"] = self._ssl_context()
         return options
 
-    def failure(self, exc: Exception, place: str) -> ModelEtlError:
-        """Say in our words what Kafka or the way to it refused.
+    def _ssl_context(self) -> ssl.SSLContext:
+        files = {"cafile": self.ssl_cafile, "certfile": self.ssl_certfile, "keyfile": self.ssl_keyfile}
+        try:
+            context: ssl.SSLContext = create_ssl_context(**files, password=self.ssl_password)
+        except (OSError, ssl.SSLError, ValueError) as exc:
+            names = ", ".join(f"ssl_{name}={path}" for name, path in files.items() if path)
+            raise ConfigurationError(
+                f"cannot use the certificates for Kafka ({names}): {exc}",
+                "Check the files and the password of the key.",
+            ) from exc
+        return context
+
+    def translate_error(self, exc: Exception, action: str) -> ModelEtlError:
+        """Return the error of model_etl for an error of aiokafka.
 
         Args:
-            exc: what aiokafka raised.
-            place: what was being done, to which topic.
+            exc: the exception that aiokafka raised.
+            action: what was being done and on which topic, to start the message with.
         """
-        said = f"{type(exc).__name__}: {exc}".rstrip(": ")
+        description = f"{type(exc).__name__}: {exc}".rstrip(": ")
         if isinstance(exc, errors.ProducerFenced):
             return TryAgain(
-                f"{place}: Kafka ended our transaction: another process has taken over the partition, or it took long",
-                "Start this one again: what it had not committed is read again, and nothing is doubled.",
+                f"{action}: Kafka aborted the transaction: another process has taken over the partition, or the"
+                " transaction took too long",
+                "Start this process again: uncommitted messages are read again, and no result is doubled.",
             )
         if isinstance(exc, (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError)):
-            return ConfigurationError(f"{place}: there is no such topic at {self.bootstrap_servers}", CREATE)
-        if isinstance(exc, _DENIED):
-            return PermissionRefused(
-                f"{place}: permission refused ({said})", "Check the user and Kafka's access rules."
+            return ConfigurationError(
+                f"{action}: the topic does not exist at {self.bootstrap_servers}", CREATE_TOPICS_REMEDY
             )
-        if isinstance(
-            exc, (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError, asyncio.TimeoutError)
-        ):
+        if isinstance(exc, _PERMISSION_ERRORS):
+            return PermissionRefused(
+                f"{action}: permission refused ({description})", "Check the user and Kafka's access rules."
+            )
+        if isinstance(exc, _CONNECTION_ERRORS):
             return TryAgain(
-                f"{place}: cannot reach Kafka at {self.bootstrap_servers}",
+                f"{action}: cannot reach Kafka at {self.bootstrap_servers}",
                 "Check the address, security_protocol, user and password, and that a broker runs there.",
             )
-        kind = TryAgain if getattr(exc, "retriable", False) else StorageFailure
-        return kind(f"{place}: Kafka at {self.bootstrap_servers} said {said}", "Run again once the cause is gone.")
+        error = TryAgain if getattr(exc, "retriable", False) else StorageFailure
+        return error(
+            f"{action}: Kafka at {self.bootstrap_servers} reported {description}",
+            "Run again when the cause is removed.",
+        )
 
 
-CREATE = (
-    "Make it: python -m model_etl.engines.kafka create_topics"
+CREATE_TOPICS_REMEDY = (
+    "Create it: python -m model_etl.engines.kafka create_topics"
     " --bootstrap_servers HOST:PORT --model PACKAGE.MODULE:CLASS"
 )
-_DENIED = (
+_PERMISSION_ERRORS = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
@@ -156,19 +165,22 @@ _DENIED = (
     errors.SaslAuthenticationFailed,
     errors.AuthenticationFailedError,
 )
+_CONNECTION_ERRORS = (
+    errors.KafkaConnectionError,
+    errors.KafkaTimeoutError,
+    errors.NodeNotReadyError,
+    asyncio.TimeoutError,
+)
 
 
-def _from_file(path: str, names: list[str]) -> dict[str, str]:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            table: dict[str, Any] = tomllib.load(file)
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read {path}: {exc.strerror}", "Check --client_config.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} is no valid TOML: {exc}", "See https://toml.io.") from exc
+def _read_settings(path: str, names: list[str]) -> dict[str, str]:
+    """Read a TOML file of settings, all of them strings.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, or holds an unknown name or a value that is not a string.
+    """
+    table = read_toml(path, names, "--client_config")
     for name, value in table.items():
-        if name not in names:
-            raise ConfigurationError(f"{path} has a setting {name!r}, which does not exist", f"There are: {names}.")
         if not isinstance(value, str):
-            raise ConfigurationError(f"the setting {name!r} in {path} is no text", "Put it in quotes.")
+            raise ConfigurationError(f"the setting {name!r} in {path} must be a string", "Put the value in quotes.")
     return table

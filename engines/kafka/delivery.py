@@ -1,4 +1,4 @@
-"""How results get to their topics, and the work is marked as done: at least once, or exactly once."""
+"""Delivery of results to their topics and commit of the input offsets: at least once, or exactly once."""
 
 from __future__ import annotations
 
@@ -6,105 +6,114 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
-from model_etl.engines.kafka.messages import Results
-from model_etl.engines.kafka.sending import gathered, producer, send_all
+from model_etl.engines.kafka.messages import PartitionResults
+from model_etl.engines.kafka.producer import create_producer, gather_all, send_results
 from model_etl.engines.kafka.topics import Topics
 
 
-class Done(NamedTuple):
-    """What came of a partition's messages, and where to go on."""
+class ScoredPartition(NamedTuple):
+    """The results of a partition's messages.
 
-    results: Results
+    Attributes:
+        results: the messages to send.
+        next_offset: the offset to commit: that of the first message that was not scored.
+    """
+
+    results: PartitionResults
     next_offset: int
 
 
-Work = Mapping[TopicPartition, Done]
+ScoredPartitions = Mapping[TopicPartition, ScoredPartition]
 
 
 class Delivery(Protocol):
-    """Sends results."""
+    """Sends results and commits the offsets of the messages that they result from."""
 
-    async def take(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """Get ready for partitions that are ours now."""
+    async def prepare_partitions(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Prepare for newly assigned partitions, before anything is read from them."""
 
-    async def release(self) -> None:
-        """Let go of all partitions."""
+    async def release_partitions(self) -> None:
+        """Release everything that was held for the assigned partitions."""
 
-    async def deliver(self, consumer: AIOKafkaConsumer, work: Work) -> None:
-        """Send the results, and mark what they came from as done."""
+    async def deliver(self, consumer: AIOKafkaConsumer, scored: ScoredPartitions) -> None:
+        """Send the results and commit the offsets."""
 
 
-class AtLeastOnce:
-    """Marks messages as done when all that came of them has arrived: what is sent twice has the same ids.
+class AtLeastOnce(Delivery):
+    """Commits offsets after all results are acknowledged; results that are sent again have the same prediction ids.
 
     Args:
-        connection: where to send.
-        topics: the model's.
+        connection: the connection to Kafka.
+        topics: the model's topics.
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
-        self._options = connection.options()
+        self._client_options = connection.client_options()
         self._topics = topics
         self._producer: AIOKafkaProducer | None = None
 
-    async def take(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """See `Delivery`."""
+    @override
+    async def prepare_partitions(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
         if self._producer is None:
-            self._producer = producer(self._options)
+            self._producer = create_producer(self._client_options)
             await self._producer.start()
 
-    async def release(self) -> None:
-        """See `Delivery`."""
+    @override
+    async def release_partitions(self) -> None:
         if self._producer is not None:
-            held, self._producer = self._producer, None
-            await held.stop()
+            producer, self._producer = self._producer, None
+            await producer.stop()
 
-    async def deliver(self, consumer: AIOKafkaConsumer, work: Work) -> None:
-        """See `Delivery`."""
-        sending = [send_all(self._producer, self._topics, at.partition, done.results) for at, done in work.items()]
-        await gathered(sending)
-        await consumer.commit({at: done.next_offset for at, done in work.items()})
+    @override
+    async def deliver(self, consumer: AIOKafkaConsumer, scored: ScoredPartitions) -> None:
+        producer = self._producer
+        await gather_all([
+            send_results(producer, self._topics, partition.partition, done.results)
+            for partition, done in scored.items()
+        ])  # fmt: skip
+        await consumer.commit({partition: done.next_offset for partition, done in scored.items()})
 
 
-class ExactlyOnce:
-    """Sends what came of a partition's messages, and that they are done, in one transaction.
+class ExactlyOnce(Delivery):
+    """Sends the results of a partition and commits its offset in one transaction.
 
-    There is one producer a partition, whose name is the partition's: whoever takes over a partition thereby ends the
-    transaction of the one who had it, and shuts that one out, dead or only slow.
+    Each partition has its own producer, whose transactional id is the partition's. A process that takes over a
+    partition thereby aborts the open transaction of the previous owner and fences it off, whether that is dead or slow.
 
     Args:
-        connection: where to send.
-        topics: the model's.
+        connection: the connection to Kafka.
+        topics: the model's topics.
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
-        self._options = connection.options()
+        self._client_options = connection.client_options()
         self._topics = topics
         self._producers: dict[TopicPartition, AIOKafkaProducer] = {}
 
-    async def take(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """See `Delivery`."""
-        for at in partitions:
-            name = f"{self._topics.base}.{at.partition}"
-            self._producers[at] = producer(self._options, transactional_id=name)
-        await gathered([one.start() for one in self._producers.values()])
-        for at in partitions:  # only now is it certain how far the one before us came
-            offset = await consumer.committed(at)
-            await consumer.seek_to_beginning(at) if offset is None else consumer.seek(at, offset)
+    @override
+    async def prepare_partitions(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            transactional_id = f"{self._topics.base}.{partition.partition}"
+            self._producers[partition] = create_producer(self._client_options, transactional_id)
+        await gather_all([producer.start() for producer in self._producers.values()])
+        for partition in partitions:  # the committed offset is final only now that the previous owner is fenced off
+            offset = await consumer.committed(partition)
+            await consumer.seek_to_beginning(partition) if offset is None else consumer.seek(partition, offset)
 
-    async def release(self) -> None:
-        """See `Delivery`."""
-        held, self._producers = self._producers, {}
-        await gathered([one.stop() for one in held.values()])
+    @override
+    async def release_partitions(self) -> None:
+        producers, self._producers = self._producers, {}
+        await gather_all([producer.stop() for producer in producers.values()])
 
-    async def deliver(self, consumer: AIOKafkaConsumer, work: Work) -> None:  # noqa: ARG002
-        """See `Delivery`."""
-        await gathered([self._transact(at, done) for at, done in work.items()])
+    @override
+    async def deliver(self, consumer: AIOKafkaConsumer, scored: ScoredPartitions) -> None:
+        await gather_all([self._deliver_partition(partition, done) for partition, done in scored.items()])
 
-    async def _transact(self, at: TopicPartition, done: Done) -> None:
-        one = self._producers[at]
-        async with one.transaction():  # an error aborts it
-            await send_all(one, self._topics, at.partition, done.results)
-            await one.send_offsets_to_transaction({at: done.next_offset}, self._topics.base)
+    async def _deliver_partition(self, partition: TopicPartition, done: ScoredPartition) -> None:
+        producer = self._producers[partition]
+        async with producer.transaction():  # an error aborts it
+            await send_results(producer, self._topics, partition.partition, done.results)
+            await producer.send_offsets_to_transaction({partition: done.next_offset}, self._topics.base)

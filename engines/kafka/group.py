@@ -1,4 +1,4 @@
-"""Our place among a model's processors: which partitions are ours, and what is read from them."""
+"""Membership in the consumer group of a model's processors: the assigned partitions, and the batches read from them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError
+from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.delivery import Delivery
 from model_etl.engines.kafka.messages import Message
 from model_etl.engines.kafka.topics import Topics
 
-_LOOK = 50
-"""Milliseconds between two looks for partitions when they are being dealt out."""
+_ASSIGNMENT_POLL_MS = 50
+"""How often the consumer is polled for an assignment during a rebalance."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How a processor works.
+class ProcessorSettings:
+    """How a processor reads and delivers.
 
     Attributes:
-        exactly_once: whether results and the mark that their messages are done are one transaction.
-        max_records: how many messages are scored at a time, at most.
-        session_timeout: seconds without a sign of life after which a process loses its partitions.
-        rebalance_timeout: seconds that a batch may take, also when partitions are dealt out anew.
+        exactly_once: whether results and offsets are committed in one transaction.
+        max_records: the most messages to score at a time.
+        session_timeout: seconds without a heartbeat after which a process loses its partitions.
+        rebalance_timeout: seconds that a batch may take, and that a rebalance waits for it.
     """
 
     exactly_once: bool = False
@@ -37,92 +37,110 @@ class Pace:
     rebalance_timeout: float = 300.0
 
 
-class Group(ConsumerRebalanceListener):
-    """A member of the group.
+class GroupMember(ConsumerRebalanceListener):
+    """A member of the consumer group.
 
-    The lock is held from reading a batch until it is marked as done, so that a rebalance, which waits for the lock,
-    never comes between them. Under the lock nothing waits for messages: while partitions are dealt out anew, whoever
-    waits for messages waits for the partitions too, and these would wait for the lock.
+    The lock is held from reading a batch until its offsets are committed. A rebalance waits for the lock and so never
+    comes between the two. Never await messages while holding the lock: during a rebalance `getmany` waits for the new
+    assignment, which waits for this lock (deadlock).
 
     Args:
-        topics: the model's.
-        connection: where Kafka is.
-        pace: how to work.
-        delivery: has to be ready for a partition before it is read from.
+        topics: the model's topics.
+        connection: the connection to Kafka.
+        settings: how to read.
+        delivery: prepared for each partition before anything is read from it.
 
     Attributes:
-        consumer: aiokafka's; there once we have joined.
-        ready: the partitions to read from, or None while they are being dealt out.
+        active_partitions: the partitions to read from, or None during a rebalance.
     """
 
-    def __init__(self, topics: Topics, connection: Connection, pace: Pace, delivery: Delivery) -> None:
-        self.consumer: Any = None
-        self.ready: set[TopicPartition] | None = None
-        self._topics, self._connection, self._pace, self._delivery = topics, connection, pace, delivery
+    def __init__(self, topics: Topics, connection: Connection, settings: ProcessorSettings, delivery: Delivery) -> None:
+        self.active_partitions: set[TopicPartition] | None = None
+        self._topics, self._connection, self._settings, self._delivery = topics, connection, settings, delivery
+        self._consumer: AIOKafkaConsumer | None = None
         self._lock = asyncio.Lock()
         self._assigned: set[TopicPartition] | None = None
-        self._nothing = TopicPartition(topics.inputs, -1)
+        self._no_partition = TopicPartition(topics.inputs, -1)  # does not exist; an empty list means all partitions
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The group's consumer.
+
+        Raises:
+            RuntimeError: before `join`.
+        """
+        if self._consumer is None:
+            raise RuntimeError("the consumer exists only after join()")
+        return self._consumer
 
     async def join(self) -> None:
-        """Become a member, and wait for the first partitions, which may be none."""
-        self.consumer = AIOKafkaConsumer(
-            **self._connection.options(),
+        """Join the group, and wait for the first assignment, which may be empty."""
+        settings = self._settings
+        self._consumer = AIOKafkaConsumer(
+            **self._connection.client_options(),
             group_id=self._topics.base,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # what was sent before the first start counts too
+            auto_offset_reset="earliest",  # messages sent before the group's first start are scored too
             isolation_level="read_committed",
-            session_timeout_ms=int(self._pace.session_timeout * 1000),
-            heartbeat_interval_ms=int(self._pace.session_timeout * 1000 / 3),
-            rebalance_timeout_ms=int(self._pace.rebalance_timeout * 1000),
-            max_poll_interval_ms=int(self._pace.rebalance_timeout * 1000),
+            session_timeout_ms=int(settings.session_timeout * 1000),
+            heartbeat_interval_ms=int(settings.session_timeout * 1000 / 3),
+            rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
+            max_poll_interval_ms=int(settings.rebalance_timeout * 1000),
         )
-        self.consumer.subscribe([self._topics.inputs], listener=self)
-        await self.consumer.start()
+        self._consumer.subscribe([self._topics.inputs], listener=self)
+        await self._consumer.start()
 
     async def leave(self) -> None:
-        """Let others have our partitions at once."""
-        if self.consumer is not None:
-            await self.consumer.stop()
-        await self._delivery.release()
+        """Leave the group, so that its other members take over the partitions at once."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+        await self._delivery.release_partitions()
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """Let go of all partitions, since Kafka deals all of them out anew."""
+    @override
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        # Kafka's eager rebalance reassigns all partitions, not only those that move.
         async with self._lock:
-            self.ready = self._assigned = None
-            await self._delivery.release()
+            self.active_partitions = self._assigned = None
+            await self._delivery.release_partitions()
 
+    @override
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """See which partitions are ours. To get ready for them is left to `rest`: this must not keep us from living."""
+        # `wait_for_partitions` does the slow preparation: this callback must not delay the heartbeats.
         self._assigned = set(assigned)
 
-    async def rest(self, stop: asyncio.Event) -> None:
-        """Get ready for our partitions; or wait a little for some, for what keeps us from them, or for the end."""
+    async def wait_for_partitions(self, stop: asyncio.Event) -> None:
+        """Prepare the assigned partitions, or wait a moment for an assignment, an error of the consumer, or `stop`."""
         if self._assigned is None:
-            look = asyncio.ensure_future(self.consumer.getmany(self._nothing, timeout_ms=_LOOK))
-            told = asyncio.ensure_future(stop.wait())
-            await asyncio.wait([look, told], return_when=asyncio.FIRST_COMPLETED)
-            told.cancel()
-            if look.done():
-                look.result()
-            look.cancel()
+            await self._poll_for_assignment(stop)
             return
         async with self._lock:
             if self._assigned is not None:
-                await self._delivery.take(self.consumer, self._assigned)
-                self.ready = self._assigned
+                await self._delivery.prepare_partitions(self.consumer, self._assigned)
+                self.active_partitions = self._assigned
+
+    async def _poll_for_assignment(self, stop: asyncio.Event) -> None:
+        poll = asyncio.ensure_future(self.consumer.getmany(self._no_partition, timeout_ms=_ASSIGNMENT_POLL_MS))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([poll, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if poll.done():
+            poll.result()
+        poll.cancel()
 
     @contextlib.asynccontextmanager
-    async def batch(self) -> AsyncIterator[Mapping[TopicPartition, Sequence[Message]]]:
-        """Read what is there. In the block no partition is taken from us in good order.
+    async def read_batch(self) -> AsyncIterator[Mapping[TopicPartition, Sequence[Message]]]:
+        """Read the messages that are available; no orderly rebalance happens before the block is left.
 
-        If one was taken nevertheless, since we seemed dead, what is not marked as done is left to the others.
+        If the group took a partition away all the same because it believed this process dead, the uncommitted messages
+        are left to the other members.
         """
         async with self._lock:
-            read: Mapping[TopicPartition, Sequence[Message]] = {}
-            if self.ready is not None:
-                some = self.ready or {self._nothing}  # to name none would mean all
-                read = await self.consumer.getmany(*some, timeout_ms=0, max_records=self._pace.max_records)
+            messages: Mapping[TopicPartition, Sequence[Message]] = {}
+            if self.active_partitions is not None:
+                partitions = self.active_partitions or {self._no_partition}
+                limit = self._settings.max_records
+                messages = await self.consumer.getmany(*partitions, timeout_ms=0, max_records=limit)
             try:
-                yield read
+                yield messages
             except CommitFailedError:
-                self.ready = self._assigned = None
+                self.active_partitions = self._assigned = None

@@ -1,7 +1,7 @@
-"""Kafka's messages as batches of records, and what came of them as messages again. Pure: it touches no broker.
+"""Kafka messages as batches of records, and the results as messages again. Pure: it talks to no broker.
 
-A message's value is one record. Its place, which its prediction id is made of, is the message's own place in Kafka; or
-the record's place in a file, if the header `PLACE` tells it: `send` writes it.
+A message's value is one record. The prediction id depends on where the record was first stored: in a file, if the
+message has the header `ORIGIN_HEADER`, which the command `send` writes; otherwise in the message itself.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Batch, Source
 from model_etl.records.strict_json import one_line
 
-PLACE = "model_etl.place"
-"""Name of the header that says where in a file a record stood."""
-ID = "model_etl.id"
-"""Name of the header with the prediction id, by which a reader finds the log's event, and duplicates."""
+ORIGIN_HEADER = "model_etl.place"
+"""Name of the header with a `RecordOrigin` as JSON."""
+PREDICTION_ID_HEADER = "model_etl.id"
+"""Name of the header with the prediction id, by which a reader finds the log event, and duplicates."""
 
 Headers = list[tuple[str, bytes]]
-EVENT: Headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
-"""Says of a message that it is an event of the log; see CloudEvents' binding to Kafka."""
+EVENT_HEADERS: Headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+"""Marks a message as an event in structured mode (Kafka Protocol Binding for CloudEvents 1.0, section 3.3)."""
 
 
 class Message(Protocol):
-    """What we need of a message that was read."""
+    """The attributes that are used of a consumed message."""
 
     topic: str
     partition: int
@@ -40,8 +40,15 @@ class Message(Protocol):
     headers: Sequence[tuple[str, bytes | None]]
 
 
-class Place(msgspec.Struct):
-    """Where in a file a record stands; the names are those of the rejects file."""
+class RecordOrigin(msgspec.Struct):
+    """Where in a file a record was stored; the fields have the names of the rejects file.
+
+    Attributes:
+        input: the file as the user named it.
+        source: identity of the file, 32 hexadecimal digits.
+        offset: of the record's first byte, from 0.
+        position: of the record, from 1.
+    """
 
     input: str
     source: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
@@ -53,120 +60,133 @@ class _Event(msgspec.Struct):
     id: str
 
 
-class Outgoing(NamedTuple):
-    """A message to be sent, which came of one that was read."""
+class OutgoingMessage(NamedTuple):
+    """A message to send.
 
-    origin: Message
+    Attributes:
+        input_message: the consumed message that it results from.
+        value: the value to send.
+        headers: the headers to send.
+    """
+
+    input_message: Message
     value: bytes
     headers: Headers
 
 
 @dataclass
-class Results:
-    """What came of the messages of a partition, in their order.
+class PartitionResults:
+    """The results of the messages of one partition, in the order of the messages.
 
     Attributes:
         outputs: the predictions.
-        log: the prediction log's events.
+        log: the events of the prediction log.
         errors: the rejects.
-        withheld: how many records a rule held back.
+        withheld: number of records that a business rule withheld.
     """
 
-    outputs: list[Outgoing] = field(default_factory=list)
-    log: list[Outgoing] = field(default_factory=list)
-    errors: list[Outgoing] = field(default_factory=list)
+    outputs: list[OutgoingMessage] = field(default_factory=list)
+    log: list[OutgoingMessage] = field(default_factory=list)
+    errors: list[OutgoingMessage] = field(default_factory=list)
     withheld: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many records had which outcome, as a report counts them."""
+        """Number of records by outcome, under the names of the run report."""
         return {"written": len(self.outputs), "rejected": len(self.errors), "withheld": self.withheld}
 
 
-class Portion(NamedTuple):
-    """The messages of one source, as a batch.
+class MessageBatch(NamedTuple):
+    """Messages whose records have the same source, as a batch.
 
     Attributes:
         batch: the records.
-        messages: those that they came from, by the records' positions, which rise.
+        messages: the messages by position of their record, in rising order.
     """
 
     batch: Batch
     messages: Mapping[int, Message]
 
 
-def portions(messages: Sequence[Message], here: Source) -> Iterator[Portion]:
-    """Make batches of the messages of one partition: a batch has one source, and positions that rise.
+def batch_messages(messages: Sequence[Message], default_source: Source) -> Iterator[MessageBatch]:
+    """Group the messages of one partition into batches: a batch has one source, and its positions rise.
 
     Args:
-        messages: in their order.
-        here: the source of those that do not say where they come from.
+        messages: in the order of their offsets.
+        default_source: the source of messages without an origin header.
     """
-    growing: dict[Source, tuple[BatchBuilder, dict[int, Message]]] = {}
+    builders: dict[Source, tuple[BatchBuilder, dict[int, Message]]] = {}
     for message in messages:
-        source, position, offset = _place(message, here)
-        builder, taken = growing.get(source) or growing.setdefault(source, (BatchBuilder(source), {}))
-        if position <= builder.position:  # sent twice, or by two senders at a time
-            yield from (Portion(batch, taken) for batch in builder.take())
-            builder, taken = growing[source] = (BatchBuilder(source), {})
+        source, position, offset = _locate_record(message, default_source)
+        builder, by_position = builders.get(source) or builders.setdefault(source, (BatchBuilder(source), {}))
+        if position <= builder.position:  # sent twice, or by two senders at the same time
+            yield from (MessageBatch(batch, by_position) for batch in builder.take())
+            builder, by_position = builders[source] = (BatchBuilder(source), {})
         builder.position = position - 1
         text = message.value or b""
-        if error := _refused(message):
+        if error := _value_error(message):
             builder.reject(offset, text, error)
         else:
             builder.add(offset, text, one_line(text))
-        taken[position] = message
-    for builder, taken in growing.values():
-        yield from (Portion(batch, taken) for batch in builder.take())
+        by_position[position] = message
+    for builder, by_position in builders.values():
+        yield from (MessageBatch(batch, by_position) for batch in builder.take())
 
 
-def _place(message: Message, here: Source) -> tuple[Source, int, int]:
+def _locate_record(message: Message, default_source: Source) -> tuple[Source, int, int]:
+    """Return the source, position and offset of a message's record."""
     for name, value in message.headers:
-        if name == PLACE and value is not None:
+        if name == ORIGIN_HEADER and value is not None:
             try:
-                place = msgspec.json.decode(value, type=Place)
-            except ValueError:  # somebody else's header: the record is none the worse
+                origin = msgspec.json.decode(value, type=RecordOrigin)
+            except ValueError:  # another program's header of the same name does not make the record invalid
                 break
-            return Source(place.input, place.source, LDJSON.name), place.position, place.offset
-    return here, message.offset + 1, message.offset
+            return Source(origin.input, origin.source, LDJSON.name), origin.position, origin.offset
+    return default_source, message.offset + 1, message.offset
 
 
-def _refused(message: Message) -> RecordError | None:
+def _value_error(message: Message) -> RecordError | None:
+    """Return why a message's value cannot be a record, or None if it is UTF-8."""
     if message.value is None:
         return RecordError("parse", "NoValue", "the message has no value (a tombstone)")
     return None if message.value.isascii() else utf8_error(message.value)
 
 
-def results(scored: Sequence[tuple[Portion, Scored]]) -> Results:
-    """Put together what came of the messages of one partition.
+def collect_results(scored: Sequence[tuple[MessageBatch, Scored]]) -> PartitionResults:
+    """Collect the results of one partition, in the order of its messages.
 
     Args:
-        scored: its portions, each with what the scorer gave.
+        scored: the partition's batches, each with what the scorer returned for it.
+
+    Raises:
+        AssertionError: if the results do not account for every message.
     """
-    found = Results()
-    for portion, result in scored:
-        messages, batch = portion.messages, result.batch
-        rejected = sorted(batch.rejected, key=lambda rejection: rejection.position)
-        if len(messages) != len(batch) + len(rejected) + result.withheld:
-            raise AssertionError(f"of {len(messages)} messages came {result.counts}")
+    collected = PartitionResults()
+    for (_, messages), result in scored:
+        rejected = sorted(result.batch.rejected, key=lambda rejection: rejection.position)
+        if len(messages) != len(result.batch) + len(rejected) + result.withheld:
+            raise AssertionError(f"{len(messages)} messages were scored, but the results are {result.counts}")
         events = result.events.split(b"\n")[:-1]
-        ids: dict[int, Headers] = {}
+        id_headers: dict[int, Headers] = {}
         if events:
             for position, event in zip(messages, events, strict=True):
-                ids[position] = [(ID, msgspec.json.decode(event, type=_Event).id.encode())]
-                found.log.append(Outgoing(messages[position], event, EVENT))
-        for position, prediction in zip(batch.positions, result.predictions, strict=True):
-            found.outputs.append(Outgoing(messages[position], bytes(prediction), ids.get(position, [])))
+                prediction_id = msgspec.json.decode(event, type=_Event).id
+                id_headers[position] = [(PREDICTION_ID_HEADER, prediction_id.encode())]
+                collected.log.append(OutgoingMessage(messages[position], event, EVENT_HEADERS))
+        for position, prediction in zip(result.batch.positions, result.predictions, strict=True):
+            headers = id_headers.get(position, [])
+            collected.outputs.append(OutgoingMessage(messages[position], bytes(prediction), headers))
         for rejection, line in zip(rejected, result.rejects.split(b"\n")[:-1], strict=True):
-            origin = messages[rejection.position]
-            found.errors.append(Outgoing(origin, _told(line, origin), ids.get(rejection.position, [])))
-        found.withheld += result.withheld
-    for some in (found.outputs, found.log, found.errors):
-        some.sort(key=lambda outgoing: outgoing.origin.offset)
-    return found
+            message = messages[rejection.position]
+            headers = id_headers.get(rejection.position, [])
+            collected.errors.append(OutgoingMessage(message, _with_message_location(line, message), headers))
+        collected.withheld += result.withheld
+    for outgoing in (collected.outputs, collected.log, collected.errors):
+        outgoing.sort(key=lambda result: result.input_message.offset)
+    return collected
 
 
-def _told(line: bytes, origin: Message) -> bytes:
-    """Say in a line of the rejects file also which message it was."""
-    told = {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
-    return line[:-1] + b',"kafka":' + msgspec.json.encode(told) + b"}"
+def _with_message_location(line: bytes, message: Message) -> bytes:
+    """Add the topic, partition and offset of the message to a line of the rejects file."""
+    location = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
+    return line[:-1] + b',"kafka":' + msgspec.json.encode(location) + b"}"

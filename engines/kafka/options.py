@@ -1,107 +1,149 @@
-"""The command line's options: those of Kafka, beside those of scoring that all engines share."""
+"""The options of Kafka's verbs, beside those of scoring that all engines share."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
-from model_etl.cli import main as cli
-from model_etl.cli.main import add_option
+from typing_extensions import override
+
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.topics import PREFIX
-from model_etl.engines.shared.options import SCORING, settings_of, values_of
-from model_etl.engines.shared.scoring import Settings
+from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
+from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.errors import ConfigurationError, UsageError
-from model_etl.settings.job_config import ENVIRONMENT, count, patience, seconds, switch
+from model_etl.settings import arguments
+from model_etl.settings.arguments import add_options
+from model_etl.settings.options import OPTIONS, Option, option_table
+from model_etl.settings.sources import merge_settings
+from model_etl.settings.values import parse_bool, parse_positive_int, parse_positive_seconds, parse_seconds
 
-_OWN: dict[str, tuple[str, Any, Callable[[str], Any]]] = {
-    "prefix": ("what the topics' names start with", PREFIX, str),
-    "partitions": ("of each topic that is created", 1, count),
-    "replication_factor": ("of each topic that is created", 1, count),
-    "max_records": ("messages that are scored at a time, at most", 4000, count),
-    "session_timeout": ("seconds of silence after which a process loses its partitions", 10.0, patience),
-    "rebalance_timeout": ("seconds that a batch may take", 300.0, patience),
-    "report_every": ("seconds between two reports on standard error, 0 for none", 60.0, seconds),
-    "grace": ("seconds to finish a batch in when asked to stop", 25.0, patience),
+_GROUP = "Kafka"
+_CONNECTION = option_table(
+    Option("bootstrap_servers", _GROUP, "addresses of brokers, separated by commas", metavar="HOST:PORT"),
+    Option(
+        "client_config", _GROUP, "TOML file with the settings of the connection, such as user and password",
+        metavar="FILE",
+    ),
+)  # fmt: skip
+_OWN = option_table(
+    Option("prefix", _GROUP, "start of the topics' names", metavar="NAME"),
+    Option("partitions", _GROUP, "partitions of each new topic", parse=parse_positive_int, metavar="N"),
+    Option("replication_factor", _GROUP, "replicas of each new topic", parse=parse_positive_int, metavar="N"),
+    Option("max_records", _GROUP, "most messages in a batch", parse=parse_positive_int, metavar="N"),
+    Option(
+        "session_timeout", _GROUP, "silence after which a process loses its partitions",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "rebalance_timeout", _GROUP, "how long a batch may take", parse=parse_positive_seconds, metavar="SECONDS"
+    ),
+    Option(
+        "report_every", _GROUP, "interval of the reports on standard error; 0 for none",
+        parse=parse_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "grace", _GROUP, "how long a batch may take to finish after a signal",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "exactly_once", _GROUP, "send results in transactions", parse=parse_bool, switch=True
+    ),
+)  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "prefix": PREFIX,
+    "partitions": 1,
+    "replication_factor": 1,
+    "max_records": 4000,
+    "session_timeout": 10.0,
+    "rebalance_timeout": 300.0,
+    "report_every": 60.0,
+    "grace": 25.0,
+    "exactly_once": False,
 }
+ALL_SCORING = tuple(name for name in SCORING_NAMES if name != "model")
 
 
-class Parser(cli.Parser):
-    """Knows how to reach Kafka, whatever else a verb wants to know."""
+class Parser(arguments.Parser):
+    """The parser of a verb, with the options of the connection.
 
-    def __init__(self, verb: str, told: str) -> None:
-        super().__init__(prog=f"python -m model_etl.engines.kafka {verb}", description=told, allow_abbrev=False)
-        self.add_argument("--bootstrap_servers", metavar="HOST:PORT", help="some brokers, with commas between them")
-        self.add_argument(
-            "--client_config", metavar="FILE", help="TOML file that says how to reach Kafka, with user and password"
-        )
+    Args:
+        verb: name of the verb.
+        description: one sentence for the help.
+    """
+
+    def __init__(self, verb: str, description: str) -> None:
+        super().__init__(prog=f"python -m model_etl.engines.kafka {verb}", description=description)
+        self._own: dict[str, Option] = {}
+        add_options(self, _CONNECTION.values())
 
     def own(self, *names: str) -> None:
-        """Let it know some of Kafka's options, which the environment may give too."""
-        for name in names:
-            told, default, read = _OWN[name]
-            given = os.environ.get(ENVIRONMENT + name.upper()) or default
-            self.add_argument(f"--{name}", type=read, default=given, help=f"{told} ({default})", metavar="X")
+        """Add options of Kafka, which environment variables may give too."""
+        options = {name: _OWN[name] for name in names}
+        self._own |= options
+        add_options(self, options.values(), DEFAULTS)
 
     def models(self, *scoring: str) -> None:
-        """Let it know the options that say which models, and how they score."""
-        told = "the model's class; may be given several times, all with the same other options"
-        self.add_argument("--model", "-m", action="append", metavar="PACKAGE.MODULE:CLASS", help=told)
-        for name in scoring:
-            add_option(self, name)
-        told = "TOML file with options of model-etl run as keys; may be given several times, each with a model"
-        self.add_argument("--config", action="append", metavar="FILE", help=told)
+        """Add the options of the models, and options of scoring by name."""
+        model = dataclasses.replace(
+            OPTIONS["model"],
+            repeatable=True,
+            help="class of a model; repeat it for more models, which share the other options",
+        )
+        config = dataclasses.replace(
+            ENGINE_CONFIG,
+            repeatable=True,
+            help="TOML file with options of model-etl run as keys; repeat it with a model in each file",
+        )
+        add_options(self, [model, *(OPTIONS[name] for name in scoring), config])
+
+    @override
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; Kafka's own options that are not given are those of the environment, or the defaults.
+
+        Raises:
+            ConfigurationError: if a variable has a value that its option does not take.
+        """
+        parsed = super().parse_args(args, namespace)
+        vars(parsed).update(merge_settings(vars(parsed), defaults=_defaults(self._own), options=self._own))
+        return parsed
 
 
-ALL_SCORING = tuple(name for name in SCORING if name != "model")
+def _defaults(options: dict[str, Option]) -> dict[str, Any]:
+    return {name: DEFAULTS[name] for name in options}
 
 
-def connection_of(options: argparse.Namespace) -> Connection:
-    """Put together how to reach Kafka.
-
-    Raises:
-        ConfigurationError: if that is not said, or makes no sense.
-    """
-    return Connection.of(options.bootstrap_servers, options.client_config)
-
-
-def exactly_once_of(options: argparse.Namespace) -> bool:
-    """Tell whether to work exactly once, by the flag or the environment.
-
-    Raises:
-        ConfigurationError: if the variable makes no sense.
-    """
-    variable = f"{ENVIRONMENT}EXACTLY_ONCE"
-    try:
-        return options.exactly_once or switch(os.environ.get(variable, ""))
-    except ValueError as exc:
-        raise ConfigurationError(f"the variable {variable}: {exc}", "Set it to yes or no.") from exc
-
-
-def models_of(options: argparse.Namespace) -> list[Settings]:
-    """Give the settings of each model: one a `--model`, or else one a `--config`.
+def connection_of(parsed: argparse.Namespace) -> Connection:
+    """Return how to reach Kafka.
 
     Raises:
-        UsageError: if there are several of both.
-        ConfigurationError: if there is no model, or a setting makes no sense.
+        ConfigurationError: if no server is given, or a setting of the connection is not valid.
     """
-    models, files = options.model or [], options.config or [None]
+    return Connection.of(parsed.bootstrap_servers, parsed.client_config)
+
+
+def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
+    """Return the settings of each model: those of each `--model`, or of each `--config`.
+
+    Raises:
+        UsageError: if both are given several times.
+        ConfigurationError: if there is no model, or a setting is not valid.
+    """
+    models, files = parsed.model or [None], parsed.config or [None]
     if len(models) > 1 and len(files) > 1:
         raise UsageError(
             "--model and --config are both given several times", "Name each model in a file of its own, or all here."
         )
-    found = []
-    for model in models or [None]:
-        for file in files:
-            given = argparse.Namespace(**{**vars(options), "model": model, "config": file})
-            values = values_of(given)
-            if values.get("prediction_log") not in (None, "none"):
-                raise ConfigurationError(
-                    f"prediction_log is {values['prediction_log']}, but Kafka's log is a topic",
-                    "Leave it out, or say none for no log.",
-                )
-            known = {name: value for name, value in values.items() if name in SCORING}
-            found.append(settings_of(known, log=values.get("prediction_log") != "none"))
-    return found
+    return [_settings_of_model(parsed, model, file) for model in models for file in files]
+
+
+def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ScorerSettings:
+    values = merge_engine_settings(argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
+    log = values.get("prediction_log")
+    if log not in (None, "none"):
+        raise ConfigurationError(
+            f"prediction_log is {log}, but the prediction log of Kafka is a topic",
+            "Leave the option out, or set it to none for no log.",
+        )
+    return scorer_settings(values, log=log is None)

@@ -1,4 +1,4 @@
-"""Several processors in one process, until a signal asks them to stop or one of them fails."""
+"""The processors of several models in one process, until a signal asks the process to stop or a processor fails."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from model_etl.cli.main import fail
 from model_etl.engines.kafka.connection import Connection
-from model_etl.engines.kafka.group import Pace
-from model_etl.engines.kafka.notices import say
+from model_etl.engines.kafka.console import print_notice
+from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.processor import Processor
-from model_etl.engines.kafka.topics import Admin, Topics
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.kafka.topics import TopicAdmin, Topics
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, TryAgain
 from model_etl.evidence.prediction_log import now
 from model_etl.records.strict_json import encode_json
+from model_etl.runtime.failure import report_failure
 from model_etl.runtime.signals import REPEAT
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[asyncio.Event]:
-    """Give an event that is set by the first signal that asks us to end; a second one ends the process at once."""
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that the first signal to stop sets; a second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    since = 0.0
+    first_signal_at = 0.0
 
-    def receive(number: int) -> None:
-        nonlocal since
+    def handle(number: int) -> None:
+        nonlocal first_signal_at
         if not stop.is_set():
-            since = time.monotonic()
+            first_signal_at = time.monotonic()
             stop.set()
-        elif time.monotonic() - since > REPEAT:  # timeout(1) signals us, and then our group
-            say(f"model-etl: error: stopped at once by {signal.Signals(number).name}")
+        elif time.monotonic() - first_signal_at > REPEAT:  # timeout(1) signals the process, and then its group
+            print_notice(f"model-etl: error: stopped at once by {signal.Signals(number).name}")
             os._exit(128 + number)
 
-    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    handled = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in handled:
-        loop.add_signal_handler(number, receive, number)
+        loop.add_signal_handler(number, handle, number)
     try:
         yield stop
     finally:
@@ -51,77 +51,105 @@ def stoppable() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-class Served(NamedTuple):
-    """A model to serve.
+class ServedModel(NamedTuple):
+    """A model to process messages with.
 
     Attributes:
-        scorer: the model, loaded.
-        settings: what it was made of.
-        topics: its topics.
+        scorer: the loaded model.
+        settings: the scorer's settings.
+        topics: the model's topics.
     """
 
     scorer: Scorer
-    settings: Settings
+    settings: ScorerSettings
     topics: Topics
 
 
 async def serve(
-    connection: Connection, models: Sequence[Served], pace: Pace, report_every: float, grace: float
+    connection: Connection,
+    models: Sequence[ServedModel],
+    processor_settings: ProcessorSettings,
+    report_every: float,
+    grace: float,
 ) -> None:
-    """Run a processor for each model, side by side; if one fails, the others finish their batches, and all end.
+    """Run a processor for each model; if one fails, the others finish their batches, and all stop.
 
     Args:
-        connection: where Kafka is.
-        models: which.
-        pace: how the processors work.
+        connection: the connection to Kafka.
+        models: the models.
+        processor_settings: how the processors read and deliver.
         report_every: seconds between two reports; 0 for none.
-        grace: seconds that they have to finish once they are to stop.
+        grace: seconds that the processors have to finish their batches when they are to stop.
 
     Raises:
-        ModelEtlError: if topics are missing; or what the first that failed raised.
+        ModelEtlError: if topics are missing; otherwise the error of the first processor that failed.
     """
-    async with Admin(connection) as admin:
-        cluster = await admin.cluster()
-        await admin.require([name for model in models for name in model.topics.names])
-    processors = [Processor(*model, connection, cluster, pace) for model in models]
-    with stoppable() as stop:
+    processors = await _start(connection, models, processor_settings)
+    with stop_on_signals() as stop:
         tasks = [asyncio.create_task(_run(processor, stop)) for processor in processors]
         reports = asyncio.create_task(_report(processors, report_every))
-        told = asyncio.create_task(stop.wait())
-        await asyncio.wait([*tasks, told], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        _, late = await asyncio.wait(tasks, timeout=grace)
+        await _await_first_failure(tasks, stop)
+        unfinished = await _shut_down(tasks, stop, grace)
         reports.cancel()
         for processor in processors:
-            say(summary(processor))
-        if late:
-            unfinished = TryAgain(
+            print_notice(summary(processor))
+        if unfinished:
+            error = TryAgain(
                 f"a batch could not be finished in {grace:g} s", "It is read again at the next start: nothing is lost."
             )
-            os._exit(fail(unfinished))  # what hangs would hang on
-        failed = [error for task in tasks if (error := task.exception()) is not None]
-        for error in failed[1:]:
-            fail(error)
-        if failed:
-            raise failed[0]
+            os._exit(report_failure(error))  # an ordinary exit would wait for the thread that hangs
+        _raise_first_failure(tasks)
+
+
+async def _start(
+    connection: Connection, models: Sequence[ServedModel], processor_settings: ProcessorSettings
+) -> list[Processor]:
+    """Check that the topics of all models exist, and build their processors."""
+    async with TopicAdmin(connection) as admin:
+        cluster_id = await admin.cluster_id()
+        await admin.require_topics([name for model in models for name in model.topics.names])
+    return [Processor(*model, connection, cluster_id, processor_settings) for model in models]
+
+
+async def _await_first_failure(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait until a processor ends, which only a failure makes it do, or until a signal sets `stop`."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+
+
+async def _shut_down(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: float) -> set[asyncio.Task[None]]:
+    """Let the processors finish their batches, and return those that did not in `grace` seconds."""
+    stop.set()
+    _, unfinished = await asyncio.wait(tasks, timeout=grace)
+    return unfinished
+
+
+def _raise_first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Raise the error of the first processor that failed, and print those of the others."""
+    failures = [error for task in tasks if (error := task.exception()) is not None]
+    for error in failures[1:]:
+        report_failure(error)
+    if failures:
+        raise failures[0]
 
 
 async def _run(processor: Processor, stop: asyncio.Event) -> None:
     topics = processor.topics
-    await processor.run(stop, lambda: say(f"{processor.name}: reading {topics.inputs}"))
+    await processor.run(stop, lambda: print_notice(f"{processor.name}: reading {topics.inputs}"))
 
 
-async def _report(processors: Sequence[Processor], every: float) -> None:
-    """Say now and then how far the processors are, as a line of JSON each."""
-    while every:
-        await asyncio.sleep(every)
+async def _report(processors: Sequence[Processor], interval: float) -> None:
+    """Print the counts and the lag of each processor at intervals, as a line of JSON."""
+    while interval:
+        await asyncio.sleep(interval)
         for processor in processors:
-            told: dict[str, Any] = {"time": now(), "model": processor.name, **_counts(processor)}
+            report: dict[str, Any] = {"time": now(), "model": processor.name, **_counts(processor)}
             try:
-                told["lag"] = {str(partition): count for partition, count in (await processor.lag()).items()}
+                report["lag"] = {str(partition): count for partition, count in (await processor.lag()).items()}
             except ModelEtlError as exc:
-                told["lag"], told["error"] = None, exc.message
-            say(encode_json(told).decode())
+                report["lag"], report["error"] = None, exc.message
+            print_notice(encode_json(report).decode())
 
 
 def _counts(processor: Processor) -> dict[str, int]:
@@ -129,9 +157,9 @@ def _counts(processor: Processor) -> dict[str, int]:
 
 
 def summary(processor: Processor) -> str:
-    """Say in a line what became of the records of one model."""
-    c = _counts(processor)
+    """Return a line with the number of records by outcome."""
+    counts = _counts(processor)
     return (
-        f"{processor.name}: {c['read']:,} read = {c['written']:,} written + {c['rejected']:,} rejected"
-        f" + {c['withheld']:,} withheld"
+        f"{processor.name}: {counts['read']:,} read = {counts['written']:,} written"
+        f" + {counts['rejected']:,} rejected + {counts['withheld']:,} withheld"
     )

@@ -1,4 +1,4 @@
-"""The topics of a model: their names, and what a broker knows of them."""
+"""The topics of a model: their names, and the requests to create them and to ask a broker about them."""
 
 from __future__ import annotations
 
@@ -8,130 +8,141 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
-from aiokafka.errors import TopicAlreadyExistsError as Exists
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from typing_extensions import Self
 
-from model_etl.engines.kafka.connection import CREATE, Connection
+from model_etl.engines.kafka.connection import CREATE_TOPICS_REMEDY, Connection
 from model_etl.errors import ConfigurationError
 from model_etl.scoring.model import ModelFacts
 
 PREFIX = "model_stream_processor"
-_LONGEST = 249
-_DOING = "asking about topics"
+_MAX_NAME_LENGTH = 249
+"""The longest name of a topic (org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH)."""
+_ADMIN_ACTION = "asking about topics"
 
 
 @dataclass(frozen=True)
 class Topics:
-    """The names of a model's four topics; the group of its processors is called as what they have in common.
+    """The names of a model's four topics.
 
     Attributes:
-        base: what they have in common.
+        base: the common beginning of the names, which is also the group id of the model's processors.
     """
 
     base: str
 
     @classmethod
     def of(cls, model: ModelFacts, prefix: str = PREFIX) -> Topics:
-        """Name the topics of a model, as the original does: by its name, and its version without what only mends it.
+        """Build the names from the model's name and the first two numbers of its version, as the original does.
+
+        Args:
+            model: facts about the model.
+            prefix: what the names start with.
 
         Raises:
-            ConfigurationError: if Kafka has no topics of such names.
+            ConfigurationError: if Kafka does not allow topics of these names.
         """
         major, _, rest = model.version.partition(".")
         base = f"{prefix}.{model.name}.{major}.{rest.partition('.')[0] or '0'}"
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", base) or len(base) > _LONGEST - len(".outputs"):
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", base) or len(base) > _MAX_NAME_LENGTH - len(".outputs"):
             raise ConfigurationError(
-                f"the model {model.reference} cannot have topics of its name: {base!r}",
-                "Kafka takes up to 249 letters, digits, dots, dashes and underscores: change --prefix or the model.",
+                f"the topics of the model {model.reference} cannot be named {base!r}",
+                "A name has up to 249 letters, digits, dots, dashes and underscores: change --prefix or the model.",
             )
         return cls(base)
 
     @property
     def inputs(self) -> str:
-        """Where records are read."""
+        """The topic that records are read from."""
         return f"{self.base}.inputs"
 
     @property
     def outputs(self) -> str:
-        """Where predictions go."""
+        """The topic of the predictions."""
         return f"{self.base}.outputs"
 
     @property
     def errors(self) -> str:
-        """Where records go that failed."""
+        """The topic of the rejects."""
         return f"{self.base}.errors"
 
     @property
     def log(self) -> str:
-        """Where the prediction log goes."""
+        """The topic of the prediction log."""
         return f"{self.base}.log"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
+        """The names of all four topics."""
         return self.inputs, self.outputs, self.errors, self.log
 
 
-class Admin:
-    """Asks a broker about topics, and makes them; in its block Kafka's errors become ours.
+class TopicAdmin:
+    """A client that asks about topics and creates them; a context manager that translates Kafka's errors.
 
     Args:
-        connection: where the broker is.
+        connection: the connection to Kafka.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._client = AIOKafkaAdminClient(**connection.options())
+        self._client = AIOKafkaAdminClient(**connection.client_options())
 
     async def __aenter__(self) -> Self:
         try:
             await self._client.start()
         except KafkaError as exc:
             await self._client.close()
-            raise self._connection.failure(exc, _DOING) from exc
+            raise self._connection.translate_error(exc, _ADMIN_ACTION) from exc
         return self
 
-    async def __aexit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+    async def __aexit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
         await self._client.close()
         if isinstance(exc, (KafkaError, asyncio.TimeoutError)):
-            raise self._connection.failure(exc, _DOING) from exc
+            raise self._connection.translate_error(exc, _ADMIN_ACTION) from exc
 
-    async def cluster(self) -> str:
-        """Give the name that the cluster gave itself."""
+    async def cluster_id(self) -> str:
+        """Return the id that the cluster has generated for itself."""
         return str((await self._client.describe_cluster()).get("cluster_id"))
 
-    async def partitions(self) -> dict[str, int]:
-        """Give the number of partitions of every topic; to ask for one by name might create it."""
+    async def partition_counts(self) -> dict[str, int]:
+        """Return the number of partitions of every topic; asking for a single topic could create it."""
         return {topic["topic"]: len(topic["partitions"]) for topic in await self._client.describe_topics()}
 
-    async def require(self, topics: Sequence[str]) -> dict[str, int]:
-        """Give the number of partitions of some topics.
+    async def require_topics(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the number of partitions of the named topics.
 
         Raises:
-            ConfigurationError: if there is one that does not exist.
+            ConfigurationError: if one of them does not exist.
         """
-        found = await self.partitions()
-        if missing := [topic for topic in topics if topic not in found]:
-            raise ConfigurationError(f"{self._connection.bootstrap_servers} has no topic {', '.join(missing)}", CREATE)
-        return {topic: found[topic] for topic in topics}
+        counts = await self.partition_counts()
+        if missing := [topic for topic in topics if topic not in counts]:
+            raise ConfigurationError(
+                f"{self._connection.bootstrap_servers} has no topic {', '.join(missing)}", CREATE_TOPICS_REMEDY
+            )
+        return {topic: counts[topic] for topic in topics}
 
-    async def create(self, topics: Sequence[str], partitions: int, replication_factor: int) -> list[str]:
-        """Make those topics that do not exist.
+    async def create_topics(self, topics: Sequence[str], partitions: int, replication_factor: int) -> list[str]:
+        """Create the topics that do not exist yet.
+
+        Args:
+            topics: names of the topics.
+            partitions: number of partitions of each.
+            replication_factor: number of copies of each partition.
 
         Returns:
-            A line for each that says what became of it.
+            A line for each topic: created, or existing with its number of partitions.
 
         Raises:
-            ModelEtlError: if the broker refuses one.
+            ModelEtlError: if the broker refuses to create a topic.
         """
-        wanted = [NewTopic(topic, partitions, replication_factor) for topic in topics]
-        response = await self._client.create_topics(wanted)
-        found = await self.partitions()
-        said = []
+        new_topics = [NewTopic(topic, partitions, replication_factor) for topic in topics]
+        response = await self._client.create_topics(new_topics)
+        counts = await self.partition_counts()
+        lines = []
         for topic, code, *message in response.topic_errors:
             error = for_code(code)
-            if code and error is not Exists:
+            if code and error is not TopicAlreadyExistsError:
                 cause = error(message[0] if message else "")
                 if error.__name__.startswith("Invalid"):
                     raise ConfigurationError(
@@ -139,8 +150,8 @@ class Admin:
                         f" {replication_factor}: {cause}",
                         "A replication factor is at most the number of brokers; partitions are 1 or more.",
                     )
-                raise self._connection.failure(cause, f"creating {topic}")
-            known = found.get(topic, partitions)
-            differs = f", not {partitions}" if known != partitions else ""
-            said.append(f"exists   {topic} ({known} partitions{differs})" if code else f"created  {topic}")
-        return said
+                raise self._connection.translate_error(cause, f"creating {topic}")
+            count = counts.get(topic, partitions)
+            difference = f", not {partitions}" if count != partitions else ""
+            lines.append(f"exists   {topic} ({count} partitions{difference})" if code else f"created  {topic}")
+        return lines

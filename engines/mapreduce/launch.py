@@ -17,7 +17,7 @@ from model_etl.engines.mapreduce.places import Place
 from model_etl.engines.mapreduce.publishing import Outputs
 from model_etl.engines.mapreduce.results import Results
 from model_etl.engines.shared import options as shared
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import DataError
 from model_etl.publishing.publication import Publication
 from model_etl.runtime.signals import Interrupts
@@ -97,7 +97,7 @@ class _Launch:
         self._tell(results, counters)
         return 0
 
-    def prepare(self, inputs: Sequence[Place] | None = None, *, log: bool, counted: bool) -> tuple[Settings, int]:
+    def prepare(self, inputs: Sequence[Place] | None = None, *, log: bool, counted: bool) -> tuple[ScorerSettings, int]:
         """Load the model, which finds most mistakes before any work, and give the job its manifest as input.
 
         Args:
@@ -109,7 +109,7 @@ class _Launch:
             The settings of scoring, and the number of tasks.
         """
         inputs = inputs_of(self._names) if inputs is None else inputs
-        settings = shared.settings_of({**self.values, "model": self._model}, log=log)
+        settings = shared.scorer_settings({**self.values, "model": self._model}, log=log)
         if counted and not settings.keep and not self._job.counting:
             settings = dataclasses.replace(settings, join=True)  # the order of the input is lost
         self._scorer = Scorer(settings)
@@ -129,8 +129,8 @@ class _Launch:
         given.local_tmp_dir = given.local_tmp_dir or str(self._folder)  # which only its owner may read
         return settings, len(tasks)
 
-    def _started(self, settings: Settings) -> bytes:
-        about = shared.shown(settings, inputs=tuple(self._names), runner=self._job.options.runner or "inline")
+    def _started(self, settings: ScorerSettings) -> bytes:
+        about = shared.masked_settings(settings, inputs=tuple(self._names), runner=self._job.options.runner or "inline")
         return self._scorer.started(uuid.uuid4().hex, about)
 
     def _judge(self, config: JobConfig, results: Results, outputs: Outputs, interrupts: Interrupts) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from model_etl.engines.mapreduce.places import Place, opened, places
 from model_etl.engines.mapreduce.task import Task
 from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
-from model_etl.engines.shared.scoring import Settings
+from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.errors import SameFile, TryAgain
 
 
@@ -33,7 +33,7 @@ def inputs_of(names: Iterable[str]) -> list[Place]:
 
 
 def tasks_of(
-    inputs: Iterable[Place], settings: Settings, form: str | None, at_most: int, *, afar: bool, counted: bool
+    inputs: Iterable[Place], settings: ScorerSettings, form: str | None, at_most: int, *, afar: bool, counted: bool
 ) -> list[Task]:
     """Cut the inputs into pieces, and count the records before each.
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from model_etl.errors import ConfigurationError
-from model_etl.scoring.model import load_model
-from model_etl.settings.job_config import names_of
+from model_etl.scoring.model_loading import load_model
+from model_etl.settings.job_config import require_options
+from model_etl.settings.values import parse_names
 
 
 def references(given: str | Iterable[str] | None) -> tuple[str, ...]:
     """Read the models: one or more texts of `package.module:ClassName`, with commas between several in one."""
     texts = [given] if isinstance(given, str) else given or ()
-    return tuple(dict.fromkeys(name for text in texts for name in names_of(text)))
+    return tuple(dict.fromkeys(name for text in texts for name in parse_names(text)))
 
 
 def selected(known: Sequence[str], qualified_name: str | None) -> str:
@@ -29,10 +30,7 @@ def selected(known: Sequence[str], qualified_name: str | None) -> str:
         ConfigurationError: if none is wanted or known, or no model has that name.
         ModelUnavailable: if one cannot be loaded.
     """
-    if not known:
-        raise ConfigurationError(
-            "--model is not given", "Write it as package.module:ClassName; MODEL_ETL_MODEL and --config know it too."
-        )
+    require_options({"model": known}, ["model"])
     if qualified_name is None and len(known) == 1:
         return known[0]
     names = {load_model(reference).name: reference for reference in known}

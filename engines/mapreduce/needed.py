@@ -5,15 +5,15 @@ from __future__ import annotations
 import platform
 import sys
 
-from model_etl.cli.main import fail
 from model_etl.errors import ConfigurationError
+from model_etl.runtime.failure import report_failure
 
 try:
     from mrjob.job import MRJob
     from mrjob.protocol import BytesProtocol, JSONProtocol
 except ImportError as exc:
     sys.exit(
-        fail(
+        report_failure(
             ConfigurationError(
                 f"mrjob cannot be imported by Python {platform.python_version()}: {exc}",
                 "Use Python 3.11 with engines/mapreduce/requirements.txt: mrjob is unmaintained, 3.13 too new for it.",

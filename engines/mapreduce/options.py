@@ -1,69 +1,80 @@
-"""The options of the job beside mrjob's own: those of `model-etl run`, by the same names, with the same meanings."""
+"""The options of the job beside mrjob's own: those of `model-etl run`, with the same names and meanings."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from model_etl.cli.main import add_option
 from model_etl.engines.mapreduce.models import references
+from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES
 from model_etl.errors import UsageError
-from model_etl.settings.job_config import JobConfig, count, gather
+from model_etl.settings.arguments import add_options
+from model_etl.settings.job_config import JobConfig
+from model_etl.settings.options import OPTIONS, Option, option_table
+from model_etl.settings.sources import merge_settings
+from model_etl.settings.values import parse_positive_int
 
-_SHARED = (
-    "expect_version", "rules", "join", "keep", "job", "log_inputs", "redact", "input_format",
-    "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
-)  # fmt: skip
 RUNNERS = ("inline", "local", "hadoop", "emr")
 SPLIT_BYTES = 64 * 1024 * 1024
+_NAMES = (
+    *(name for name in SCORING_NAMES if name != "model"),
+    "input_format", "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
+)  # fmt: skip
+_GROUP = "scoring"
+_OWN = option_table(
+    dataclasses.replace(
+        OPTIONS["model"], group=_GROUP, repeatable=True, help="class of a model; repeat it for more models"
+    ),
+    Option(
+        "model_qualified_name", _GROUP, "qualified name of the model to score with, if there are several",
+        metavar="NAME",
+    ),
+    Option(
+        "output", _GROUP, "publish the predictions here, with the log and the rejects beside them",
+        short=("--output_file",), metavar="FILE",
+    ),
+    Option("split_bytes", _GROUP, "most input for one task", parse=parse_positive_int, metavar="N"),
+)  # fmt: skip
+_DEFAULTS = {"split_bytes": SPLIT_BYTES}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Let mrjob's parser know the options of scoring and publishing."""
-    group = parser.add_argument_group("scoring")
-    for name in _SHARED:
-        add_option(group, name)  # type: ignore[arg-type]  # a group takes arguments as a parser does
-    group.add_argument(
-        "--model", "-m", action="append", metavar="PACKAGE.MODULE:CLASS", help="a model; may be given several times"
-    )
-    group.add_argument("--model_qualified_name", metavar="NAME", help="which of them, if there are several")
-    group.add_argument(
-        "--output", "--output_file", metavar="FILE", help="publish predictions here, with log and rejects beside them"
-    )
-    group.add_argument(
-        "--split_bytes", type=count, default=SPLIT_BYTES, metavar="N", help=f"most input for a task ({SPLIT_BYTES})"
-    )
-    group.add_argument("--config", metavar="FILE", help="TOML file with options of model-etl run as keys")
+    """Add the options of scoring and publishing to mrjob's parser."""
+    group = parser.add_argument_group(_GROUP)
+    add_options(group, (OPTIONS[name] for name in _NAMES))
+    add_options(group, _OWN.values(), _DEFAULTS, apply_defaults=True)
+    add_options(group, [ENGINE_CONFIG])
 
 
-def read(given: argparse.Namespace) -> dict[str, Any]:
-    """Put flags, MODEL_ETL_* variables and a TOML file together; what is given nowhere is missing.
+def read(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the options: flags over MODEL_ETL_* variables over the TOML file.
 
     Raises:
-        ConfigurationError: if a variable or the file makes no sense.
-        UsageError: if there is no input, or mrjob's runner is none of ours.
+        ConfigurationError: if a variable or the file has a value that its option does not take.
+        UsageError: if there is no input, or the job does not run on mrjob's runner.
     """
-    if given.runner not in (None, *RUNNERS):
-        raise UsageError(f"the job cannot run on {given.runner}", f"Use -r with one of: {', '.join(RUNNERS)}.")
-    if not given.args or "-" in given.args:
-        raise UsageError("there is no input that many can read", "Name files, folders or patterns.")
-    flags = {name: getattr(given, name) for name in (*_SHARED, "model")}
-    values = gather({**flags, "output_file": given.output}, given.config)
+    if parsed.runner not in (None, *RUNNERS):
+        raise UsageError(f"the job cannot run on {parsed.runner}", f"Use -r with one of: {', '.join(RUNNERS)}.")
+    if not parsed.args or "-" in parsed.args:
+        raise UsageError(
+            "there is no input file, and standard input is not supported", "Name files, folders or patterns."
+        )
+    flags = {name: getattr(parsed, name) for name in (*_NAMES, "model")}
+    values = merge_settings({**flags, "output_file": parsed.output}, parsed.config)
     return {**values, "model": references(values.get("model"))}
 
 
-def config_of(values: Mapping[str, Any], name: str) -> JobConfig:
-    """Make the configuration of a run that publishes.
+def config_of(values: Mapping[str, Any], input_name: str) -> JobConfig:
+    """Build the configuration of a run that publishes.
 
     Args:
         values: of options, by name.
-        name: what the user called the inputs.
+        input_name: what the user called the inputs.
 
     Raises:
         ConfigurationError: if options exclude each other.
     """
-    names = (*_SHARED, "output_file", "model")
-    known = {name: values[name] for name in names if values.get(name) is not None}
-    known["rules"] = tuple(known.get("rules", ()))
-    return JobConfig(input_file=name, **known)
+    names = (*_NAMES, "output_file", "model")
+    return JobConfig.from_options(input_file=input_name, **{name: values.get(name) for name in names})

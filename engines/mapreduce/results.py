@@ -11,7 +11,7 @@ import msgspec
 from model_etl import errors
 from model_etl.engines.shared.verdict import FIRST, too_many
 from model_etl.errors import ModelEtlError, ModelUnavailable
-from model_etl.settings.job_config import MaxErrors
+from model_etl.settings.values import MaxErrors
 
 
 class Results:

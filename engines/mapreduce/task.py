@@ -11,7 +11,7 @@ import msgspec
 
 from model_etl.engines.mapreduce.places import opened
 from model_etl.engines.shared.pieces import InputPiece
-from model_etl.engines.shared.scoring import Scored, Scorer, Settings
+from model_etl.engines.shared.scoring import Scored, Scorer, ScorerSettings
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Task:
         number: of this task among those of a run, which counts them; None if nobody does.
     """
 
-    settings: Settings
+    settings: ScorerSettings
     split: InputPiece
     key: str
     number: int | None = None
@@ -61,7 +61,7 @@ class Task:
 
 
 @lru_cache(maxsize=1)
-def _scorer(settings: Settings) -> Scorer:
+def _scorer(settings: ScorerSettings) -> Scorer:
     return settings.scorer()
 
 

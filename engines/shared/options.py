@@ -1,49 +1,58 @@
-"""The options that all engines share: those of `model-etl run`, by the same names, with the same meanings."""
+"""The options that all engines share: those of `model-etl run`, with the same names and meanings."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from model_etl.cli.main import Parser, add_option, fail, flush
-from model_etl.engines.shared.scoring import Settings
-from model_etl.errors import ConfigurationError, Interrupted
-from model_etl.evidence.run_report import masked
+from model_etl.engines.shared.scoring import ScorerSettings
+from model_etl.errors import Interrupted
+from model_etl.runtime.failure import report_failure
+from model_etl.runtime.shutdown import flush_standard_streams
 from model_etl.runtime.signals import Interrupts
-from model_etl.settings.job_config import gather
+from model_etl.settings.arguments import Parser, add_grouped_options, add_options
+from model_etl.settings.job_config import ScoringSettings, fields_from, require_options
+from model_etl.settings.options import CONFIG, OPTIONS, Option, mask_secrets
+from model_etl.settings.sources import merge_settings
 
-SCORING = ("model", "expect_version", "rules", "join", "keep", "job", "log_inputs", "redact")
-"""Names of the options that `settings_of` reads."""
+SCORING_NAMES = tuple(item.name for item in dataclasses.fields(ScoringSettings))
+"""Names of the options that `scorer_settings` reads."""
+ENGINE_CONFIG = dataclasses.replace(CONFIG, help="TOML file with options of model-etl run as keys")
 
 
-def parser(engine: str, description: str, *more: str) -> argparse.ArgumentParser:
-    """Make a parser that knows the options of scoring, and `--config`.
+def engine_parser(
+    engine: str, description: str, names: Iterable[str], own: Collection[Option], defaults: Mapping[str, Any]
+) -> Parser:
+    """Build the parser of an engine: the options of scoring, `--config`, and more.
 
     Args:
         engine: name of the module that is run, as `model_etl.engines.beam`.
         description: one sentence for the help.
-        more: names of other options of `model_etl.settings.job_config.SETTINGS`.
+        names: of other options of `model-etl run` that the engine has.
+        own: options that only this engine has.
+        defaults: of the engine's own options, by name; parsed arguments have them.
     """
-    made = Parser(prog=f"python -m {engine}", description=description, allow_abbrev=False)
-    for name in (*SCORING, *more):
-        add_option(made, name)
-    made.add_argument("--config", metavar="FILE", help="TOML file with options of model-etl run as keys")
-    return made
+    parser = Parser(prog=f"python -m {engine}", description=description)
+    for title in dict.fromkeys(option.group for option in own):
+        members = [option for option in own if option.group == title]
+        add_options(parser.add_argument_group(title), members, defaults, apply_defaults=True)
+    add_grouped_options(parser, [*(OPTIONS[name] for name in (*SCORING_NAMES, *names)), ENGINE_CONFIG])
+    return parser
 
 
-def values_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Put flags, MODEL_ETL_* variables and a TOML file together; what is given nowhere is missing.
+def merge_engine_settings(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the options of `model-etl run`: flags over MODEL_ETL_* variables over the TOML file.
 
     Raises:
-        ConfigurationError: if a variable or the file makes no sense.
+        ConfigurationError: if a variable or the file has a value that its option does not take.
     """
-    return gather(vars(options), options.config)
+    return merge_settings(vars(parsed), parsed.config)
 
 
-def settings_of(values: Mapping[str, Any], *, log: bool = True) -> Settings:
-    """Make the settings of a scorer.
+def scorer_settings(values: Mapping[str, Any], *, log: bool = True) -> ScorerSettings:
+    """Build the settings of a scorer.
 
     Args:
         values: of options, by name.
@@ -52,33 +61,34 @@ def settings_of(values: Mapping[str, Any], *, log: bool = True) -> Settings:
     Raises:
         ConfigurationError: if there is no model, or options exclude each other.
     """
-    if not values.get("model"):
-        raise ConfigurationError("--model is not given", "Write it as package.module:ClassName.")
-    if values.get("join") and values.get("keep"):
-        raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
-    given = {name: values[name] for name in SCORING if values.get(name) is not None}
-    return Settings(**{**given, "rules": tuple(given.get("rules", ())), "log": log})
+    require_options(values, ["model"])
+    return ScorerSettings(log=log, **fields_from(ScoringSettings, values))
 
 
-def shown(settings: Settings, **more: Any) -> dict[str, Any]:
-    """Give settings as the log's first event shows them, without secrets."""
-    return masked({**dataclasses.asdict(settings), **more})
+def masked_settings(settings: ScorerSettings, **others: Any) -> dict[str, Any]:
+    """Return settings as the first event of the prediction log has them, with secrets masked.
+
+    Args:
+        settings: of the scorer.
+        others: more settings of the engine.
+    """
+    return mask_secrets({**dataclasses.asdict(settings), **others})
 
 
 def run(main: Callable[[Interrupts], int]) -> int:
-    """Run a command of an engine.
+    """Run a command of an engine and report what ends it.
 
     Args:
-        main: does the work; it is told of the signals that may end it.
+        main: does the work; its argument knows the signals that may end it.
 
     Returns:
-        Its exit code, or that of the error which ended it; see `model_etl.errors`.
+        The exit code of `main`, or of the error that ended it; see `model_etl.errors`.
     """
     interrupts = Interrupts()
     try:
         with interrupts.handled():
-            code = main(interrupts)
+            exit_code = main(interrupts)
     except (Exception, Interrupted) as exc:  # noqa: BLE001  the last resort, as in the command line of one machine
-        code = fail(interrupts.raised or exc)
-    flush()
-    return code
+        exit_code = report_failure(interrupts.raised or exc)
+    flush_standard_streams()
+    return exit_code

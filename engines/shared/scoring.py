@@ -9,40 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from model_etl.evidence.prediction_log import LogInputs, PredictionLog
+from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.evidence.run_report import about_model, about_software
 from model_etl.formats import rejects
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.scorer import ScoringSteps
+from model_etl.settings.job_config import ScoringSettings
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a scorer is told; small and plain, so that it travels to workers, as the model does not.
+class ScorerSettings(ScoringSettings):
+    """The scoring settings of an engine's workers.
 
     Attributes:
-        model: `package.module:ClassName`.
-        rules: the business rules, in the same form.
-        expect_version: the only version of the model to accept, or None for any.
-        job: name of the job, part of the prediction ids.
-        join: whether the original record comes first in a published one.
-        keep: fields of the original record that come first instead.
         log: whether there is a prediction log.
-        log_inputs: how much of a record it holds.
-        redact: fields whose values it must not hold.
     """
 
-    model: str
-    rules: tuple[str, ...] = ()
-    expect_version: str | None = None
-    job: str = "model_etl"
-    join: bool = False
-    keep: tuple[str, ...] = ()
     log: bool = True
-    log_inputs: LogInputs = "full"
-    redact: tuple[str, ...] = ()
 
     def scorer(self) -> Scorer:
         """Load the model and the rules; see `Scorer`."""
@@ -86,7 +71,7 @@ class Scorer:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         self._steps = ScoringSteps(
             settings.model, settings.rules, internals=settings.log, expect_version=settings.expect_version
         )

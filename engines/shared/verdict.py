@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from model_etl.settings.job_config import MaxErrors
+from model_etl.settings.values import MaxErrors
 
 FIRST = 5
 """Rejects that are named before they are only counted."""

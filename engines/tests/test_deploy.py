@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from helpers import minio_server
 from helpers.s3_fixtures import Bucket
 
-from model_etl.settings.job_config import ENVIRONMENT, SETTINGS
+from model_etl.settings.options import ENVIRONMENT_PREFIX, OPTIONS
 
 pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first ones build Argo's linter
 BROUGHT = yaml.safe_load((DEPLOY / "secrets.yaml").read_text())
@@ -322,8 +322,8 @@ def test_the_version_is_everywhere_the_same(overlay: str) -> None:
 def test_settings_are_options(overlay: str) -> None:
     """Every MODEL_ETL_ variable is an option of model-etl, which would pass over others in silence."""
     names = of(built(overlay), "ConfigMap", "model-etl")["data"]
-    given = {name.removeprefix(ENVIRONMENT).lower() for name in names if name.startswith(ENVIRONMENT)}
-    assert {"input_file", "model", "job"} <= given <= set(SETTINGS)
+    given = {name.removeprefix(ENVIRONMENT_PREFIX).lower() for name in names if name.startswith(ENVIRONMENT_PREFIX)}
+    assert {"input_file", "model", "job"} <= given <= set(OPTIONS)
     assert not given & {"output_file", "report", "prediction_log", "rejects"}, "each that scores has its own"
 
 

@@ -206,7 +206,7 @@ def test_frozen_process_is_shut_out(kafka: Kafka, fewer: tuple[Path, Results]):
             frozen.process.send_signal(signal.SIGCONT)
             assert frozen.wait() == 75
             assert heir.stop() == 0
-    assert "another process has taken over" in frozen.said
+    assert "another process has taken over" in frozen.output
     assert kafka.results() == single
 
 
@@ -254,8 +254,8 @@ def test_two_models(kafka: Kafka):
         kafka.until(0, service, partitions=1)
         kafka.until(0, service, Topics(other), 1)
         assert service.stop() == 0
-    assert "moody_iris 2.1.0: 2 read = 2 written" in service.said
-    assert "iris_model 1.0.0: 3 read = 3 written" in service.said
+    assert "moody_iris 2.1.0: 2 read = 2 written" in service.output
+    assert "iris_model 1.0.0: 3 read = 3 written" in service.output
     assert [message.value for message in kafka.read(f"{other}.outputs")] == [b'{"species":"setosa"}'] * 3
 
 
@@ -277,7 +277,7 @@ def test_models_with_settings_of_their_own(kafka: Kafka):
         kafka.until(0, service, partitions=1)
         kafka.until(0, service, Topics(other), 1)
         assert service.stop() == 0
-    assert "moody_iris 2.1.0: 1 read = 0 written + 0 rejected + 1 withheld" in service.said
+    assert "moody_iris 2.1.0: 1 read = 0 written + 0 rejected + 1 withheld" in service.output
     assert [message.value for message in kafka.read(f"{other}.outputs")] == [b'{"id":7,"species":"setosa"}']
     assert not kafka.read(f"{other}.log")
 
@@ -344,9 +344,9 @@ def test_too_large_for_the_output(kafka: Kafka, mode: list[str]):
     kafka.put((None, good % b"a"), (None, good % (b"b" * 5000)), (None, good % b"c"))
     with kafka.processor(*SCORING, *mode) as service:
         assert service.wait() == 78
-    assert f"{kafka.topics.outputs} does not take" in service.said
-    assert f"at offset 1 of partition 0 of {kafka.topics.inputs}" in service.said
-    assert "max.message.bytes" in service.said
+    assert f"{kafka.topics.outputs} does not take" in service.output
+    assert f"at offset 1 of partition 0 of {kafka.topics.inputs}" in service.output
+    assert "max.message.bytes" in service.output
     assert kafka.waiting(partitions=1) == 3
     kafka.limit(kafka.topics.outputs, 1_000_000)
     with kafka.processor(*SCORING, *mode) as service:
@@ -366,8 +366,8 @@ def test_one_that_fails_ends_all(kafka: Kafka):
         service.until("iris_model 1.0.0: reading")
         kafka.run("send", "--topic", kafka.topics.inputs, given=record)
         assert service.wait() == 78
-    assert f"record 1 of {kafka.topics.inputs}/0 and its prediction both have a field 'id'" in service.said
-    assert "iris_model 1.0.0: 0 read" in service.said
+    assert f"record 1 of {kafka.topics.inputs}/0 and its prediction both have a field 'id'" in service.output
+    assert "iris_model 1.0.0: 0 read" in service.output
     assert kafka.waiting(partitions=1) == 1
 
 
@@ -378,7 +378,7 @@ def test_stop(kafka: Kafka, number: int):
     with kafka.processor(*SCORING) as service:
         service.until("reading")
         assert service.stop(number) == 0
-    assert "moody_iris 2.1.0: 0 read = 0 written + 0 rejected + 0 withheld" in service.said
+    assert "moody_iris 2.1.0: 0 read = 0 written + 0 rejected + 0 withheld" in service.output
     with kafka.processor(*SCORING) as service:  # it has left the group, or this would take its session_timeout
         service.until("reading")
 
@@ -401,14 +401,14 @@ def test_second_signal(kafka: Kafka):
         with pytest.raises(subprocess.TimeoutExpired):
             service.process.wait(1)
         assert service.stop() == 143
-    assert "stopped at once by SIGTERM" in service.said
+    assert "stopped at once by SIGTERM" in service.output
 
 
 def test_grace(kafka: Kafka):
     """A batch that is not finished in time is left to the next start, with an exit code that says so."""
     with hanging(kafka, "--grace", "1") as service:
         assert service.stop() == 75
-    assert "could not be finished in 1 s" in service.said
+    assert "could not be finished in 1 s" in service.output
 
 
 def test_lag_and_reports(kafka: Kafka):
@@ -440,7 +440,7 @@ def test_receive(kafka: Kafka):
     with kafka.service("receive", "--topic", topic) as live:
         for number in range(1000):  # it says nothing before the first message
             kafka.run("send", "--topic", topic, given=b'{"n": %d}' % number)
-            if '"n"' in live.said:
+            if '"n"' in live.output:
                 break
         assert live.stop(signal.SIGINT) == 0
     kafka.run("send", "--topic", topic, given=b"last\r\n\n")

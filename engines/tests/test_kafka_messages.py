@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -16,12 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_etl.engines.kafka.connection import Connection
-from model_etl.engines.kafka.messages import PLACE, Portion, Results, portions, results
-from model_etl.engines.kafka.notices import Notices
-from model_etl.engines.kafka.options import exactly_once_of
-from model_etl.engines.kafka.send import filed, key_of
+from model_etl.engines.kafka.console import NoticeHandler
+from model_etl.engines.kafka.messages import (
+    ORIGIN_HEADER,
+    MessageBatch,
+    PartitionResults,
+    batch_messages,
+    collect_results,
+)
+from model_etl.engines.kafka.options import Parser
+from model_etl.engines.kafka.send_command import message_key, read_file
 from model_etl.engines.kafka.topics import Topics
-from model_etl.engines.shared.scoring import Scorer, Settings
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ConfigurationError, TryAgain
 from model_etl.records.batch import Source
 from model_etl.scoring.model import ModelFacts
@@ -44,21 +49,21 @@ class Message(NamedTuple):
 def placed(offset: int, position: int, start: int = 0, source: str = "a" * 32, value: bytes = GOOD) -> Message:
     """A message whose header says where its record stood."""
     place = {"input": "in.json", "source": source, "offset": start, "position": position}
-    return Message(offset, value, b"%d" % offset, [(PLACE, json.dumps(place).encode())])
+    return Message(offset, value, b"%d" % offset, [(ORIGIN_HEADER, json.dumps(place).encode())])
 
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     """The model of the acceptance test, with its rules."""
-    return Settings(MODEL, RULES).scorer()
+    return ScorerSettings(MODEL, RULES).scorer()
 
 
-def scored(scorer: Scorer, messages: Sequence[Message]) -> Results:
+def scored(scorer: Scorer, messages: Sequence[Message]) -> PartitionResults:
     """Score messages."""
-    return results([(portion, scorer(portion.batch)) for portion in portions(messages, HERE)])
+    return collect_results([(group, scorer(group.batch)) for group in batch_messages(messages, HERE)])
 
 
-def ids(found: Results) -> list[str]:
+def ids(found: PartitionResults) -> list[str]:
     """The ids of the log's events."""
     return [json.loads(event.value)["id"] for event in found.log]
 
@@ -97,15 +102,15 @@ def test_the_place_is_that_in_a_file(scorer: Scorer):
 )
 def test_foreign_header(scorer: Scorer, header: bytes | None):
     """A header that is not ours spoils no record, and gives no place that cannot be."""
-    found = scored(scorer, [Message(7, headers=[("other", b"1"), (PLACE, header)])])
+    found = scored(scorer, [Message(7, headers=[("other", b"1"), (ORIGIN_HEADER, header)])])
     assert [json.loads(event.value)["subject"] for event in found.log] == ["topic/3"]
 
 
 def test_batches():
     """A batch has one source and rising positions; what is sent again starts another."""
     messages = [placed(0, 5), placed(1, 6), Message(2), placed(3, 5), placed(4, 1, source="b" * 32), placed(5, 9)]
-    found = list(portions(messages, HERE))
-    got = sorted((portion.batch.source.identity[0], *portion.batch.positions) for portion in found)
+    found = list(batch_messages(messages, HERE))
+    got = sorted((group.batch.source.identity[0], *group.batch.positions) for group in found)
     assert got == [("0", 3), ("a", 5, 6), ("a", 5, 9), ("b", 1)]
 
 
@@ -115,13 +120,13 @@ def test_every_result_finds_its_message(scorer: Scorer):
     values = [GOOD, withheld, b"{}", b"\xff", GOOD, withheld.replace(b"QC", b"ON")]
     messages = [placed(n, 10 - n if n % 2 else 100 + n, value=value) for n, value in enumerate(values)]
     found = scored(scorer, messages)
-    assert [outgoing.origin.offset for outgoing in found.outputs] == [0, 4, 5]
-    assert [outgoing.origin.offset for outgoing in found.errors] == [2, 3]
-    assert [outgoing.origin.offset for outgoing in found.log] == [0, 1, 2, 3, 4, 5]
+    assert [outgoing.input_message.offset for outgoing in found.outputs] == [0, 4, 5]
+    assert [outgoing.input_message.offset for outgoing in found.errors] == [2, 3]
+    assert [outgoing.input_message.offset for outgoing in found.log] == [0, 1, 2, 3, 4, 5]
     assert found.withheld == 1
-    by_origin = {event.origin.offset: json.loads(event.value) for event in found.log}
+    by_origin = {event.input_message.offset: json.loads(event.value) for event in found.log}
     for outgoing in (*found.outputs, *found.errors):
-        assert dict(outgoing.headers)["model_etl.id"].decode() == by_origin[outgoing.origin.offset]["id"]
+        assert dict(outgoing.headers)["model_etl.id"].decode() == by_origin[outgoing.input_message.offset]["id"]
     error = json.loads(found.errors[0].value)
     assert error["stage"] == "input_schema"
     assert error["kafka"] == {"topic": "topic", "partition": 3, "offset": 2}
@@ -129,7 +134,7 @@ def test_every_result_finds_its_message(scorer: Scorer):
 
 def test_no_log():
     """Without a log there are predictions and rejects, but neither events nor ids."""
-    found = scored(Settings(MODEL, log=False).scorer(), [Message(1), Message(2, b"{}")])
+    found = scored(ScorerSettings(MODEL, log=False).scorer(), [Message(1), Message(2, b"{}")])
     assert (len(found.outputs), len(found.errors), len(found.log)) == (1, 1, 0)
     assert found.outputs[0].headers == []
 
@@ -137,7 +142,7 @@ def test_no_log():
 @cache
 def plain_scorer() -> Scorer:
     """The model without rules; loaded once for all examples."""
-    return Settings(MODEL).scorer()
+    return ScorerSettings(MODEL).scorer()
 
 
 VALUES = st.one_of(
@@ -159,9 +164,9 @@ def test_nothing_is_lost(drawn: Any):
         for n, (value, of, position) in enumerate(drawn)
     ]
     found = scored(plain_scorer(), messages)
-    offsets = [outgoing.origin.offset for outgoing in found.log]
+    offsets = [outgoing.input_message.offset for outgoing in found.log]
     assert offsets == list(range(len(messages)))
-    outcomes = sorted(outgoing.origin.offset for outgoing in (*found.outputs, *found.errors))
+    outcomes = sorted(outgoing.input_message.offset for outgoing in (*found.outputs, *found.errors))
     assert outcomes == offsets
     for event in found.log:
         assert b"\n" not in event.value
@@ -170,10 +175,10 @@ def test_nothing_is_lost(drawn: Any):
 
 def test_miscounted(scorer: Scorer):
     """Results that do not account for every message are never delivered."""
-    one, two = portions([Message(1)], HERE), portions([Message(1), Message(2)], HERE)
+    one, two = batch_messages([Message(1)], HERE), batch_messages([Message(1), Message(2)], HERE)
     short = scorer(next(one).batch)
-    with pytest.raises(AssertionError, match="of 2 messages"):
-        results([(Portion(*next(two)), short)])
+    with pytest.raises(AssertionError, match="2 messages were scored"):
+        collect_results([(MessageBatch(*next(two)), short)])
 
 
 def facts(name: str = "iris", version: str = "1.2.3") -> ModelFacts:
@@ -198,21 +203,21 @@ def test_impossible_names(name: str):
 
 def test_keys():
     """A key is a text as it is, or any other value as the record writes it; a record without one has no key."""
-    assert key_of(b'{"id": "a\\u00e9"}', "id") == "aé".encode()
-    assert key_of(b'{"id": 1.50}', "id") == b"1.50"
-    assert key_of(b'{"id": [1, 2]}', "id") == b"[1, 2]"
-    assert key_of(b'{"id": null}', "id") is None
-    assert key_of(b"{}", "id") is None
-    assert key_of(b'{"id"', "id") is None
+    assert message_key(b'{"id": "a\\u00e9"}', "id") == "aé".encode()
+    assert message_key(b'{"id": 1.50}', "id") == b"1.50"
+    assert message_key(b'{"id": [1, 2]}', "id") == b"[1, 2]"
+    assert message_key(b'{"id": null}', "id") is None
+    assert message_key(b"{}", "id") is None
+    assert message_key(b'{"id"', "id") is None
 
 
 def test_places_in_a_file(tmp_path: Any):
     """Each record of a file is sent with its place, what is not UTF-8 too, and blank lines are passed over."""
     file = tmp_path / "in.json"
     file.write_bytes(b'{"a": 1}\r\n\n{"b": "\xff"}\n{"c": 3}')
-    records = list(chain.from_iterable(filed(str(file), None)))
+    records = list(chain.from_iterable(read_file(str(file), None)))
     assert [text for text, _ in records] == [b'{"a": 1}', b'{"b": "\xff"}', b'{"c": 3}']
-    places = [json.loads(dict(headers)[PLACE]) for _, headers in records]
+    places = [json.loads(dict(headers)[ORIGIN_HEADER]) for _, headers in records]
     assert [(place["position"], place["offset"]) for place in places] == [(1, 0), (2, 11), (3, 22)]
     assert {place["input"] for place in places} == {str(file)}
 
@@ -221,7 +226,7 @@ def test_file_that_changes(tmp_path: Any):
     """A file that somebody writes to while it is sent is told, since its records' places are no longer true."""
     file = tmp_path / "in.json"
     file.write_bytes(b"{}\n")
-    blocks = filed(str(file), None)
+    blocks = read_file(str(file), None)
     next(blocks)
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(TryAgain, match="changed while it was sent"):
@@ -237,7 +242,7 @@ def test_connection(tmp_path: Any):
     assert Connection.of(None, str(file), environment).bootstrap_servers == "b:2"
     found = Connection.of("c:3", str(file), environment)
     assert found.bootstrap_servers == "c:3"
-    assert found.options()["sasl_plain_password"] == "hunter2"
+    assert found.client_options()["sasl_plain_password"] == "hunter2"
     assert "hunter2" not in repr(found)
 
 
@@ -248,8 +253,8 @@ def test_connection(tmp_path: Any):
         ('sasl_mechanism = "MAGIC"', "sasl_mechanism is 'MAGIC'"),
         ('sasl_username = "me"', "SASL_SSL"),
         ("password = 1", "'password'"),
-        ("sasl_password = 12345", "'sasl_password'.*no text"),
-        ("[", "no valid TOML"),
+        ("sasl_password = 12345", "'sasl_password'.*must be a string"),
+        ("[", "not valid TOML"),
         ('security_protocol = "SSL"\nssl_cafile = "/nowhere/ca.pem"', "/nowhere/ca.pem"),
     ],
 )
@@ -258,7 +263,7 @@ def test_connection_mistakes(tmp_path: Any, text: str, words: str):
     file = tmp_path / "kafka.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=words) as caught:
-        Connection.of("a:1", str(file), {}).options()
+        Connection.of("a:1", str(file), {}).client_options()
     assert "12345" not in str(caught.value)
 
 
@@ -267,18 +272,20 @@ def test_exactly_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, give
     """A variable can switch exactly-once on, like the flag."""
     if given:
         monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", given)
-    assert exactly_once_of(Namespace(exactly_once=False)) is wanted
-    assert exactly_once_of(Namespace(exactly_once=True)) is True
+    parser = Parser("process", "Test.")
+    parser.own("exactly_once")
+    assert parser.parse_args([]).exactly_once is wanted
+    assert parser.parse_args(["--exactly-once"]).exactly_once is True
     monkeypatch.setenv("MODEL_ETL_EXACTLY_ONCE", "perhaps")
     with pytest.raises(ConfigurationError, match="MODEL_ETL_EXACTLY_ONCE"):
-        exactly_once_of(Namespace(exactly_once=False))
+        parser.parse_args([])
 
 
 def test_notices(capsys: pytest.CaptureFixture[str]):
     """What a client repeats ten times a second is told once, in one line, without a traceback."""
     log = logging.getLogger("client")
     log.propagate = False
-    log.addHandler(Notices())
+    log.addHandler(NoticeHandler())
     for number in range(3):
         try:
             raise RuntimeError

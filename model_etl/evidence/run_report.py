@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl import __version__
-from model_etl.errors import printable
 from model_etl.scoring.model import ModelFacts
-
-_SECRET = re.compile(r"key|secret|token|password|credential", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-MASK = "***"
-
-
-def masked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give settings that may be shown: secrets and the user part of URIs are masked."""
-
-    def shown(name: str, value: Any) -> Any:
-        if value is not None and (_SECRET.search(name) or (name.endswith("_url") and "@" in str(value))):
-            return MASK
-        if isinstance(value, tuple):
-            return [shown(name, item) for item in value]
-        return _USERINFO.sub(f"{MASK}@", printable(value)) if isinstance(value, str) else value
-
-    return {name: shown(name, value) for name, value in settings.items()}
 
 
 def about_model(model: ModelFacts) -> dict[str, Any]:

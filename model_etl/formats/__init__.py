@@ -1,4 +1,4 @@
-"""The formats of input and output. To add one, write a module like `ldjson` and add its object to `FORMATS`."""
+"""The file formats of inputs and outputs. To add one, write a module like `json_lines` and register its format."""
 
 from __future__ import annotations
 
@@ -9,46 +9,59 @@ from model_etl.formats.csv_tsv import CSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.parquet import PARQUET
-from model_etl.formats.rejects_file import RejectsFile
+from model_etl.formats.rejects import RejectsFile
 
-_ALL: tuple[Format, ...] = (LDJSON, JSON_ARRAY, CSV, TSV, PARQUET)
+FORMATS: dict[str, Format] = {}
+"""The formats of inputs and outputs, by their names for --input_format and --output_format. See `register_format`."""
 
-FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
-"""By the name given to --input_format and --output_format."""
-
-INPUT_FORMATS: dict[str, Format] = {**FORMATS, "rejects": RejectsFile(FORMATS)}
-"""By the name given to --input_format: also what only we write."""
+INPUT_FORMATS: dict[str, Format] = {}
+"""The formats of inputs by their names for --input_format: `FORMATS` and the rejects file."""
 
 
-_COMPRESSED: dict[Compression, str] = {"gz": "application/gzip", "zst": "application/zstd"}
+def register_format(file_format: Format) -> None:
+    """Add a format for inputs and outputs, or replace the format of that name.
+
+    Call it before `model_etl.cli` is imported, so that the command line offers the name.
+    """
+    FORMATS[file_format.name] = INPUT_FORMATS[file_format.name] = file_format
 
 
-def media_type(form: Format, kind: Compression) -> str:
-    """Give the content type of a file, for storages that keep one."""
-    return _COMPRESSED.get(kind, form.media_type)
+for _format in (LDJSON, JSON_ARRAY, CSV, TSV, PARQUET):
+    register_format(_format)
+INPUT_FORMATS["rejects"] = RejectsFile(FORMATS)  # reads texts of all formats, also of those registered later
+
+_COMPRESSED_MEDIA_TYPES: dict[Compression, str] = {"gz": "application/gzip", "zst": "application/zstd"}
+
+
+def media_type(file_format: Format, compression: Compression) -> str:
+    """Return the content type of a file, for storages that keep content types."""
+    return _COMPRESSED_MEDIA_TYPES.get(compression, file_format.media_type)
 
 
 def format_for(name: str, wanted: str | None, option: str) -> tuple[Format, Compression]:
-    """Choose the format of a file.
+    """Return the format and the compression of a file.
 
     Args:
-        name: the file's name; `-` for a standard stream, which is JSON Lines unless said otherwise.
-        wanted: name of a format, or None to tell it from the file's name.
-        option: the option that says it, for the error's remedy.
+        name: the file's name; `-` for a standard stream, which holds JSON Lines by default.
+        wanted: the name of a format, or None to derive it from the file's name.
+        option: the option that sets the format, for the remedy of the error.
 
     Raises:
-        UsageError: if the name tells no format, or compression does not go with it.
+        UsageError: if no format has the name's suffix, or the format cannot be compressed.
     """
-    kind = compression_of(name)
-    bare = name.removesuffix(f".{kind}") if kind else name
+    compression = compression_of(name)
+    stem = name.removesuffix(f".{compression}") if compression else name
+    file_format: Format | None
     if wanted is not None:
-        found: Format | None = INPUT_FORMATS[wanted]
+        file_format = INPUT_FORMATS[wanted]
     elif name == "-":
-        found = LDJSON
+        file_format = LDJSON
     else:
-        found = next((f for f in FORMATS.values() if bare.lower().endswith(f.suffixes)), None)
-    if found is None:
-        raise UsageError(f"the name {name} does not tell its format", f"Add {option}, one of: {', '.join(FORMATS)}.")
-    if kind and not found.compressible:
-        raise UsageError(f"{name}: {found.name} files have compression of their own", f"Leave .{kind} out of the name.")
-    return found, kind
+        file_format = next((f for f in FORMATS.values() if stem.lower().endswith(f.suffixes)), None)
+    if file_format is None:
+        raise UsageError(f"cannot derive the format of {name} from its name", f"Pass {option}: {', '.join(FORMATS)}.")
+    if compression and not file_format.compressible:
+        raise UsageError(
+            f"{name}: {file_format.name} files have their own compression", f"Remove .{compression} from the name."
+        )
+    return file_format, compression

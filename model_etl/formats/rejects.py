@@ -1,44 +1,157 @@
-"""The rejects file: one JSON object a line for every record that could not be scored, enough to score it again."""
+"""The rejects file: one JSON object a line for each rejected record, with all that is needed to score it again.
+
+The first five members are for people: position, stage, type, message and text. The others say where the text came from
+(input, format, offset, source and, for CSV and TSV, header), so that `model-etl retry` gives the record its original
+position and prediction id. What is not UTF-8 is written in base64, as `text_base64` or `header_base64`.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from model_etl.records.batch import Rejection
+from model_etl.errors import DataError, RecordError, UsageError
+from model_etl.formats.base import BATCH_RECORDS, Format, Writer
+from model_etl.formats.json_lines import LDJSON
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Rejection, Source
+from model_etl.records.strict_json import parse_object
+from model_etl.schema.fields import Field
+
+
+class RejectedText(NamedTuple):
+    """One line of a rejects file, without its reasons.
+
+    Attributes:
+        source: the input that the record originally came from.
+        position: the record's number in that input, from 1.
+        offset: the byte offset of the record in that input.
+        text: the exact original bytes.
+    """
+
+    source: Source
+    position: int
+    offset: int
+    text: bytes
 
 
 def encode(rejections: Iterable[Rejection]) -> bytes:
-    """Give the lines of some rejections, in the order of their positions.
+    """Return the lines of a rejects file for rejections of one input, in the order of their positions."""
+    return b"".join(msgspec.json.encode(_members(r)) + b"\n" for r in sorted(rejections, key=lambda r: r.position))
 
-    The first five members are what a person needs (position, stage, type, message, text); the others say where the
-    text came from, so that `model-etl retry` gives the record the same place and prediction id. A text that is not
-    UTF-8 comes as `text_base64`.
+
+def decode(line: bytes) -> RejectedText:
+    """Parse a line that `encode` wrote.
+
+    Raises:
+        RecordError: if it is not a JSON object.
+        KeyError, TypeError, ValueError: if a member is missing or has the wrong type.
     """
-    return b"".join(msgspec.json.encode(_line(r)) + b"\n" for r in sorted(rejections, key=lambda r: r.position))
+    members = parse_object(line)
+    header = _bytes_of(members, "header") if "header" in members or "header_base64" in members else b""
+    source = Source(str(members["input"]), str(members["source"]), members["format"], header)
+    return RejectedText(source, int(members["position"]), int(members["offset"]), _bytes_of(members, "text"))
 
 
-def _line(rejection: Rejection) -> dict[str, Any]:
+def _members(rejection: Rejection) -> dict[str, Any]:
     source = rejection.source
-    line: dict[str, Any] = {
+    members: dict[str, Any] = {
         "position": rejection.position,
         "stage": rejection.stage,
         "type": rejection.type_name,
         "message": rejection.message,
-        **_text("text", rejection.text),
+        **_text_member("text", rejection.text),
         "input": source.name,
         "format": source.format,
         "offset": rejection.offset,
         "source": source.identity,
     }
-    return {**line, **_text("header", source.header)} if source.header else line
+    return {**members, **_text_member("header", source.header)} if source.header else members
 
 
-def _text(name: str, text: bytes) -> dict[str, str]:
+def _text_member(name: str, text: bytes) -> dict[str, str]:
     try:
         return {name: text.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": base64.b64encode(text).decode()}
+
+
+def _bytes_of(members: Mapping[str, Any], name: str) -> bytes:
+    """Return the bytes that `_text_member` encoded."""
+    encoded = members.get(f"{name}_base64")
+    return str(members[name]).encode() if encoded is None else base64.b64decode(encoded, validate=True)
+
+
+class RejectsFile:
+    """The input format `rejects`: each record is read back with its original position and source.
+
+    Args:
+        formats: the formats that the rejected texts can be in, by name.
+    """
+
+    name = "rejects"
+    suffixes = ()
+    compressible = True
+    media_type = "application/x-ndjson"
+
+    def __init__(self, formats: Mapping[str, Format]) -> None:
+        self._formats = formats
+
+    def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
+        """Yield the records of a rejects file; all records of a batch have the same original input.
+
+        Raises:
+            DataError: if a line was not written by `encode`.
+        """
+        group: list[RejectedText] = []
+        for lines in LDJSON.read(file, source, {}):
+            if lines.rejected:
+                raise _invalid_line(source, lines.rejected[0].position, lines.rejected[0].message)
+            for number, line in zip(lines.positions, lines.texts, strict=True):
+                record = self._decode(line, number, source)
+                if group and (record.source != group[0].source or len(group) >= BATCH_RECORDS):
+                    yield self._batch(group, fields)
+                    group = []
+                group.append(record)
+        if group:
+            yield self._batch(group, fields)
+
+    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:  # noqa: ARG002
+        """Raise a `RecordError`: a record that is rejected again has the format of its original text."""
+        raise RecordError("parse", "NotAReject", "the text of a reject cannot be in the format rejects")
+
+    def writer(self, file: BinaryIO, layout: Layout) -> Writer:  # noqa: ARG002
+        """Raise a `UsageError`: predictions cannot be written as rejects."""
+        raise UsageError("rejects is a format for input only", "Choose another --output_format.")
+
+    def _decode(self, line: bytes, number: int, source: Source) -> RejectedText:
+        try:
+            record = decode(line)
+            known = record.source.format in self._formats
+        except (RecordError, KeyError, ValueError, TypeError) as exc:
+            raise _invalid_line(source, number, str(exc)) from exc
+        if not known:
+            raise _invalid_line(source, number, f"its format {record.source.format!r} is unknown")
+        return record
+
+    def _batch(self, group: list[RejectedText], fields: Mapping[str, Field]) -> Batch:
+        source = group[0].source
+        parse = self._formats[source.format].document
+        parsed: list[tuple[int, int, bytes, bytes]] = []
+        rejected: list[Rejection] = []
+        for _, position, offset, text in group:
+            try:
+                parsed.append((position, offset, text, parse(text, source.header, fields)))
+            except RecordError as exc:
+                rejected.append(Rejection(source, position, offset, text, None, exc.stage, exc.type_name, exc.message))
+        positions, offsets, texts, documents = zip(*parsed, strict=True) if parsed else ((), (), (), ())
+        return Batch(source, positions, offsets, texts, documents, rejected=tuple(rejected))
+
+
+def _invalid_line(source: Source, number: int, reason: str) -> DataError:
+    return DataError(
+        f"line {number} of {source.name} is not a reject: {reason}", "Pass a file that a run wrote with --rejects."
+    )

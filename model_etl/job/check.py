@@ -8,7 +8,6 @@ from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.verification import no_records, too_many
 from model_etl.pipeline.build import GraphFiles, GraphInput, GraphOutput, RunCounts, load, score, scoring_graph
 from model_etl.publishing.publication import Publication, refuse_existing
-from model_etl.runtime import garbage_collection
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
@@ -42,7 +41,6 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         paths = GraphFiles(inputs, outputs, rejects.path, log.path if files.log else None)
         services = {"fs": files.inputs[0].fs, "output_fs": output.fs, "log_fs": log.fs, "rejects_fs": rejects.fs}
         graph = scoring_graph(first, scoring, paths, run_id="check", tallies=tallies)
-        garbage_collection.restore()
         score(graph, services, None)
     counts = tallies.counts()
     if config.max_errors.exceeded(counts["rejected"], counts["read"]):

@@ -11,7 +11,7 @@ from typing import Any
 
 from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
 from model_etl.evidence.prediction_log import now
-from model_etl.evidence.run_report import Report, about_model, masked
+from model_etl.evidence.run_report import Report, about_model
 from model_etl.formats import media_type
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.verification import too_many, verify
@@ -28,7 +28,6 @@ from model_etl.pipeline.build import (
 from model_etl.publishing.publication import Location, Publication, StagedFile, StagedFileSystem, refuse_existing
 from model_etl.records.run_counts import FileCounts
 from model_etl.records.strict_json import encode_json
-from model_etl.runtime import garbage_collection
 from model_etl.runtime.signals import Interrupts
 from model_etl.scoring.model import describe_exception
 from model_etl.services import locate
@@ -49,7 +48,7 @@ def run_job(
         The report, and what ended the run if it failed.
     """
     interrupts = interrupts or Interrupts()
-    report = Report(uuid.uuid4().hex, config.job, masked(config.settings()), now())
+    report = Report(uuid.uuid4().hex, config.scoring.job, config.masked_options(), now())
     tallies = RunCounts.hashing(hashed=config.report is not None)
     failure: BaseException | None = None
     with Publication(config.lock_wait) as publication:
@@ -112,7 +111,6 @@ def _run(
         paths = GraphFiles(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
         graph = scoring_graph(config, scoring, paths, run_id=report.run_id, tallies=tallies)
         interrupts.check()
-        garbage_collection.restore()
         with _timed(report, "score"):
             stopped = score(
                 graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None

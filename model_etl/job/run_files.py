@@ -50,7 +50,7 @@ class RunFiles:
             SameFile: if two of them are one.
             UsageError: if rejects are tolerated but have no place.
         """
-        where = config.storage()
+        where = config.storage.as_options()
         folder = is_folder(config.output_file, **where)
         output = None if folder else locate(config.output_file, **where)
         stream = output is not None and output.stream
@@ -78,7 +78,7 @@ class RunFiles:
             SameFile: if two files are one.
             ModelEtlError: if a storage does not tell.
         """
-        where = config.storage()
+        where = config.storage.as_options()
         found = find(config.input_file, **where)
         self.inputs = [file.location for file in found]
         if not self.outputs:
@@ -134,7 +134,7 @@ def report_location(config: JobConfig) -> Location | None:
 
 def _located(name: str, config: JobConfig) -> Location:
     """Find out where a file lies that may be in the output folder, which a run may have to make."""
-    where = config.storage()
+    where = config.storage.as_options()
     folder = f"{config.output_file.rstrip('/')}/"
     if name.startswith(folder) and is_folder(config.output_file, **where):
         return below(folder, name.removeprefix(folder), **where)

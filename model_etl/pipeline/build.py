@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from model_etl.evidence.prediction_log import PredictionLog
-from model_etl.evidence.run_report import about_model, about_software, masked
+from model_etl.evidence.run_report import about_model, about_software
 from model_etl.formats import format_for
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
@@ -30,7 +30,7 @@ from model_etl.records.run_counts import FileCounts
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
-from model_etl.scoring.worker_pool import Workers
+from model_etl.scoring.worker_pool import WorkerPool
 from model_etl.settings.job_config import JobConfig
 
 MORE_REJECTS = 1000
@@ -162,11 +162,12 @@ def load(config: JobConfig, *, internals: bool) -> LoadedScoring:
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if one cannot be loaded.
     """
-    make = partial(ScoringSteps, config.model, config.rules, internals=internals, expect_version=config.expect_version)
+    wanted = config.scoring
+    make = partial(ScoringSteps, wanted.model, wanted.rules, internals=internals, expect_version=wanted.expect_version)
     if config.workers == 1:
         steps = make()
         return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
-    workers = Workers(config.workers, make)
+    workers = WorkerPool(config.workers, make)
     try:
         return LoadedScoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
     except BaseException:
@@ -176,7 +177,7 @@ def load(config: JobConfig, *, internals: bool) -> LoadedScoring:
 
 def layout_of(config: JobConfig, facts: ModelFacts) -> Layout:
     """Say what the output records of a configuration hold."""
-    return Layout(facts.outputs, facts.inputs, config.join, config.keep)
+    return Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep)
 
 
 def scoring_graph(
@@ -204,9 +205,11 @@ def scoring_graph(
     log_writer = None
     if paths.log is not None:
         facts = scoring.facts
-        log = PredictionLog(config.job, facts.name, facts.version, config.log_inputs, frozenset(config.redact))
-        about = {"job": config.job, "model": about_model(facts), "software": about_software()}
-        first = log.started(run_id, {**about, "settings": masked(config.settings())})
+        log = PredictionLog(
+            config.scoring.job, facts.name, facts.version, config.scoring.log_inputs, frozenset(config.scoring.redact)
+        )
+        about = {"job": config.scoring.job, "model": about_model(facts), "software": about_software()}
+        first = log.started(run_id, {**about, "settings": config.masked_options()})
         log_writer = PredictionLogWriter(paths.log, log=log, first=first, tally=tallies.log)
     tolerated = config.max_errors
     return get_graph(

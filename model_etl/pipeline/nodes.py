@@ -23,7 +23,7 @@ from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
 from model_etl.records.run_counts import CountingReader, CountingWriter, FileCounts
 from model_etl.schema.fields import Field
-from model_etl.scoring.worker_pool import Workers
+from model_etl.scoring.worker_pool import WorkerPool
 
 FIRST_REJECTS = 5
 """How many rejects are told to the person who started the run."""
@@ -185,7 +185,7 @@ class WorkersTransformer(Configurable):
         workers: the processes; they end with the graph.
     """
 
-    workers: Workers = Option(positional=True)
+    workers: WorkerPool = Option(positional=True)
 
     @ContextProcessor
     def results(self, context: Any) -> Iterator[Callable[[], Batch]]:

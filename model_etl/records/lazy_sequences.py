@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
-from pickle import PickleBuffer
 from typing import Any, overload
 
 
@@ -80,8 +79,8 @@ class LineBlock(LazySequence):
     def _made(self) -> list[bytes]:
         return self.block.split(b"\n")
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return LineBlock, (PickleBuffer(self.block) if protocol >= 5 else self.block, len(self))  # noqa: PLR2004
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LineBlock, (self.block, len(self))
 
 
 class LineOffsets(LazySequence):

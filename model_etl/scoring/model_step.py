@@ -1,4 +1,4 @@
-"""MLModelTransformer: the step that runs a model, on one record or on a batch."""
+"""MLModelTransformer: the step that predicts one record or a batch."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, overload
 from model_etl.errors import RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
-from model_etl.scoring.model import Model, load_class
+from model_etl.scoring.model import Model
+from model_etl.scoring.model_loading import load_class
 
 
 class MLModelTransformer:
-    """Predicts what it is called with.
-
-    It is a plain callable and knows nothing of Bonobo: every engine can call it.
+    """The step that predicts one record or a batch; a plain callable, and a node of a Bonobo graph.
 
     Args:
-        module_name: module that holds the model's class, with `class_name`.
-        class_name: name of the class in that module.
-        model: a model that is loaded already, instead of the two names.
-        internals: whether to ask the model for what it computed on the way.
+        module_name: the module that defines the model's class; needs `class_name`.
+        class_name: the name of the class in that module.
+        model: a loaded model, instead of the two names.
+        internals: whether to ask the model for its internals too, if it can return them.
 
     Raises:
-        ValueError: if the class is no MLModel.
+        ValueError: if the class is not an MLModel, or neither the two names nor a model were passed.
+        ImportError, AttributeError: if there is no such module or class.
 
     Example:
         >>> transformer = MLModelTransformer(module_name="iris_model.iris_predict", class_name="IrisModel")
@@ -42,7 +42,7 @@ class MLModelTransformer:
     ) -> None:
         if model is None:
             if not (module_name and class_name):
-                raise ValueError("MLModelTransformer takes module_name and class_name, or a model")
+                raise ValueError("MLModelTransformer needs module_name and class_name, or a model")
             reference = f"{module_name}:{class_name}"
             model = Model(load_class(reference)(), reference)
         self.model = model
@@ -55,10 +55,17 @@ class MLModelTransformer:
     def __call__(self, data: Mapping[str, Any]) -> Iterator[dict[str, Any]]: ...
 
     def __call__(self, data: Batch | Mapping[str, Any]) -> Iterator[Batch | dict[str, Any]]:
-        """Yield one prediction for one record, or one batch of predictions for a batch.
+        """Yield one prediction for one record, or one scored batch for a batch.
 
-        One record is a mapping; what the model raises for it comes through. In a batch a record that fails becomes a
-        rejection and its neighbours are kept.
+        Args:
+            data: a record as a mapping of Python values, or a decoded batch.
+
+        Yields:
+            For a record, the prediction as plain JSON values. For a batch, the batch with its outputs; a record that
+            fails becomes a rejection, and the others are kept.
+
+        Raises:
+            Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
             yield self.predict(data)
@@ -66,21 +73,21 @@ class MLModelTransformer:
             yield self.model.predict(data)
 
     def predict(self, batch: Batch) -> Batch:
-        """Give the batch with its outputs, each one line of checked JSON; what failed has become a rejection."""
+        """Return the batch with an output for each record, as one line of checked JSON; failures become rejections."""
         failed: dict[int, RecordError] = {}
         outputs, internals = self._outputs(batch.inputs, failed)
         if failed:
             kept = [i not in failed for i in range(len(batch))]
             batch = batch.without(failed)
             outputs, internals = list(compress(outputs, kept)), list(compress(internals, kept))
-        lines, refused = self.model.output.encode_batch(outputs)
-        exposed = _encoded(internals, refused) if self.internals else ()
-        return batch.replace(outputs=lines, internals=exposed).without(refused)
+        lines, invalid = self.model.output.encode_batch(outputs)
+        internal_lines = _encode_internals(internals, invalid) if self.internals else ()
+        return batch.replace(outputs=lines, internals=internal_lines).without(invalid)
 
     def _outputs(self, inputs: Sequence[Any], failed: dict[int, RecordError]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Give an output for each input, None for one that failed, and the internals if they are wanted."""
+        """Return an output for each input (None for a failed one), and the internals if they were asked for."""
         if self.model.takes_batches:
-            return self._attempt(inputs, 0, failed)
+            return self._predict_or_bisect(inputs, 0, failed)
         outputs: list[Any] = []
         for index, record in enumerate(inputs):
             try:
@@ -90,10 +97,10 @@ class MLModelTransformer:
                 outputs.append(None)
         return outputs, ()
 
-    def _attempt(
+    def _predict_or_bisect(
         self, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
     ) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Predict inputs in one call; on failure split them until the guilty record is alone."""
+        """Predict inputs in one call; if that fails, halve them until each failing record is alone."""
         if not inputs:
             return (), ()
         try:
@@ -103,25 +110,25 @@ class MLModelTransformer:
                 failed[start] = _predict_error(exc)
                 return (None,), (None,)
         middle = len(inputs) // 2
-        left, left_internals = self._attempt(inputs[:middle], start, failed)
-        right, right_internals = self._attempt(inputs[middle:], start + middle, failed)
-        return [*left, *right], [*left_internals, *right_internals]
+        first, first_internals = self._predict_or_bisect(inputs[:middle], start, failed)
+        second, second_internals = self._predict_or_bisect(inputs[middle:], start + middle, failed)
+        return [*first, *second], [*first_internals, *second_internals]
 
 
 def _predict_error(exc: BaseException) -> RecordError:
-    # An older model validates in predict(): its word on the schema is the schema's.
+    # A model of the older generation validates its input in predict().
     stage: RecordStep = "input_schema" if type(exc).__name__ == "MLModelSchemaValidationException" else "predict"
     return RecordError(stage, type(exc).__name__, str(exc))
 
 
-def _encoded(internals: Sequence[Any], refused: dict[int, RecordError]) -> list[bytes]:
+def _encode_internals(internals: Sequence[Any], invalid: dict[int, RecordError]) -> list[bytes]:
+    """Return a line of JSON for each record; records whose internals are not strict JSON are added to `invalid`."""
     lines: list[bytes] = []
     for index, value in enumerate(internals):
         try:
             lines.append(encode_json(value))
         except NotJsonError as exc:
-            refused.setdefault(
-                index, RecordError("predict", "NotJSON", f"the model's internals are no strict JSON: {exc}")
-            )
+            error = RecordError("predict", "NotJSON", f"the model's internals are not strict JSON: {exc}")
+            invalid.setdefault(index, error)
             lines.append(b"")
     return lines

@@ -2,76 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 
 from model_etl.errors import ConfigurationError, RecordError, UsageError, printable
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
-from model_etl.rules import Prediction
-from model_etl.scoring.model import Model, describe_exception, load_class
+from model_etl.rules import BusinessRule, Prediction
+from model_etl.scoring.model import Model, describe_exception
+from model_etl.scoring.model_loading import load_class
 
 
 class BusinessRuleTransformer:
-    """The step that applies one rule to a batch; a plain callable that knows nothing of Bonobo.
+    """The step that applies one rule to a batch; a plain callable, and a node of a Bonobo graph.
 
     Args:
-        rule: an object with `when` and `decide`.
-        name: how the log names it.
-        model: the model whose predictions it judges.
+        rule: a `BusinessRule`, or any object with the same attributes.
+        name: the rule's name in the prediction log.
+        model: the model whose predictions the rule sees.
     """
 
-    def __init__(self, rule: Any, name: str, model: Model) -> None:
+    def __init__(self, rule: BusinessRule, name: str, model: Model) -> None:
         self.rule = rule
         self.name = name
         self.model = model
         self.before_model: bool = getattr(rule, "when", "after_model") == "before_model"
 
     def __call__(self, data: Batch) -> Iterator[Batch]:
-        """Yield the batch without what the rule withholds, and with its answers."""
+        """Yield the batch with the rule's decisions applied."""
         yield self.apply(data)
 
     def apply(self, batch: Batch) -> Batch:
-        """Ask the rule about each record; a record for which it fails becomes a rejection of stage "rule"."""
-        failed: dict[int, RecordError] = {}
-        outputs = list(batch.outputs)
-        answers: list[tuple[Answer, ...]] = []
-        held: list[int] = []
-        for index, document in enumerate(batch.documents):
-            earlier = batch.answers[index] if batch.answers else ()
-            try:
-                decision = self._decide(document, batch.outputs[index] if batch.outputs else None)
-                replaced = None
-                if decision.verdict == "replace":
-                    replaced, outputs[index] = outputs[index], self.model.output.encode(decision.output, "rule")
-            except RecordError as exc:
-                failed[index] = exc
-                answers.append(earlier)
-                continue
-            answers.append((*earlier, Answer(self.name, decision, replaced)))
-            if decision.verdict == "withhold":
-                held.append(index)
-        ruled = batch.replace(answers=answers)
-        withheld = [
-            Withheld(
-                source=batch.source,
-                position=batch.positions[i],
-                offset=batch.offsets[i],
-                document=batch.documents[i],
-                output=batch.outputs[i] if batch.outputs else None,
-                internals=batch.internals[i] if batch.internals else None,
-                answers=answers[i],
-            )
-            for i in held
-        ]
-        gone = {*held, *failed}
-        kept = [i not in gone for i in range(len(batch))]
-        rejected = [ruled.rejection(i, e) for i, e in failed.items()]
-        result = ruled.replace(outputs=outputs if batch.outputs else ())
-        return (result.select(kept) if gone else result).replace(
+        """Return the batch with the rule's decisions applied: withheld records and failures leave it.
+
+        A record for which the rule fails becomes a rejection of stage "rule".
+        """
+        decided = self._decide_all(batch)
+        ruled = batch.replace(answers=decided.answers)
+        rejected = [ruled.rejection(index, error) for index, error in decided.failed.items()]
+        withheld = _withheld(ruled, decided.withheld)
+        if batch.outputs:
+            ruled = ruled.replace(outputs=decided.outputs)
+        return _select_others(ruled, {*decided.withheld, *decided.failed}).replace(
             rejected=(*batch.rejected, *rejected), withheld=(*batch.withheld, *withheld)
         )
+
+    def _decide_all(self, batch: Batch) -> _Decided:
+        decided = _Decided(outputs=list(batch.outputs), answers=[], withheld=[], failed={})
+        for index, document in enumerate(batch.documents):
+            output = batch.outputs[index] if batch.outputs else None
+            earlier = batch.answers[index] if batch.answers else ()
+            try:
+                decision = self._decide(document, output)
+                replaced = None
+                if decision.verdict == "replace":
+                    decided.outputs[index] = self.model.output.encode(decision.output, "rule")
+                    replaced = output
+            except RecordError as exc:
+                decided.failed[index] = exc
+                decided.answers.append(earlier)
+                continue
+            decided.answers.append((*earlier, Answer(self.name, decision, replaced)))
+            if decision.verdict == "withhold":
+                decided.withheld.append(index)
+        return decided
 
     def _decide(self, document: bytes, output: bytes | None) -> Decision:
         prediction = None
@@ -84,10 +80,49 @@ class BusinessRuleTransformer:
         problem = _problem(decision, prediction)
         if problem:
             raise RecordError("rule", "InvalidDecision", f"{self.name}: {problem}")
-        return decision  # type: ignore[no-any-return]  # checked by _problem
+        return decision
 
 
-def _problem(decision: Any, prediction: Prediction | None) -> str | None:
+@dataclass(frozen=True)
+class _Decided:
+    """The decisions on all records of a batch.
+
+    Attributes:
+        outputs: the outputs, some of them replaced; empty before the model.
+        answers: for each record, the answers of all rules so far.
+        withheld: indices of the records that the rule withholds.
+        failed: the errors of the records for which the rule failed, by index.
+    """
+
+    outputs: list[bytes]
+    answers: list[tuple[Answer, ...]]
+    withheld: list[int]
+    failed: dict[int, RecordError]
+
+
+def _withheld(batch: Batch, indices: Sequence[int]) -> list[Withheld]:
+    return [
+        Withheld(
+            source=batch.source,
+            position=batch.positions[index],
+            offset=batch.offsets[index],
+            document=batch.documents[index],
+            output=batch.outputs[index] if batch.outputs else None,
+            internals=batch.internals[index] if batch.internals else None,
+            answers=batch.answers[index],
+        )
+        for index in indices
+    ]
+
+
+def _select_others(batch: Batch, excluded: Collection[int]) -> Batch:
+    if not excluded:
+        return batch
+    return batch.select([index not in excluded for index in range(len(batch))])
+
+
+def _problem(decision: object, prediction: Prediction | None) -> str | None:
+    """Return what is wrong with a decision, or None: a rule is any object and may return anything."""
     if not isinstance(decision, Decision):
         return f"decide() returned {type(decision).__name__}, not a Decision"
     if decision.verdict not in get_args(Verdict):
@@ -95,7 +130,7 @@ def _problem(decision: Any, prediction: Prediction | None) -> str | None:
     if not all(isinstance(message, str) for message in decision.messages):
         return "the messages of a decision must be strings"
     if any(message != printable(message) for message in decision.messages):
-        return "a message holds characters that are no text (lone surrogates)"
+        return "a message contains characters that UTF-8 cannot encode (lone surrogates)"
     if decision.verdict == "replace" and prediction is None:
         return "a rule before the model has no output to replace"
     return None
@@ -104,8 +139,13 @@ def _problem(decision: Any, prediction: Prediction | None) -> str | None:
 def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
     """Import and construct a rule.
 
+    Args:
+        reference: `package.module:ClassName`.
+        model: the model whose predictions the rule sees.
+
     Raises:
-        ConfigurationError: if it cannot be loaded or is no rule.
+        UsageError: if the reference is malformed.
+        ConfigurationError: if the rule cannot be loaded or is not a business rule.
     """
     try:
         rule = load_class(reference)()
@@ -114,12 +154,12 @@ def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
     except (Exception, SystemExit) as exc:
         raise ConfigurationError(
             f"cannot load the rule {reference}: {describe_exception(exc)}",
-            "Check the name given to --rules, and that it is installed.",
+            "Check the name passed to --rules, and that its package is installed.",
         ) from exc
     when = getattr(rule, "when", "after_model")
     if not callable(getattr(rule, "decide", None)) or when not in ("before_model", "after_model"):
         raise ConfigurationError(
-            f"{reference} is no business rule",
+            f"{reference} is not a business rule",
             'It needs a method decide(record, prediction), and `when` must be "before_model" or "after_model".',
         )
     return BusinessRuleTransformer(rule, reference, model)

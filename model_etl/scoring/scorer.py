@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_etl.records.batch import Batch
-from model_etl.scoring.model import load_model
+from model_etl.scoring.model_loading import load_model
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import load_rule
 
 
 class ScoringSteps:
-    """Scores a batch as it was read: decodes it, asks the rules before the model, predicts, asks the rules after it.
+    """Decodes a batch, applies the rules before the model, predicts, and applies the rules after the model.
 
     Args:
         model: `package.module:ClassName`.
-        rules: the business rules, in the same form.
-        internals: whether to ask the model for what it computed on the way.
+        rules: the business rules, named in the same way.
+        internals: whether to ask the model for its internals too.
         expect_version: the only version of the model to accept, or None for any.
 
     Attributes:
-        facts: what a run has to know of the model.
+        facts: what a run must know of the model.
         decode: the first step.
         transformer: the step that runs the model.
         rules: the steps that apply the rules.
 
     Raises:
-        ModelUnavailable, ConfigurationError, UsageError: if one cannot be loaded.
+        ModelUnavailable: if the model cannot be loaded or has another version.
+        ConfigurationError: if a rule cannot be loaded.
+        UsageError: if a name is malformed.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class ScoringSteps:
         self.rules = [load_rule(rule, loaded) for rule in rules]
 
     def __call__(self, batch: Batch) -> Batch:
-        """Score a batch; the result holds no inputs any more."""
+        """Score a batch as a reader yields it; the decoded inputs are dropped from the result."""
         batch = self.decode(batch)
         for rule in self.rules:
             batch = rule.apply(batch) if rule.before_model else batch

@@ -1,256 +1,167 @@
-"""Worker processes that score batches: in order, few at a time, and if one dies the run ends with a clear error."""
+"""A pool of worker processes that score batches in order, a few at a time; if a worker dies, the run fails."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import mmap
 import multiprocessing
-import os
-import queue
 import signal
-import sys
-import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext, SpawnContext
 from pathlib import Path
-from typing import Any, Protocol
 
-from model_etl.errors import ModelEtlError, ModelUnavailable
+from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
-from model_etl.runtime import garbage_collection
 from model_etl.runtime.signals import signals_deferred
 from model_etl.scoring.model import ModelFacts
-from model_etl.scoring.worker_channel import SLOT, Channel
+from model_etl.scoring.worker import Failure, Message, ScoredColumns, Scorer, serve
 
-EACH = 2
-"""Batches that a worker has at a time: one in work, one waiting."""
-_TICK = 0.25
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
-
-
-class Steps(Protocol):
-    """What scores a batch; see `model_etl.scoring.scorer.ScoringSteps`."""
-
-    facts: ModelFacts
-
-    def __call__(self, batch: Batch) -> Batch:
-        """Score a batch."""
+BATCHES_PER_WORKER = 2
+"""How many batches a worker holds at most: one that it scores and one that waits."""
+_STOP_CHECK_INTERVAL_S = 0.25
+_EXIT_TIMEOUT_S = 1.0
 
 
-class Workers:
-    """Some processes, each with a model of its own.
+class WorkerPool:
+    """A pool of worker processes, each with its own model; results come back in the order of the batches.
 
-    They are copies of this process if nothing else runs in it, which saves each the imports of ours. Else they start
-    anew: what a library has started here (threads of BLAS or OpenMP) does not survive being copied.
+    The workers are forked while this process has a single thread, which saves importing everything again. Otherwise
+    they are spawned: the threads of BLAS, OpenMP or the caller do not survive a fork, and their locks may stay locked.
 
     Args:
-        count: how many.
-        make: makes what scores a batch; called once in each process, to which it is pickled if that starts anew.
+        count: number of processes.
+        make_scorer: builds the scorer; called once in each process, and pickled if the process is spawned.
     """
 
-    def __init__(self, count: int, make: Callable[[], Steps]) -> None:
-        self._workers: list[_Worker] = []
-        self._waiting: deque[tuple[_Worker, Batch]] = deque()
-        self._turn = 0
-        context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
+    def __init__(self, count: int, make_scorer: Callable[[], Scorer]) -> None:
+        self._workers: list[_WorkerProcess] = []
+        self._pending: deque[tuple[_WorkerProcess, Batch]] = deque()
+        self._next_worker = 0
+        fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+        context = fork if _is_single_threaded() else spawn
         try:
             with signals_deferred():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
-                    self._workers.append(_Worker(context, make, count))
+                    self._workers.append(_WorkerProcess(context, make_scorer, count))
         except BaseException:
             self.end()
             raise
 
     def end(self) -> None:
-        """End them at once."""
+        """Kill the workers; the batches that they hold are dropped."""
         for worker in self._workers:
             worker.end()
 
     def facts(self) -> ModelFacts:
-        """Wait until a worker has loaded the model, and give what it tells of it.
+        """Wait until the first worker has loaded the model, and return what the run must know of the model.
 
         Raises:
             ModelUnavailable: if the worker has died.
             ModelEtlError: what loading raised.
         """
-        facts: ModelFacts = _answered(self._workers[0].receive("while it loaded the model"))
-        return facts
+        message = self._workers[0].receive("while it loaded the model")
+        if not isinstance(message, ModelFacts):
+            raise TypeError(f"a worker sent {type(message).__name__} before the facts of its model")
+        return message
 
     @property
     def full(self) -> bool:
-        """Whether each worker has what it may have: then take a result first."""
-        return len(self._waiting) >= EACH * len(self._workers)
+        """Whether every worker holds `BATCHES_PER_WORKER` batches: call `result` before the next `submit`."""
+        return len(self._pending) >= BATCHES_PER_WORKER * len(self._workers)
 
     @property
     def busy(self) -> bool:
-        """Whether there are results to be taken."""
-        return bool(self._waiting)
+        """Whether there are results to wait for."""
+        return bool(self._pending)
 
     def submit(self, batch: Batch) -> None:
-        """Give a batch to the worker whose turn it is; if that has died, `result` tells."""
-        worker = self._workers[self._turn]
-        self._turn = (self._turn + 1) % len(self._workers)
-        self._waiting.append((worker, batch))
+        """Send a batch to the next worker in turn; if that worker has died, `result` raises the error."""
+        worker = self._workers[self._next_worker]
+        self._next_worker = (self._next_worker + 1) % len(self._workers)
+        self._pending.append((worker, batch))
         worker.send(batch)
 
     def result(self, stopped: Callable[[], bool]) -> Batch | None:
-        """Wait for the result of the batch that was submitted first.
+        """Wait for the result of the oldest submitted batch.
 
         Args:
-            stopped: tells whether the run has been ended, so that nobody waits any longer.
+            stopped: returns whether the run was ended, asked some times a second.
 
         Returns:
             The scored batch, or None if the run was ended.
 
         Raises:
-            ModelUnavailable: if its worker has died, or could not load the model.
+            ModelUnavailable: if the worker has died, or could not load the model.
             ModelEtlError: what a step raised.
         """
-        worker, batch = self._waiting.popleft()
-        span = f" at records {batch.positions[0]} to {batch.positions[-1]}" if batch.positions else ""
-        answer: Any = None
-        while answer is None or isinstance(answer, ModelFacts):  # which comes first
-            while not worker.ready(_TICK):
+        worker, batch = self._pending.popleft()
+        records = f"at records {batch.positions[0]} to {batch.positions[-1]} " if batch.positions else ""
+        while True:
+            while not worker.ready(_STOP_CHECK_INTERVAL_S):
                 if stopped():
                     return None
-            answer = _answered(worker.receive(f"{span.lstrip()} of {batch.source.name}"))
-        if isinstance(answer, Batch):
-            return answer
-        outputs, internals, answers = answer
-        return batch.replace(outputs=outputs, internals=internals, answers=answers)
+            message = worker.receive(f"{records}of {batch.source.name}")
+            if isinstance(message, Batch):
+                return message
+            if isinstance(message, ScoredColumns):
+                return batch.replace(**message._asdict())
+            # The facts of the model, which every worker sends first.
 
 
-def _is_alone() -> bool:
-    """Tell whether this thread is the only one of the process, those of libraries counted."""
+def _is_single_threaded() -> bool:
+    """Return whether this thread is the only one of the process, threads of native libraries included."""
     try:
         return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
     except OSError:
-        return False  # no Linux
+        return False  # not Linux
 
 
-def _answered(answer: Any) -> Any:
-    if isinstance(answer, _Failure):
-        raise answer.error
-    return answer
+class _WorkerProcess:
+    """A worker as its parent sees it: the process, and this end of its pipe."""
 
-
-class _Worker:
-    """One process, as its parent sees it."""
-
-    def __init__(self, context: Any, make: Callable[[], Steps], count: int) -> None:
-        ours, theirs = context.Pipe()
-        is_copy = context.get_start_method() == "fork"
-        memory = mmap.mmap(-1, EACH * SLOT) if is_copy else None  # anonymous: who starts anew does not have it
-        self._channel = Channel(ours, memory)
-        self._sent = 0
-        arguments = (Channel(theirs, memory), make, count, os.getpid(), ours if is_copy else None)
-        self._process = context.Process(target=_serve, args=arguments, name="scoring worker", daemon=True)
+    def __init__(self, context: ForkContext | SpawnContext, make_scorer: Callable[[], Scorer], count: int) -> None:
+        self._connection, child_end = context.Pipe()
+        inherited = self._connection if context.get_start_method() == "fork" else None
+        arguments = (child_end, make_scorer, count, inherited)
+        self._process = context.Process(target=serve, args=arguments, name="scoring worker", daemon=True)
         self._process.start()
-        theirs.close()  # else its end would not be noticed
+        child_end.close()  # else the end of the worker would go unnoticed
 
-    def ready(self, seconds: float) -> bool:
-        return bool(self._channel.connection.poll(seconds))
+    def ready(self, timeout_s: float) -> bool:
+        """Wait until there is a message, or the worker has died; return False after the timeout."""
+        return self._connection.poll(timeout_s)
 
     def send(self, batch: Batch) -> None:
-        with contextlib.suppress(OSError):  # it is dead, as `receive` will tell
-            slot = self._sent % EACH
-            self._sent += 1
-            self._channel.send((slot, batch), slot)
+        with contextlib.suppress(OSError):  # the worker has died, which `receive` reports
+            self._connection.send(batch)
 
-    def receive(self, doing: str) -> Any:
+    def receive(self, doing: str) -> Message:
+        """Wait for a message.
+
+        Args:
+            doing: what the worker was doing, for the message of the error.
+
+        Raises:
+            ModelUnavailable: if the worker has died.
+            Exception: what the worker has sent as its failure.
+        """
         try:
-            return self._channel.receive()
+            message: Message | Failure = self._connection.recv()
         except (EOFError, OSError) as exc:
-            self._process.join(1)
+            self._process.join(_EXIT_TIMEOUT_S)
             code = self._process.exitcode or 0
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended itself with code {code}"
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
             raise ModelUnavailable(
                 f"a worker process {how} {doing}",
-                "Was memory short? Then use fewer --workers. Else the model's own code crashed.",
+                "If the machine ran out of memory, use fewer --workers; otherwise the model's code crashed.",
             ) from exc
+        if isinstance(message, Failure):
+            raise message.error
+        return message
 
     def end(self) -> None:
-        """End it at once: what it has in work is of no use any more."""
-        if not self._channel.connection.closed:
+        """Kill the process; its work is not needed any more."""
+        if not self._connection.closed:
             self._process.kill()
             self._process.join()
-            self._channel.connection.close()
-
-
-class _Failure:
-    """What a worker could not do; travels instead of a result."""
-
-    def __init__(self, exc: BaseException) -> None:
-        if isinstance(exc, ModelEtlError):
-            self.error: Exception = exc
-        else:  # not every exception can travel
-            told = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip()
-            self.error = RuntimeError(f"in a worker process:\n{told}")
-
-
-def _serve(
-    channel: Channel, make: Callable[[], Steps], count: int, parent: int, copied: Connection[Any, Any] | None
-) -> None:
-    """Score what comes until nothing comes any more.
-
-    Args:
-        channel: to the parent.
-        make: makes what scores.
-        count: how many workers there are.
-        parent: its process id.
-        copied: its end of the connection, if we are a copy of it.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # whoever signals the whole group means the parent, which ends us
-    _die_with_parent(parent)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))  # BLAS would take all cores in each of us
-    if copied:
-        copied.close()  # else its end would not be noticed
-    try:
-        garbage_collection.postpone()
-        score = make()
-        garbage_collection.restore()
-    except BaseException as exc:  # noqa: BLE001  told to the parent, whatever it is
-        _answer(channel, _Failure(exc))
-        return
-    _answer(channel, score.facts)
-    inbox: queue.Queue[tuple[int, Batch] | None] = queue.Queue(EACH)
-    threading.Thread(target=_receive, args=(channel, inbox), daemon=True).start()
-    while (message := inbox.get()) is not None:
-        slot, batch = message
-        try:
-            scored = score(batch)
-        except BaseException as exc:  # noqa: BLE001
-            _answer(channel, _Failure(exc))
-            return
-        same = len(scored) == len(batch)  # then the parent has all but these
-        _answer(channel, (scored.outputs, scored.internals, scored.answers) if same else scored, slot)
-
-
-def _receive(channel: Channel, inbox: queue.Queue[tuple[int, Batch] | None]) -> None:
-    """Take what comes as it comes, so that the parent never waits for us to take it."""
-    try:
-        while True:
-            inbox.put(channel.receive())
-    except (EOFError, OSError):
-        inbox.put(None)
-
-
-def _answer(channel: Channel, answer: Any, slot: int = 0) -> None:
-    with contextlib.suppress(OSError):  # the parent is gone, and so are we
-        channel.send(answer, slot)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)  # it died before we asked
+            self._connection.close()

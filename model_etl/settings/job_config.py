@@ -1,359 +1,234 @@
-"""JobConfig: what a run is told. Flags win over environment variables, these over a file, that over the defaults."""
+"""The settings of a run as objects: what scores, how to reach the storage, and the rest."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import LogInputs
-from model_etl.formats import FORMATS, INPUT_FORMATS
+from model_etl.formats import FORMATS
 from model_etl.formats.compression import compression_of
 from model_etl.publishing.publication import IfExists
+from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
+from model_etl.settings.sources import convert_value
+from model_etl.settings.values import MaxErrors
 
-ENVIRONMENT = "MODEL_ETL_"
-"""Every option can be given as an environment variable of its name in capitals after this prefix."""
+OnEmpty = Literal["ok", "fail"]
+_REQUIRED = ("input_file", "output_file", "model")
 
 
 @dataclass(frozen=True)
-class MaxErrors:
-    """How many rejects are tolerated.
+class ScoringSettings:
+    """What every engine needs to score records; small and picklable, so that it can travel to workers.
 
     Attributes:
-        limit: a number of records, or per cent of the records read.
-        percent: whether it is per cent.
-    """
-
-    limit: float = 0
-    percent: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> MaxErrors:
-        """Read "100" or "2%".
-
-        Raises:
-            ValueError: if it is neither.
-        """
-        number = text.strip().removesuffix("%")
-        percent = number != text.strip()
-        limit = float(number) if percent else int(number)
-        if not 0 <= limit <= (100 if percent else sys.maxsize):
-            raise ValueError(f"{text!r} is out of range")
-        return cls(limit, percent)
-
-    def exceeded(self, rejected: int, read: int) -> bool:
-        """Tell whether so many rejects are too many."""
-        return rejected * 100 > self.limit * read if self.percent else rejected > self.limit
-
-    def __str__(self) -> str:
-        return f"{self.limit:g}%" if self.percent else f"{self.limit:g}"
-
-
-def names_of(text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def switch(text: str) -> bool:
-    """Read a yes or no.
+        model: reference of the model's class, `package.module:ClassName`.
+        rules: references of the business rules' classes, in the order in which they are applied.
+        expect_version: the only version of the model to accept, or None for any.
+        job: name of the job, part of the prediction ids.
+        join: whether the original record comes first in each output record.
+        keep: fields of the original record that come first in each output record.
+        log_inputs: how the prediction log holds the input records.
+        redact: fields whose values the prediction log must not hold.
 
     Raises:
-        ValueError: if it is neither.
-    """
-    if text.strip().lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.strip().lower() in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError(f"{text!r} is neither yes nor no")
-
-
-def count(text: str) -> int:
-    """Read a number from 1.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if int(text) < 1:
-        raise ValueError(f"{text} is less than 1")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{text} is no number of seconds")
-    return number
-
-
-def patience(text: str) -> float:
-    """Read a number of seconds above 0.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if seconds(text) == 0:
-        raise ValueError("0 seconds are no time to wait")
-    return seconds(text)
-
-
-def tries(text: str) -> int:
-    """Read a number from 0 to 100.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if not 0 <= int(text) <= 100:  # noqa: PLR2004
-        raise ValueError(f"{text} is not from 0 to 100")
-    return int(text)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One option: how it is written and read, whether as a flag, an environment variable or a line of a file.
-
-    Attributes:
-        help: what it does.
-        flags: short forms.
-        read: makes its value of a text.
-        choices: the only values, or nothing.
-        many: whether it may come several times.
-        switch: whether it needs no value as a flag.
-        metavar: what stands for its value in the help.
-        secret: whether its value must not be shown.
+        ConfigurationError: if both `join` and `keep` are given.
     """
 
-    help: str
-    flags: tuple[str, ...] = ()
-    read: Callable[[str], Any] = str
-    choices: tuple[str, ...] = ()
-    many: bool = False
-    switch: bool = False
-    metavar: str | None = None
-    secret: bool = False
-
-
-SETTINGS: dict[str, Setting] = {
-    "input_file": Setting("records: a file, folder or quoted pattern; - is standard input", ("-i",), metavar="FILE"),
-    "output_file": Setting("predictions: a file, or a folder for many; - is standard output", ("-o",), metavar="FILE"),
-    "model": Setting("the model's class", ("-m",), metavar="PACKAGE.MODULE:CLASS"),
-    "expect_version": Setting("refuse to run another version of the model", metavar="VERSION"),
-    "rules": Setting("a business rule's class; may be given several times", many=True, metavar="PACKAGE.MODULE:CLASS"),
-    "input_format": Setting("if the name does not tell it", choices=tuple(INPUT_FORMATS)),
-    "output_format": Setting("if the name does not tell it", choices=tuple(FORMATS)),
-    "join": Setting("write the original record with each prediction", read=switch, switch=True),
-    "keep": Setting(
-        "write these fields of the original record with each prediction", read=names_of, metavar="NAME,NAME"
-    ),
-    "prediction_log": Setting("file for the prediction log, or none; default: beside the output", metavar="FILE|none"),
-    "log_inputs": Setting("how much of each record the log holds (full)", choices=get_args(LogInputs)),
-    "redact": Setting("fields whose values the log must not hold", read=names_of, metavar="NAME,NAME"),
-    "rejects": Setting("file for records that failed; default: beside the output", metavar="FILE"),
-    "max_errors": Setting("how many rejects are tolerated (0)", read=MaxErrors.parse, metavar="N|N%"),
-    "if_exists": Setting("what to do if the output exists (replace)", choices=get_args(IfExists)),
-    "on_empty": Setting("what to do if there are no records (ok)", choices=("ok", "fail")),
-    "limit": Setting("read only the first N records", read=count, metavar="N"),
-    "dry_run": Setting("do everything but publish", read=switch, switch=True),
-    "workers": Setting("processes that score, each with a model of its own (1)", read=count, metavar="N"),
-    "report": Setting("file for a report that machines can read", metavar="FILE"),
-    "lock_wait": Setting("wait so long for another run with the same output (0)", read=seconds, metavar="SECONDS"),
-    "bucket": Setting("S3: the bucket in which all files lie that are named without s3:// or file://", ("-b",)),
-    "key": Setting(
-        "S3: access key; better AWS_ACCESS_KEY_ID: flags show in the list of processes", ("-k",), secret=True
-    ),
-    "secret_key": Setting("S3: secret key; better AWS_SECRET_ACCESS_KEY", ("-sk",), secret=True),
-    "endpoint_url": Setting("S3: the server, for one that is not Amazon's", ("-ep",), metavar="URL"),
-    "connect_timeout": Setting("S3: how long to wait for a connection (5)", read=patience, metavar="SECONDS"),
-    "read_timeout": Setting("S3: how long to wait for an answer to go on (30)", read=patience, metavar="SECONDS"),
-    "retries": Setting("S3: how often to repeat a request that failed (4)", read=tries, metavar="N"),
-    "job": Setting("name of the job, part of the prediction ids (model_etl)", metavar="NAME"),
-}
-
-
-@dataclass(frozen=True)
-class JobConfig:
-    """Everything that a run is told; see `SETTINGS` for each option's meaning."""
-
-    input_file: str
-    output_file: str
     model: str
-    expect_version: str | None = None
     rules: tuple[str, ...] = ()
-    input_format: str | None = None
-    output_format: str | None = None
+    expect_version: str | None = None
+    job: str = "model_etl"
     join: bool = False
     keep: tuple[str, ...] = ()
-    prediction_log: str | None = None
     log_inputs: LogInputs = "full"
     redact: tuple[str, ...] = ()
-    rejects: str | None = None
-    max_errors: MaxErrors = MaxErrors()
-    if_exists: IfExists = "replace"
-    on_empty: str = "ok"
-    limit: int | None = None
-    dry_run: bool = False
-    workers: int = 1
-    report: str | None = None
-    lock_wait: float = 0.0
-    job: str = "model_etl"
-    bucket: str | None = None
-    key: str | None = dataclasses.field(default=None, repr=False)
-    secret_key: str | None = dataclasses.field(default=None, repr=False)
-    endpoint_url: str | None = None
-    connect_timeout: float | None = None
-    read_timeout: float | None = None
-    retries: int | None = None
 
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
 
-    def settings(self) -> dict[str, Any]:
-        """Give the options as plain values, for the report and the log."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**values, "max_errors": str(self.max_errors)}
 
-    def storage(self) -> dict[str, Any]:
-        """Give what says where and how to reach a storage; see `services.locate`."""
-        names = ("bucket", "key", "secret_key", "endpoint_url", "connect_timeout", "read_timeout", "retries")
-        return {name: getattr(self, name) for name in names}
+@dataclass(frozen=True)
+class StorageSettings:
+    """How to reach files that are not local.
+
+    Attributes:
+        bucket: the bucket of all files that are named without a scheme; None if these are local.
+        key: access key; None to look it up in the environment, the profile and the instance role.
+        secret_key: secret key that belongs to `key`.
+        endpoint_url: URL of the server; None for Amazon's.
+        connect_timeout: seconds to wait for a connection.
+        read_timeout: seconds to wait for the next bytes of a response.
+        retries: how often to repeat a failed request.
+    """
+
+    bucket: str | None = None
+    key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    endpoint_url: str | None = None
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+    retries: int = 4
+
+    def as_options(self) -> dict[str, Any]:
+        """Return the settings by name, as `model_etl.services.locate` takes them."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """All settings of a run; `from_options` builds it from the options of the command line.
+
+    Attributes:
+        input_file: name of the input: a file, a folder, a pattern, or `-` for standard input.
+        output_file: name of the output: a file, a folder, or `-` for standard output.
+        scoring: what scores the records.
+        storage: how to reach files that are not local.
+        input_format: name of the input's format; None if its name shows it.
+        output_format: name of the output's format; None if its name shows it.
+        prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
+        rejects: name of the rejects file, or None for a file beside the output.
+        max_errors: how many rejects are tolerated.
+        if_exists: what to do if the output exists.
+        on_empty: what to do if the input has no records.
+        limit: read only this many records, or None for all.
+        dry_run: whether to do everything except publish.
+        workers: number of processes that score.
+        report: name of the run report, or None for no report.
+        lock_wait: seconds to wait for another run with the same output.
+    """
+
+    input_file: str
+    output_file: str
+    scoring: ScoringSettings
+    storage: StorageSettings = StorageSettings()
+    input_format: str | None = None
+    output_format: str | None = None
+    prediction_log: str | None = None
+    rejects: str | None = None
+    max_errors: MaxErrors = field(default=MaxErrors())
+    if_exists: IfExists = "replace"
+    on_empty: OnEmpty = "ok"
+    limit: int | None = None
+    dry_run: bool = False
+    workers: int = 1
+    report: str | None = None
+    lock_wait: float = 0.0
+
+    @classmethod
+    def from_options(cls, **options: Any) -> JobConfig:
+        """Build the configuration from options by name, as the command line has them.
+
+        Args:
+            options: `input_file`, `output_file`, `model`, and any other option of docs/options.md. A value is a text as
+                on the command line, or of the field's own type; None stands for the default.
+
+        Raises:
+            ConfigurationError: if a required option is missing, a value is not permitted, or options exclude each
+                other.
+            TypeError: if there is no such option.
+        """
+        values = {}
+        for name, value in options.items():
+            if name not in OPTIONS:
+                close = did_you_mean(name, OPTIONS)
+                raise TypeError(f"there is no option {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+            if isinstance(value, (str, int, float, list)):
+                values[name] = convert_value(f"the option {name!r}", OPTIONS[name], value)
+            elif value is not None:
+                values[name] = value
+        require_options(values, _REQUIRED)
+        scoring = ScoringSettings(**fields_from(ScoringSettings, values))
+        storage = StorageSettings(**fields_from(StorageSettings, values))
+        return cls(scoring=scoring, storage=storage, **fields_from(cls, values))
+
+    def masked_options(self) -> dict[str, Any]:
+        """Return all options by name as plain values for the report and the prediction log, with secrets masked."""
+        values = {**vars(self.scoring), **vars(self.storage), **vars(self), "max_errors": str(self.max_errors)}
+        return mask_secrets({name: values[name] for name in OPTIONS})
 
     def log_name(self, *, stream: bool) -> str | None:
-        """Give the name of the prediction log, or None for none; beside a stream there is no place for one."""
+        """Return the name of the prediction log, or None for no log.
+
+        Args:
+            stream: whether the output is a stream, which has no files beside it.
+        """
         if self.prediction_log == "none" or (self.prediction_log is None and stream):
             return None
         return self.prediction_log or sibling_name(self.output_file, ".log.ldjson")
 
     def rejects_name(self, *, stream: bool) -> str | None:
-        """Give the name of the rejects file, or None for none."""
+        """Return the name of the rejects file, or None for no file.
+
+        Args:
+            stream: whether the output is a stream, which has no files beside it.
+        """
         if self.rejects is None and stream:
             return None
         return self.rejects or sibling_name(self.output_file, ".rejects.ldjson")
 
 
-def sibling_name(name: str, ending: str) -> str:
-    """Give the name of a file beside another: "data/output.csv.gz" and ".log.ldjson" make "data/output.log.ldjson".
-
-    Raises:
-        ConfigurationError: if the name is a folder that has nothing beside it.
-    """
-    kind = compression_of(name)
-    folder, slash, base = (name.removesuffix(f".{kind}") if kind else name.rstrip("/")).rpartition("/")
-    if base in ("", ".", "..") or (name.endswith("/") and folder.endswith(":/")):
-        raise ConfigurationError(
-            f"there is no place beside {name} for a file *{ending}", "Name the files: --prediction_log and --rejects."
-        )
-    suffix = next((s for form in FORMATS.values() for s in form.suffixes if base.lower().endswith(s)), "")
-    return folder + slash + (base[: -len(suffix)] if suffix and len(base) > len(suffix) else base) + ending
+def fields_from(settings: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those values that are fields of a dataclass of settings, by name; None stands for the default."""
+    names = {item.name for item in dataclasses.fields(settings)}
+    return {name: value for name, value in values.items() if name in names and value is not None}
 
 
-def gather(
-    flags: Mapping[str, Any],
-    file: str | None = None,
-    environment: Mapping[str, str] | None = None,
-    defaults: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Put the settings together: flags over environment over file over defaults.
+def defaults_of(*settings: type[Any]) -> dict[str, Any]:
+    """Return the defaults of the fields of dataclasses, by name, without the fields that have none."""
+    return {
+        item.name: item.default
+        for cls in settings
+        for item in dataclasses.fields(cls)
+        if item.default is not dataclasses.MISSING
+    }
+
+
+DEFAULTS = {
+    name: value for name, value in defaults_of(JobConfig, ScoringSettings, StorageSettings).items() if name in OPTIONS
+}
+"""The defaults of `OPTIONS`, by name."""
+
+
+def require_options(values: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check that required options are given.
 
     Args:
-        flags: values from the command line, by name; None stands for not given.
-        file: a TOML file with the options' names as keys, or None.
-        environment: the process's, unless given.
-        defaults: values for what is given nowhere.
-
-    Returns:
-        Values by name; what is given nowhere is missing.
+        values: of options, by name.
+        names: the required options.
 
     Raises:
-        ConfigurationError: if the file or a variable makes no sense.
+        ConfigurationError: if one of them has no value.
     """
-    gathered = dict(defaults or {})
-    if file is not None:
-        gathered.update(_from_file(file))
-    gathered.update(_from_environment(os.environ if environment is None else environment))
-    gathered.update({name: value for name, value in flags.items() if value is not None})
-    return gathered
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    values = {}
-    for name, setting in SETTINGS.items():
-        variable = ENVIRONMENT + name.upper()
-        text = environment.get(variable)
-        if text:
-            values[name] = _value(f"the variable {variable}", setting, text)
-    return values
-
-
-def _from_file(path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            table = tomllib.load(file)
-    except OSError as exc:
-        raise ConfigurationError(f"cannot read the settings in {path}: {exc.strerror}", "Check --config.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} is no valid TOML: {exc}", "See https://toml.io.") from exc
-    values = {}
-    for name, value in table.items():
-        if name not in SETTINGS:
-            near = difflib.get_close_matches(name, SETTINGS, 1)
-            raise ConfigurationError(
-                f"{path} has a setting {name!r}, which does not exist",
-                f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(SETTINGS)}.",
-            )
-        values[name] = _value(f"the setting {name!r} in {path}", SETTINGS[name], value)
-    return values
-
-
-def _value(place: str, setting: Setting, given: object) -> Any:
-    """Read a value from a text, or from what TOML knows: numbers, booleans, lists of texts."""
-    if setting.secret and not isinstance(given, str):
-        raise ConfigurationError(f"{place} is no text", "Put it in quotes.")
-    if isinstance(given, list) and all(isinstance(item, str) for item in given):
-        if setting.many or setting.read is names_of:
-            return tuple(given)
-    elif isinstance(given, (str, int, float)):
-        text = str(given)
-        if setting.choices and text not in setting.choices:
-            raise ConfigurationError(f"{place} is {text!r}", f"It must be one of: {', '.join(setting.choices)}.")
-        try:
-            return names_of(text) if setting.many else setting.read(text)
-        except ValueError as exc:
-            raise ConfigurationError(f"{place} is {text!r}: {exc}", f"It means: {setting.help}.") from exc
-    raise ConfigurationError(f"{place} must not be a {type(given).__name__}", f"It means: {setting.help}.")
-
-
-def job_config(values: Mapping[str, Any]) -> JobConfig:
-    """Make the configuration of gathered values.
-
-    Raises:
-        ConfigurationError: if something that is needed was given nowhere.
-    """
-    missing = [name for name in ("input_file", "output_file", "model") if values.get(name) is None]
+    missing = [OPTIONS[name] for name in names if not values.get(name)]
     if missing:
+        flags = ", ".join(option.flag for option in missing)
         raise ConfigurationError(
-            f"{_listed(missing)} not given",
-            "As a flag, as a variable "
-            + ENVIRONMENT
-            + missing[0].upper()
-            + ", or in the file of --config; `model-etl run --help` lists them.",
+            f"{flags} {'is' if len(missing) == 1 else 'are'} not given",
+            f"Set {missing[0].flag}, the variable {missing[0].variable}, or {missing[0].name} in the --config file.",
         )
-    return JobConfig(**values)
 
 
-def _listed(names: Sequence[str]) -> str:
-    flags = [f"--{name}" for name in names]
-    return f"{', '.join(flags)} {'is' if len(flags) == 1 else 'are'}"
+def sibling_name(name: str, ending: str) -> str:
+    """Return the name of a file beside another: "data/output.csv.gz" and ".log.ldjson" give "data/output.log.ldjson".
+
+    Args:
+        name: of a file or a folder.
+        ending: of the file beside it.
+
+    Raises:
+        ConfigurationError: if no file can lie beside it, because it is the root of a file system or of a bucket.
+    """
+    compression = compression_of(name)
+    folder, slash, base = (name.removesuffix(f".{compression}") if compression else name.rstrip("/")).rpartition("/")
+    if base in ("", ".", "..") or (name.endswith("/") and folder.endswith(":/")):
+        raise ConfigurationError(
+            f"cannot derive the name of a file *{ending} from {name}", "Name the files: --prediction_log and --rejects."
+        )
+    suffixes = (suffix for file_format in FORMATS.values() for suffix in file_format.suffixes)
+    suffix = next((suffix for suffix in suffixes if base.lower().endswith(suffix)), "")
+    return folder + slash + (base[: -len(suffix)] if suffix and len(base) > len(suffix) else base) + ending

@@ -41,10 +41,10 @@ def test_the_example_format_and_service_run(extended: Etl) -> None:
     program = (
         "import sys\n"
         "from equals import EQUALS\n"
-        "from model_etl import formats\n"
+        "from model_etl.formats import register_format\n"
         "from model_etl.services import SCHEMES\n"
         "SCHEMES['memory'] = 'memory'\n"
-        "formats.FORMATS['equals'] = formats.INPUT_FORMATS['equals'] = EQUALS\n"
+        "register_format(EQUALS)\n"
         "from model_etl.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

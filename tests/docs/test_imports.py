@@ -95,7 +95,7 @@ sys.path.insert(0, {str(ROOT / "tests" / "models")!r})
 from model_etl.formats import rejects
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.output_layout import Layout
-from model_etl.scoring.model import load_model
+from model_etl.scoring.model_loading import load_model
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.records.batch import Source

@@ -21,7 +21,7 @@ LOADING = [
     fails("no module", 69, NO_MODEL, "No module named 'nowhere'", "Install the package", **model("nowhere:Model")),
     fails("no class", 69, NO_MODEL, "has no attribute 'Nobody'", "class name", **model("Nobody")),
     fails("no colon", 2, "does not name a class", "package.module:ClassName", model="failing_models.Good"),
-    fails("no MLModel", 69, "is no MLModel: it has no qualified_name", **model("NoModel")),
+    fails("no MLModel", 69, "is not an MLModel: it lacks qualified_name", **model("NoModel")),
     fails("import raises", 69, NO_MODEL, "RuntimeError: no licence", DESCRIBE, **model("failing_in_import:Model")),
     fails("init raises", 69, NO_MODEL, "weights.bin", DESCRIBE, **model("RaisesInInit")),
     fails("init exits", 69, NO_MODEL, "SystemExit", DESCRIBE, **model("ExitsInInit")),
@@ -135,8 +135,8 @@ RULES = [
     fails("no rule", 78, f"{NO_RULE}Nobody", "has no attribute", "--rules", **rule("Nobody")),
     fails("rule's init raises", 78, f"{NO_RULE}RaisesInInit: RuntimeError: no list", **rule("RaisesInInit")),
     fails("rule's init exits", 78, f"{NO_RULE}ExitsInInit: SystemExit", **rule("ExitsInInit")),
-    fails("a class that is no rule", 78, "NoRule is no business rule", "decide", **rule("NoRule")),
-    fails("a rule for no moment", 78, "WrongWhen is no business rule", "before_model", **rule("WrongWhen")),
+    fails("a class that is no rule", 78, "NoRule is not a business rule", "decide", **rule("NoRule")),
+    fails("a rule for no moment", 78, "WrongWhen is not a business rule", "before_model", **rule("WrongWhen")),
     *(
         fails(
             f"rule {name} at the {which} record",

@@ -21,7 +21,7 @@ SETTINGS = [
     fails("keep twice", 78, "--keep names 'x' twice", arguments=("--keep", "x,x")),
     fails("join and keep", 78, "exclude each other", arguments=("--join", "--keep", "x")),
     fails("no config file", 78, "no.toml", "--config", arguments=("--config", "no.toml")),
-    fails("config is no TOML", 78, "in.json is no valid TOML", "toml.io", arguments=("--config", "in.json")),
+    fails("config is no TOML", 78, "in.json is not valid TOML", "toml.io", arguments=("--config", "in.json")),
     fails(
         "config has a typo",
         78,

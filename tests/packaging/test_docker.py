@@ -246,7 +246,7 @@ def test_the_images_steps_make_a_working_installation(tmp_path: Path) -> None:
 
 
 def _copy(source: str, target: Path) -> None:
-    """Copy what .dockerignore lets through: a file into a folder, a folder as that folder."""
+    """Copy what .dockerignore lets through: a file into a folder, a folder as that folder, links as links."""
     if (ROOT / source).is_file():
         shutil.copy2(ROOT / source, target)
         return

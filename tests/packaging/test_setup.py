@@ -34,9 +34,9 @@ def clone(tmp_path: Path) -> Path:
     if listed.returncode:
         pytest.skip("not a git checkout")
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tmp_path / "clone" / name)
+            shutil.copy2(ROOT / name, tmp_path / "clone" / name, follow_symlinks=False)
     (tmp_path / "home").mkdir()
     return tmp_path
 

@@ -210,7 +210,7 @@ def test_no_secret_after_a_mistake_in_a_variable(
 def test_objects_do_not_show_secrets() -> None:
     """Neither repr nor str of what holds keys shows them, nor do the errors that come of it."""
     options: dict[str, Any] = {"key": "KEYKEYKEYKEYKEY", "secret_key": SECRET, "endpoint_url": "http://127.0.0.1:1"}
-    config = JobConfig("in.json", "out.json", "a:B", **options)
+    config = JobConfig.from_options(input_file="in.json", output_file="out.json", model="a:B", **options)
     services = s3_etl_job.get_services(bucket="data", retries=0, **options)
     place = locate("s3://data/x.json", retries=0, **options)
     shown = [

@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from model_etl.engines.kafka.connection import Connection
-from model_etl.engines.kafka.lag import lag
-from model_etl.engines.kafka.topics import Admin, Topics
+from model_etl.engines.kafka.lag import group_lag
+from model_etl.engines.kafka.topics import TopicAdmin, Topics
 
 COMMAND = [sys.executable, "-m", "model_etl.engines.kafka"]
 PATIENCE = 120.0
@@ -79,7 +79,7 @@ class Kafka:
 
     def waiting(self, topics: Topics | None = None, partitions: int = 4) -> int:
         """How many messages have not been marked as done."""
-        return sum(asyncio.run(lag(Connection(self.address), topics or self.topics, partitions)).values())
+        return sum(asyncio.run(group_lag(Connection(self.address), topics or self.topics, partitions)).values())
 
     def until(
         self, most: int, service: Service | None = None, topics: Topics | None = None, partitions: int = 4
@@ -90,7 +90,7 @@ class Kafka:
         def few() -> bool:
             nonlocal found
             found = self.waiting(topics, partitions)
-            assert service is None or service.process.poll() is None, service and service.said
+            assert service is None or service.process.poll() is None, service and service.output
             return found <= most
 
         wait_for(few)
@@ -120,8 +120,8 @@ class Kafka:
 
     @contextlib.asynccontextmanager
     async def _consumer(self, topic: str, isolation: str) -> AsyncIterator[AIOKafkaConsumer]:
-        async with Admin(Connection(self.address)) as admin:
-            partitions = [TopicPartition(topic, number) for number in range((await admin.partitions())[topic])]
+        async with TopicAdmin(Connection(self.address)) as admin:
+            partitions = [TopicPartition(topic, number) for number in range((await admin.partition_counts())[topic])]
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.address, isolation_level=isolation, auto_offset_reset="earliest"
         )
@@ -189,23 +189,23 @@ class Service:
     _numbers = iter(range(1 << 30))
 
     def __init__(self, command: list[str], folder: Path) -> None:
-        self._said = folder / f"service-{next(self._numbers)}.txt"
-        with self._said.open("wb") as said:
+        self._path = folder / f"service-{next(self._numbers)}.txt"
+        with self._path.open("wb") as said:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=ENVIRONMENT, cwd=folder
             )
 
     @property
-    def describe_exception(self) -> str:
+    def output(self) -> str:
         """What it said so far."""
-        return self._said.read_text(errors="replace")
+        return self._path.read_text(errors="replace")
 
     def until(self, text: str) -> None:
         """Wait until it has said something."""
 
         def so() -> bool:
-            assert text in self.said or self.process.poll() is None, self.said
-            return text in self.said
+            assert text in self.output or self.process.poll() is None, self.output
+            return text in self.output
 
         wait_for(so)
 
@@ -222,11 +222,11 @@ class Service:
     def wait(self) -> int:
         """Wait for its end; gives its exit code."""
         code = self.process.wait(PATIENCE)
-        assert "Traceback" not in self.said, self.said
+        assert "Traceback" not in self.output, self.output
         return code
 
     def counts(self) -> list[int]:
         """What the summary tells: read, written, rejected, withheld."""
-        line = next(line for line in self.said.splitlines() if " read = " in line)
+        line = next(line for line in self.output.splitlines() if " read = " in line)
         words = line.partition(": ")[2].replace(",", "").split()
         return [int(word) for word in words if word.isdigit()]

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_imports import imported, modules
 
-from model_etl.engines.shared.options import parser, settings_of, values_of
+from model_etl.engines.shared.options import engine_parser, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
-from model_etl.engines.shared.scoring import Settings
+from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.errors import ConfigurationError, DataError
 from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Batch, Source
@@ -79,7 +79,7 @@ def test_the_first_piece_finds_out_that_it_is_no_text() -> None:
 
 def test_the_scorer_gives_four_results() -> None:
     """Predictions, events, rejects and the number of withheld ones come out of one call, and add up."""
-    scoring = Settings(FAST, ("business:NoGiants",), join=True)
+    scoring = ScorerSettings(FAST, ("business:NoGiants",), join=True)
     scorer = scoring.scorer()
     text = b'{"x": 1}\n{"x": 99}\n{}\n'
     (batch,) = LDJSON.read(io.BytesIO(text), Source("in", "0" * 32, "ldjson"), scorer.facts.inputs)
@@ -95,8 +95,8 @@ def test_the_scorer_gives_four_results() -> None:
 
 
 def test_without_a_log_there_are_no_events() -> None:
-    """Settings without a log give no events, and the same predictions."""
-    scorer = Settings(FAST, log=False).scorer()
+    """ScorerSettings without a log give no events, and the same predictions."""
+    scorer = ScorerSettings(FAST, log=False).scorer()
     (batch,) = LDJSON.read(io.BytesIO(b'{"x": 1}'), Source("in", "0" * 32, "ldjson"), scorer.facts.inputs)
     scored = scorer(batch)
     assert (scored.events, list(scored.predictions)) == (b"", [b'{"y":2.0}'])
@@ -104,7 +104,7 @@ def test_without_a_log_there_are_no_events() -> None:
 
 def test_settings_travel_and_the_model_does_not() -> None:
     """What is sent to workers is some hundred bytes: names, never a model."""
-    assert len(pickle.dumps(Settings("iris_model.iris_predict:IrisModel", ("business:NoGiants",)))) < 500
+    assert len(pickle.dumps(ScorerSettings("iris_model.iris_predict:IrisModel", ("business:NoGiants",)))) < 500
 
 
 def test_options_come_from_flags_the_environment_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +112,12 @@ def test_options_come_from_flags_the_environment_and_a_file(tmp_path: Path, monk
     file = tmp_path / "job.toml"
     file.write_text('model = "a:A"\njob = "from-file"\nkeep = ["id"]\n')
     monkeypatch.setenv("MODEL_ETL_JOB", "from-environment")
-    options = parser("engines.any", "Test.").parse_args(["--config", str(file), "--rules", "b:B", "--rules", "c:C"])
-    assert settings_of(values_of(options)) == Settings("a:A", ("b:B", "c:C"), job="from-environment", keep=("id",))
+    options = engine_parser("engines.any", "Test.", (), (), {}).parse_args(
+        ["--config", str(file), "--rules", "b:B", "--rules", "c:C"]
+    )
+    assert scorer_settings(merge_engine_settings(options)) == ScorerSettings(
+        "a:A", ("b:B", "c:C"), job="from-environment", keep=("id",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_options_come_from_flags_the_environment_and_a_file(tmp_path: Path, monk
 def test_options_that_make_no_sense(values: dict[str, Any], message: str) -> None:
     """A missing model, or options that exclude each other, are refused before any work."""
     with pytest.raises(ConfigurationError, match=message):
-        settings_of(values)
+        scorer_settings(values)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +156,8 @@ import sys
 sys.modules.update(dict.fromkeys(("bonobo", "mondrian"), None))
 import model_etl.engines.shared.options, model_etl.engines.shared.pieces
 from model_etl.services.local import locate
-from model_etl.engines.shared.scoring import Settings
-print(Settings("iris_model.iris_predict:IrisModel").scorer().facts.name, locate("a").name)
+from model_etl.engines.shared.scoring import ScorerSettings
+print(ScorerSettings("iris_model.iris_predict:IrisModel").scorer().facts.name, locate("a").name)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, text=True)
     assert done.stdout == "iris_model a\n", done.stderr

@@ -66,7 +66,7 @@ def test_every_reject_comes_back_with_its_place_and_bytes(found, header):
 def test_a_line_that_is_no_reject_is_named(line):
     """Another file given to retry ends the run with the line's number."""
     good = rejects.encode([Rejection(Source("a", "0" * 32, "ldjson"), 1, 0, b"{}", None, "parse", "x", "y")])
-    with pytest.raises(DataError, match="line 2 of rejects is no reject"):
+    with pytest.raises(DataError, match="line 2 of rejects is not a reject"):
         parsed(good + line + b"\n")
 
 

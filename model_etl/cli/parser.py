@@ -1,0 +1,92 @@
+"""The verbs of `model-etl` and their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from model_etl import __version__
+from model_etl.settings.arguments import Parser, add_grouped_options
+from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, did_you_mean
+
+VERBS = {
+    "run": "score a file (the default)",
+    "check": "try the settings, the model and the first records, and write nothing",
+    "describe": "print a model's names, version and schemas as JSON",
+    "retry": "score the records of a rejects file again",
+}
+"""What each verb does."""
+
+_DESCRIBE_OPTIONS = ("model", "expect_version")
+_NOT_FOR_RETRY = ("input_file", "input_format")
+_EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
+66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
+77 permission denied, 78 configuration, 129, 130 and 143 stopped by a signal. Unless the code is 0 or the message says
+otherwise, nothing was published."""
+
+
+class VerbParser(Parser):
+    """The parser of one verb, which refuses unknown arguments itself, because it knows the options."""
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self.describe_unknown(unknown))
+        return known, unknown
+
+    @override
+    def describe_unknown(self, unknown: Sequence[str]) -> str:
+        verb = next((text for text in unknown if text in VERBS), None)
+        return f"the verb {verb} must come first" if verb else super().describe_unknown(unknown)
+
+
+def build_parser() -> Parser:
+    """Build the parser of all verbs."""
+    parser = Parser(
+        prog="model-etl",
+        description="Score a file with a model: every record is predicted, rejected or withheld, and logged.",
+        epilog=f"Without a verb, run is meant. {_EXIT_CODES}",
+    )
+    version = f"model-etl {__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help="print the version; with -v those of its dependencies"
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=VerbParser)
+    for verb, meaning in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=meaning, description=f"{meaning.capitalize()}.", epilog=_EXIT_CODES)
+        if verb == "retry":
+            verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
+        options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
+        add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
+    return parser
+
+
+def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> list[str]:
+    """Return the arguments with `run` before them, unless they start with a verb.
+
+    Args:
+        arguments: of the command.
+        help_of_all_verbs: whether `--help` without a verb is the help of all verbs, not that of `run`.
+
+    Raises:
+        SystemExit: with code 2, if the first argument is neither a verb nor an option.
+    """
+    first = arguments[0] if arguments else ""
+    without_verb = ("-h", "--help", "--version") if help_of_all_verbs else ("--version",)
+    if first in VERBS or first in without_verb:
+        return list(arguments)
+    if first and not first.startswith("-"):
+        close = did_you_mean(first, VERBS)
+        # The argument is not repeated: it may be a secret whose flag was forgotten.
+        hint = f"did you mean {close}?" if close else f"verbs: {', '.join(VERBS)}"
+        build_parser().error(f"the first argument is neither a verb nor an option ({hint})")
+    return ["run", *arguments]
+
+
+def _takes(verb: str, name: str) -> bool:
+    if verb == "describe":
+        return name in _DESCRIBE_OPTIONS
+    return verb != "retry" or name not in _NOT_FOR_RETRY

@@ -1,0 +1,44 @@
+"""How a command reports what ended it: one message on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+
+from model_etl.errors import Interrupted, ModelEtlError
+
+_BUG_EXIT_CODE = 1
+
+
+def report_failure(exc: BaseException) -> int:
+    """Print why a command ended, with a traceback only if the cause is a bug of this program.
+
+    Args:
+        exc: what ended it.
+
+    Returns:
+        The exit code; see `model_etl.errors`.
+    """
+    if isinstance(exc, Interrupted):
+        _print_error(f"{exc}; {exc.remark}")
+        return exc.exit_code
+    if isinstance(exc, ModelEtlError):
+        _print_error(str(exc))
+        return exc.exit_code
+    print_to_stderr("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip())
+    _print_error(
+        f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
+    )
+    return _BUG_EXIT_CODE
+
+
+def print_to_stderr(text: str) -> None:
+    """Print a line on standard error; do nothing if that is closed or full, because the exit code tells it too."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:  # print() would take None for standard output
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _print_error(text: str) -> None:
+    print_to_stderr(f"model-etl: error: {text}")

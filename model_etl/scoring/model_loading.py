@@ -1,0 +1,72 @@
+"""Models and rules loaded by name, `package.module:ClassName`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from model_etl.errors import ModelUnavailable, UsageError
+from model_etl.scoring.model import Model, describe_exception
+
+
+def load_class(reference: str) -> Any:
+    """Import the class that a reference names.
+
+    The current folder is searched last: a file beside the data can hold a model or a rule, but cannot shadow an
+    installed package.
+
+    Args:
+        reference: `package.module:ClassName`.
+
+    Raises:
+        UsageError: if the reference is malformed.
+        ImportError, AttributeError: if there is no such module or name.
+        Exception: whatever the module raises when it is imported.
+    """
+    module_name, colon, class_name = reference.partition(":")
+    if not (module_name and colon and class_name):
+        raise UsageError(f"{reference!r} does not name a class", "Write it as package.module:ClassName.")
+    folder = os.getcwd()  # noqa: PTH109  sys.path holds strings
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
+    loaded: Any = importlib.import_module(module_name)
+    for name in class_name.split("."):
+        loaded = getattr(loaded, name)
+    return loaded
+
+
+def load_model(reference: str, *, expect_version: str | None = None) -> Model:
+    """Import and construct a model.
+
+    Args:
+        reference: `package.module:ClassName`.
+        expect_version: the only version to accept, or None for any.
+
+    Raises:
+        UsageError: if the reference is malformed.
+        ModelUnavailable: if the model cannot be loaded, is not an MLModel, or has another version.
+    """
+    try:
+        model = Model(load_class(reference)(), reference)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as exc:
+        raise ModelUnavailable(
+            f"cannot load the model {reference}: {describe_exception(exc)}", _remedy_for(exc)
+        ) from exc
+    if expect_version is not None and model.version != expect_version:
+        raise ModelUnavailable(
+            f"the model {reference} has version {model.version}, but {expect_version} is expected",
+            "Install the expected version of the model's package, or change --expect_version.",
+        )
+    return model
+
+
+def _remedy_for(exc: BaseException) -> str:
+    if isinstance(exc, ModuleNotFoundError):
+        return "Install the package into this environment, or correct the name."
+    if isinstance(exc, AttributeError):
+        return "Check the class name after the colon."
+    return "Check that the class can be constructed without arguments: `model-etl describe --model ...` shows it."

@@ -1,0 +1,132 @@
+"""Command lines that are built from tables of options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from typing_extensions import override
+
+from model_etl.settings.job_config import DEFAULTS
+from model_etl.settings.options import GROUPS, Option, did_you_mean
+
+EVERYDAY = "everyday options"
+
+
+class AcceptsArguments(Protocol):
+    """A parser, or a group of arguments of one."""
+
+    def add_argument(self, *name_or_flags: str, **options: Any) -> Any:
+        """Add an argument; see `argparse.ArgumentParser.add_argument`."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser without abbreviations that suggests the option that a mistyped one resembles.
+
+    It never repeats a value that it does not understand, because that may be a secret after a mistyped flag.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    @override
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self.describe_unknown(unknown))
+        return known
+
+    def describe_unknown(self, unknown: Sequence[str]) -> str:
+        """Return the message for arguments that no option takes, without their values."""
+        flags = [text.partition("=")[0] for text in unknown if text.startswith("--") and text != "--"]
+        if not flags:
+            return "unrecognized arguments: a value that belongs to no option"
+        return "unrecognized arguments: " + ", ".join(f"{flag}{self._suggestion(flag)}" for flag in flags)
+
+    def _suggestion(self, flag: str) -> str:
+        close = did_you_mean(f"--{flag[2:].replace('-', '_')}", self.visible_flags())
+        return f" (did you mean {close}?)" if close else ""
+
+    def visible_flags(self) -> list[str]:
+        """Return the long flags that the help shows."""
+        return [
+            flag
+            for action in self._actions
+            if action.help is not argparse.SUPPRESS
+            for flag in action.option_strings
+            if flag.startswith("--")
+        ]
+
+
+def add_options(
+    parser: AcceptsArguments,
+    options: Iterable[Option],
+    defaults: Mapping[str, Any] = DEFAULTS,
+    *,
+    apply_defaults: bool = False,
+) -> None:
+    """Add options to a parser or to a group of one, with hyphens as well as underscores in their flags.
+
+    Args:
+        parser: the parser, or the group.
+        options: the options.
+        defaults: the defaults by name, for the help.
+        apply_defaults: whether parsed arguments have the defaults; else a flag that is not given is None.
+    """
+    for option in options:
+        default = defaults.get(option.name)
+        settings = {**_settings_of(option), "dest": option.name, "default": default if apply_defaults else None}
+        flags = (option.flag, *option.short)
+        parser.add_argument(*flags, help=_help(option, default), **settings)
+        hyphenated = [f"--{flag[2:].replace('_', '-')}" for flag in flags if flag.startswith("--") and "_" in flag]
+        if hyphenated:
+            parser.add_argument(*hyphenated, help=argparse.SUPPRESS, **settings)
+
+
+def add_grouped_options(
+    parser: argparse.ArgumentParser, options: Collection[Option], defaults: Mapping[str, Any] = DEFAULTS
+) -> None:
+    """Add options in groups: the everyday options first, then those of each group.
+
+    Args:
+        parser: the parser.
+        options: the options.
+        defaults: the defaults by name, for the help.
+    """
+    everyday = [option for option in options if option.everyday]
+    add_options(parser.add_argument_group(EVERYDAY), everyday, defaults)
+    for title in dict.fromkeys((*GROUPS, *(option.group for option in options))):
+        members = [option for option in options if option.group == title and not option.everyday]
+        if members:
+            add_options(parser.add_argument_group(title), members, defaults)
+
+
+def _settings_of(option: Option) -> dict[str, Any]:
+    if option.switch:
+        return {"action": "store_true"}
+    return {
+        "action": "append" if option.repeatable else "store",
+        "type": _argument_type(option.parse),
+        "choices": option.choices or None,
+        "metavar": option.metavar,
+    }
+
+
+def _argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser of values whose ValueErrors argparse shows as they are."""
+
+    def parse_argument(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return parse_argument
+
+
+def _help(option: Option, default: Any) -> str:
+    text = option.help.replace("%", "%%")
+    if default is None or default is False or default == ():
+        return text
+    return f"{text} (default: {default:g})" if isinstance(default, float) else f"{text} (default: {default})"

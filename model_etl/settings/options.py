@@ -1,0 +1,304 @@
+"""The options of a run, each described once.
+
+The command line, the help, the environment variables, the TOML keys, the engines' options and docs/options.md all come
+from `OPTIONS`. The default of an option is that of the field of the same name in `JobConfig`, `ScoringSettings` or
+`StorageSettings`; see `model_etl.settings.job_config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from model_etl.errors import printable
+from model_etl.evidence.prediction_log import LogInputs
+from model_etl.formats import FORMATS, INPUT_FORMATS
+from model_etl.publishing.publication import IfExists
+from model_etl.settings.values import (
+    MaxErrors,
+    parse_bool,
+    parse_names,
+    parse_positive_int,
+    parse_positive_seconds,
+    parse_retries,
+    parse_seconds,
+)
+
+ENVIRONMENT_PREFIX = "MODEL_ETL_"
+"""The environment variable of an option is its name in capitals after this prefix."""
+MASK = "***"
+"""Stands for a secret in the report and the prediction log."""
+FILES = "Files"
+SCORING = "What is scored and published"
+EVIDENCE = "Evidence"
+STORAGE = "S3 and MinIO"
+RUN = "The run"
+GROUPS = (FILES, SCORING, EVIDENCE, STORAGE, RUN)
+"""The groups of options, in the order of the help and of docs/options.md."""
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: a flag, an environment variable and a key of a TOML file with one meaning.
+
+    Attributes:
+        name: of the option, with underscores.
+        group: one of `GROUPS`, or a group of an engine's own.
+        help: what the option does, in a phrase, for `--help`.
+        documentation: the same at length, in Markdown, for docs/options.md; `help` if empty.
+        short: short flags, as `-i`.
+        parse: reads a value from its text; raises ValueError if the text is not a value.
+        choices: the permitted values; empty for any.
+        repeatable: whether the flag may be given several times; the value is then a tuple.
+        switch: whether the flag takes no value and sets the option to True.
+        metavar: placeholder for the value in the help.
+        secret: whether the value must never be shown.
+        url: whether the value is a URL, which may hold a password.
+        everyday: whether the help shows it first.
+    """
+
+    name: str
+    group: str
+    help: str
+    documentation: str = ""
+    short: tuple[str, ...] = ()
+    parse: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+    switch: bool = False
+    metavar: str | None = None
+    secret: bool = False
+    url: bool = False
+    everyday: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The flag on the command line."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+
+def option_table(*options: Option) -> dict[str, Option]:
+    """Return options by name."""
+    return {option.name: option for option in options}
+
+
+_MODEL_CLASS = "PACKAGE.MODULE:CLASS"
+
+OPTIONS = option_table(
+    Option(
+        "input_file", FILES,
+        "records: a file, a folder or a quoted pattern; - is standard input",
+        "the records: a file, a folder or a pattern; `-` is standard input",
+        short=("-i",), metavar="FILE", everyday=True,
+    ),
+    Option(
+        "output_file", FILES,
+        "predictions: a file, or a folder with a file for each input; - is standard output",
+        "the predictions: a file or a folder; `-` is standard output",
+        short=("-o",), metavar="FILE", everyday=True,
+    ),
+    Option(
+        "input_format", FILES,
+        "format of the input, if its name does not show it",
+        "the format of the input, if its name does not show it: `ldjson`, `json`, `csv`, `tsv`, `parquet`, or `rejects`"
+        " for a rejects file; `-` is read as `ldjson` by default",
+        choices=tuple(INPUT_FORMATS),
+    ),
+    Option(
+        "output_format", FILES,
+        "format of the output, if its name does not show it",
+        "the format of the output, if its name does not show it: `ldjson`, `json`, `csv`, `tsv` or `parquet`; `-` is"
+        " written as `ldjson` by default",
+        choices=tuple(FORMATS),
+    ),
+    Option(
+        "if_exists", FILES,
+        "what to do if the output exists",
+        "what to do if the output exists: `replace` it, `fail` (exit code 73) or `skip` the run (exit code 0)",
+        choices=get_args(IfExists),
+    ),
+    Option(
+        "on_empty", FILES,
+        "what to do if the input has no records",
+        "what to do if the input has no records: `ok` publishes an empty output, `fail` ends with 65",
+        choices=("ok", "fail"),
+    ),
+    Option("limit", FILES, "read only the first N records", parse=parse_positive_int, metavar="N"),
+    Option(
+        "model", SCORING,
+        "class of the model",
+        "the class of the model, `package.module:ClassName`; the current folder is searched last",
+        short=("-m",), metavar=_MODEL_CLASS, everyday=True,
+    ),
+    Option(
+        "expect_version", SCORING,
+        "refuse to run another version of the model",
+        "refuse to run another version of the model (exit code 69)",
+        metavar="VERSION",
+    ),
+    Option(
+        "rules", SCORING,
+        "class of a business rule; repeat it for more rules",
+        "the class of a business rule; repeat it for more rules",
+        repeatable=True, metavar=_MODEL_CLASS, everyday=True,
+    ),
+    Option(
+        "join", SCORING,
+        "write the original record with each prediction",
+        "put the original record first in each output record, its values byte for byte; it is an error (78) if the"
+        " record and the prediction have a name in common",
+        parse=parse_bool, switch=True,
+    ),
+    Option(
+        "keep", SCORING,
+        "write these fields of the original record with each prediction",
+        "put only these fields of the original record first; a field that a record lacks is null",
+        parse=parse_names, metavar="NAME,NAME", everyday=True,
+    ),
+    Option(
+        "prediction_log", EVIDENCE,
+        "file for the prediction log, or none for no log; by default beside the output",
+        "the file for the prediction log, or `none` for no log; by default it is beside the output: `out.json` gives"
+        " `out.log.ldjson`",
+        metavar="FILE|none",
+    ),
+    Option(
+        "log_inputs", EVIDENCE,
+        "how the prediction log holds the input records",
+        "how the prediction log holds the input records: `full`, `hashed` or `none`",
+        choices=get_args(LogInputs),
+    ),
+    Option(
+        "redact", EVIDENCE,
+        "fields whose values the prediction log must not hold",
+        "the names of fields whose values the prediction log must not hold",
+        parse=parse_names, metavar="NAME,NAME",
+    ),
+    Option(
+        "rejects", EVIDENCE,
+        "file for the rejects; by default beside the output",
+        "the file for the rejects, written only if there are any; by default it is beside the output: `out.json` gives"
+        " `out.rejects.ldjson`",
+        metavar="FILE",
+    ),
+    Option(
+        "max_errors", EVIDENCE,
+        "how many rejects are tolerated: a number, or a percentage of the records read",
+        "how many rejects are tolerated: a number, or a percentage (`2%`) of the records read",
+        parse=MaxErrors.parse, metavar="N|N%", everyday=True,
+    ),
+    Option(
+        "report", EVIDENCE,
+        "file for the run report",
+        "the file for the run report in JSON; it is written after a failure too, and costs digests of all files",
+        metavar="FILE",
+    ),
+    Option(
+        "job", EVIDENCE,
+        "name of the job, part of the prediction ids",
+        "the name of the job, part of the prediction ids",
+        metavar="NAME",
+    ),
+    Option(
+        "bucket", STORAGE,
+        "bucket of all files that are named without s3:// or file://",
+        "the bucket of all files that are named without `s3://` or `file://`",
+        short=("-b",), metavar="BUCKET",
+    ),
+    Option(
+        "key", STORAGE,
+        "access key; prefer AWS_ACCESS_KEY_ID, because flags show in the process list",
+        "the access key; prefer the `AWS_*` variables or a profile, because flags show in the process list",
+        short=("-k",), metavar="KEY", secret=True,
+    ),
+    Option(
+        "secret_key", STORAGE,
+        "secret key; prefer AWS_SECRET_ACCESS_KEY, because flags show in the process list",
+        "the secret key; prefer the `AWS_*` variables or a profile, because flags show in the process list",
+        short=("-sk",), metavar="KEY", secret=True,
+    ),
+    Option(
+        "endpoint_url", STORAGE,
+        "URL of the server, if it is not Amazon's",
+        "the URL of the server, if it is not Amazon's",
+        short=("-ep",), metavar="URL", url=True,
+    ),
+    Option(
+        "connect_timeout", STORAGE,
+        "how long to wait for a connection",
+        "seconds to wait for a connection",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "read_timeout", STORAGE,
+        "how long to wait for the next bytes of a response",
+        "seconds to wait for the next bytes of a response",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "retries", STORAGE,
+        "how often to repeat a failed request",
+        "how often to repeat a failed request, with growing pauses; 0 to 100",
+        parse=parse_retries, metavar="N",
+    ),
+    Option("dry_run", RUN, "do everything except publish", parse=parse_bool, switch=True),
+    Option(
+        "workers", RUN,
+        "number of processes that score, each with its own model",
+        "the number of processes that score, each with its own model; see below",
+        parse=parse_positive_int, metavar="N",
+    ),
+    Option(
+        "lock_wait", RUN,
+        "how long to wait for another run with the same output",
+        "seconds to wait for another run with the same output; with 0 the run ends with 75 at once",
+        parse=parse_seconds, metavar="SECONDS",
+    ),
+)  # fmt: skip
+"""Every option of a run, by name, in the order of docs/options.md."""
+
+CONFIG = Option(
+    "config", RUN, "TOML file with these options as keys", "a TOML file with these options as keys", metavar="FILE"
+)
+COMMAND_OPTIONS = option_table(
+    CONFIG,
+    Option(
+        "verbose", RUN,
+        "print the summary even when standard error is not a terminal",
+        short=("-v",), switch=True,
+    ),
+    Option("quiet", RUN, "print only errors, even on a terminal", short=("-q",), switch=True),
+)  # fmt: skip
+"""Flags of the command line alone: neither environment variables nor keys of a TOML file."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a mistyped name most resembles, or None if it resembles none."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def mask_secrets(values: Mapping[str, Any], options: Mapping[str, Option] = OPTIONS) -> dict[str, Any]:
+    """Return values of options that may be shown: secrets, and user names and passwords in URLs, are masked.
+
+    Args:
+        values: by name of an option.
+        options: which of them are secrets.
+    """
+    return {name: _mask(value, options.get(name)) for name, value in values.items()}
+
+
+def _mask(value: Any, option: Option | None) -> Any:
+    if option is not None and value is not None and (option.secret or (option.url and "@" in str(value))):
+        return MASK
+    if isinstance(value, tuple):
+        return [_mask(item, option) for item in value]
+    return _USER_INFO.sub(f"{MASK}@", printable(value)) if isinstance(value, str) else value

@@ -1,0 +1,114 @@
+"""Where the values of options come from: flags, environment variables, a TOML file, defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from model_etl.errors import ConfigurationError
+from model_etl.settings.options import CONFIG, OPTIONS, Option, did_you_mean
+from model_etl.settings.values import parse_names
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def merge_settings(
+    flags: Mapping[str, Any],
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    options: Mapping[str, Option] = OPTIONS,
+) -> dict[str, Any]:
+    """Return the values of options: flags over environment variables over a TOML file over defaults.
+
+    Args:
+        flags: values from the command line, by name; None if a flag is not given. Other names are ignored.
+        file: path of a TOML file with the options' names as keys, or None.
+        environment: of the process, by default this one's.
+        defaults: values for options that are given nowhere.
+        options: the known options, by name.
+
+    Returns:
+        Values by name, without the options that are given nowhere.
+
+    Raises:
+        ConfigurationError: if the file or a variable has a value that its option does not take.
+    """
+    merged = dict(defaults or {})
+    if file is not None:
+        for name, value in read_toml(file, options, CONFIG.flag).items():
+            merged[name] = convert_value(f"the setting {name!r} in {file}", options[name], value)
+    environment = os.environ if environment is None else environment
+    for name, option in options.items():
+        text = environment.get(option.variable)
+        if text:
+            merged[name] = convert_value(f"the variable {option.variable}", option, text)
+    for name in options:
+        value = flags.get(name)
+        if value is not None:
+            merged[name] = tuple(value) if isinstance(value, list) else value
+    return merged
+
+
+def read_toml(path: str, known: Collection[str], flag: str) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Args:
+        path: of the file.
+        known: the permitted keys.
+        flag: the option that names the file, for the remedy.
+
+    Returns:
+        The values by key, as TOML types them.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, is not valid TOML, or has another key.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            table: dict[str, Any] = tomllib.load(file)
+    except OSError as exc:
+        raise ConfigurationError(f"cannot read the settings in {path}: {exc.strerror}", f"Check {flag}.") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not valid TOML: {exc}", "See https://toml.io.") from exc
+    for name in table:
+        if name not in known:
+            close = did_you_mean(name, known)
+            raise ConfigurationError(
+                f"{path} has a setting {name!r}, which does not exist",
+                f"Did you mean {close!r}?" if close else f"The settings are: {', '.join(known)}.",
+            )
+    return table
+
+
+def convert_value(location: str, option: Option, value: object) -> Any:
+    """Return the value of an option from a text, or from what TOML has beside texts: numbers, booleans and lists.
+
+    Args:
+        location: what holds the value, for errors.
+        option: the option.
+        value: its value as given; a secret must be a text.
+
+    Raises:
+        ConfigurationError: if the option does not take the value.
+    """
+    if option.secret and not isinstance(value, str):
+        raise ConfigurationError(f"{location} must be a string", "Put the value in quotes.")
+    meaning = f"{option.name}: {option.help}."
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        if option.repeatable or option.parse is parse_names:
+            return tuple(value)
+    elif isinstance(value, (str, int, float)):
+        text = str(value)
+        if option.choices and text not in option.choices:
+            raise ConfigurationError(f"{location} is {text!r}", f"It must be one of: {', '.join(option.choices)}.")
+        try:
+            return parse_names(text) if option.repeatable else option.parse(text)
+        except ValueError as exc:
+            raise ConfigurationError(f"{location} is {text!r}: {exc}", meaning) from exc
+    raise ConfigurationError(f"{location} must not be a {type(value).__name__}", meaning)
