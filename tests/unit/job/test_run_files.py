@@ -89,7 +89,7 @@ def test_no_file_has_two_roles(options: dict[str, Any], message: str) -> None:
 def test_two_inputs_with_one_output_are_refused(folder: Path) -> None:
     """Two inputs that would be written to the same output of a folder are refused."""
     (folder / "in/b.json").touch()
-    with pytest.raises(SameFile, match="two inputs would both be written to new/b.json"):
+    with pytest.raises(SameFile, match=r"two inputs would both be written to new/b\.json"):
         files_of("in", "new/", output_format="ldjson")
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from helpers.command import MODELS
-from helpers.storage import Storage, register
+from helpers.storage import MemoryStagedFile, Storage, register
 
 from model_etl.job.run import run_job
 from model_etl.settings.job_config import JobConfig
 
 GOOD, MIXED = b'{"x":1}\n{"x":2}\n', b'{"x":1}\nx\n{"x":2}\n'
+MODEL = "failing_models:GoodBatch"
 OUTPUT = b'{"y":1.0}\n{"y":2.0}\n'
 EARLIER = {"memory://out.json": b"earlier\n"}
 
@@ -33,11 +34,9 @@ def run(storage: Storage) -> Callable[..., tuple[dict[str, Any], BaseException |
 
     def run(content: bytes = GOOD, **options: Any) -> tuple[dict[str, Any], BaseException | None]:
         storage.files["memory://in.json"] = content
-        given = {"input_file": "memory://in.json", "output_file": "memory://out.json", "model": "generations:Fast"}
-        report, failure = run_job(JobConfig.from_options(**{**given, "model": "failing_models:GoodBatch", **options}))
-        return json.loads(
-            json.dumps(report.as_json(), default=lambda value: getattr(value, "as_dict", vars)())
-        ), failure
+        given = {"input_file": "memory://in.json", "output_file": "memory://out.json", "model": MODEL}
+        report, failure = run_job(JobConfig.from_options(**{**given, **options}))
+        return report.as_json(), failure
 
     return run
 
@@ -127,15 +126,14 @@ def test_a_failing_publication_names_what_was_published(
     storage: Storage, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the output cannot be published after the log was, the run fails, and only the output is discarded."""
-    publish = "helpers.storage.MemoryStagedFile.publish"
-    whole = __import__("helpers.storage", fromlist=["x"]).MemoryStagedFile.publish
+    publish = MemoryStagedFile.publish
 
     def fail_at_output(staged: Any) -> None:
         if staged.location.name == "memory://out.json":
             raise OSError(5, "Input/output error")
-        whole(staged)
+        publish(staged)
 
-    monkeypatch.setattr(publish, fail_at_output)
+    monkeypatch.setattr(MemoryStagedFile, "publish", fail_at_output)
     report, failure = run()
     assert failure is not None
     assert report["status"] == "failed"

@@ -39,7 +39,7 @@ def test_a_locked_file_is_refused_at_once() -> None:
     """Without a time to wait, a file that another run writes ends this run, and what it had staged is discarded."""
     storage = Storage(busy={B: 1})
     slept: list[float] = []
-    with (
+    with (  # noqa: PT012
         pytest.raises(TryAgain, match="another run is writing memory://b"),
         Publication(0, slept.append) as publication,
     ):
