@@ -16,7 +16,7 @@ from helpers.waiting import wait_for
 from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
 EARLIER = b"earlier\n"
-RECORDS = 200_000
+RECORDS = 100_000
 INPUT = b'{"x": 1.0}\n' * RECORDS
 WHOLE = b'{"y":1.0}\n' * RECORDS
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -55,7 +55,7 @@ def _check_whole(etl: Etl) -> None:
     assert etl.files() == {"in.json", "out.json", "out.log.ldjson"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def duration(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Give the seconds that an undisturbed run takes here and now."""
     etl = Etl(tmp_path_factory.mktemp("duration"))
