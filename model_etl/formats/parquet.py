@@ -1,8 +1,7 @@
 """Apache Parquet, by pyarrow (https://parquet.apache.org). A record's text and document are its row as JSON.
 
-JSON has no dates, decimals or bytes. In documents, dates and times are text as Arrow writes them, durations are ISO
-8601, decimals are numbers with all their digits, and bytes are base64. A Parquet output gives kept columns their own
-types back.
+JSON has no dates, decimals or bytes: docs/formats.md has the form of each type in documents. A Parquet output gives
+kept columns their own types back.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Parquet(Format):
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         from model_etl.formats.parquet_reader import read_batches  # noqa: PLC0415  imports pyarrow
 
-        return read_batches(file, source)
+        return read_batches(file, source, fields)
 
     @override
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:

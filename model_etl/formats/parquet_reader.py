@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,23 +15,27 @@ from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, BatchBuilder
-from model_etl.formats.parquet_values import has_python_type, is_text_in_json, with_json_types
+from model_etl.formats.parquet_documents import json_values, place_of_column
+from model_etl.formats.parquet_problems import find_problems, has_finer_times
+from model_etl.formats.parquet_values import has_python_type
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LazySequence
-from model_etl.records.strict_json import NotJsonError, refuse_not_finite
+from model_etl.schema.fields import Field
+from model_etl.schema.places import Place
 
 if TYPE_CHECKING:
     import numpy as np
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_ENCODER = msgspec.json.Encoder()
 
 
-def read_batches(file: BinaryIO, source: Source) -> Iterator[Batch]:
+def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
     """Yield the rows of a Parquet file.
 
     Args:
         file: open for reading, seekable.
         source: the input that the rows come from.
+        fields: the model's input fields by name.
 
     Raises:
         UsageError: if the file is not seekable.
@@ -40,18 +46,43 @@ def read_batches(file: BinaryIO, source: Source) -> Iterator[Batch]:
     if file.seek(0, 2) == 0:
         return  # an empty file has no records, in this format as in any other
     file.seek(0)
-    try:
-        table = pq.ParquetFile(file)
+    with _damage_translated(source):
+        table = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")  # nanoseconds end in 2262, without an error
         schema = table.schema_arrow
         _require_distinct_names(schema.names, source)
-        builder = BatchBuilder(Source(source.name, source.identity, source.format, columns=schema))
-        for rows in table.iter_batches(batch_size=BATCH_RECORDS):
-            if rows.num_rows and _every_row_has_json(rows):
-                yield _lazy_batch(builder, rows)
-                continue
-            _add_rows(builder, with_json_types(rows))
+        needed = [name for name in schema.names if name in fields or source.publishes(name)]
+        finer = _finer_batches(file, table, needed)
+    places = {name: place_of_column(fields.get(name)) for name in schema.names}
+    builder = BatchBuilder(dataclasses.replace(source, columns=schema))
+    batches = table.iter_batches(batch_size=BATCH_RECORDS)
+    while True:
+        with _damage_translated(source):
+            rows = next(batches, None)
+            if rows is None:
+                return
+            problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
+            problems |= has_finer_times(rows, next(finer)) if finer is not None else {}
+        if not rows.num_rows:
+            continue
+        documents = RowDocuments(rows, places)
+        if problems:
+            _add_rows(builder, documents, problems)
             yield from builder.take()
-    except (pa.ArrowException, EOFError, OSError, ValueError) as exc:
+        else:
+            yield _lazy_batch(builder, documents)
+
+
+@contextlib.contextmanager
+def _damage_translated(source: Source) -> Iterator[None]:
+    """Translate what pyarrow raises about a file in the block.
+
+    Raises:
+        DataError: if the file is damaged, or has a type that pyarrow does not read.
+        OSError: if the file system failed.
+    """
+    try:
+        yield
+    except (pa.ArrowException, EOFError, OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, OSError) and exc.errno is not None:
             raise  # from the file system; Arrow's own errors about damaged data have no errno
         raise DataError(
@@ -64,63 +95,56 @@ def _require_distinct_names(names: Sequence[str], source: Source) -> None:
         raise DataError(f"cannot read {source.name}: it has two columns {duplicates[0]!r}", "Rename one of them.")
 
 
-def _every_row_has_json(rows: pa.RecordBatch) -> bool:
-    """Return True if JSON can hold every value; False if the rows have to be checked one by one.
-
-    Raises:
-        pyarrow.ArrowInvalid: if a text is not UTF-8.
-    """
-    rows.validate(full=True)
-    types = pa.types
-    for column in rows.columns:
-        if types.is_float32(column.type) or types.is_float64(column.type):
-            if not pc.all(pc.is_finite(column), min_count=0).as_py():
-                return False
-        elif not any(
-            has_json(column.type) for has_json in (types.is_integer, types.is_boolean, types.is_string, is_text_in_json)
-        ):
-            return False
-    return True
+def _finer_batches(file: BinaryIO, table: pq.ParquetFile, needed: Sequence[str]) -> Iterator[pa.RecordBatch] | None:
+    """Yield the needed columns of type INT96 once more, in nanoseconds; None if there are none."""
+    columns = [table.schema.column(i) for i in range(len(table.schema))]
+    names = {column.path.split(".")[0] for column in columns if column.physical_type == "INT96"}
+    if not names.intersection(needed):
+        return None
+    return pq.ParquetFile(file).iter_batches(  # type: ignore[no-any-return]
+        batch_size=BATCH_RECORDS, columns=sorted(names.intersection(needed))
+    )
 
 
-def _lazy_batch(builder: BatchBuilder, rows: pa.RecordBatch) -> Batch:
-    start, documents = builder.position, RowDocuments(with_json_types(rows))
+def _lazy_batch(builder: BatchBuilder, documents: RowDocuments) -> Batch:
+    start = builder.position
     builder.position += len(documents)
     offsets = range(start, builder.position)
     return Batch(builder.source, range(start + 1, builder.position + 1), offsets, documents, documents)
 
 
-def _add_rows(builder: BatchBuilder, rows: pa.RecordBatch) -> None:
-    for row in rows.to_pylist():
-        number = builder.position
-        try:
-            document = _ENCODER.encode(row)
-            if b"null" in document:  # msgspec writes NaN as null, which is another value
-                refuse_not_finite(row)
-            builder.add(number, document, document)
-        except NotJsonError as exc:
-            text = repr(row).encode("utf-8", "backslashreplace")
-            reason = f"{exc}, which JSON cannot represent; use null where a value is missing"
-            builder.reject(number, text, RecordError("parse", "NotJSON", reason))
+def _add_rows(builder: BatchBuilder, documents: Sequence[bytes], problems: Mapping[int, RecordError]) -> None:
+    for index, document in enumerate(documents):
+        if index in problems:
+            builder.reject(builder.position, document, problems[index])
+        else:
+            builder.add(builder.position, document, document)
 
 
 class RowDocuments(LazySequence):
     """Rows of a table as lines of JSON; a `ColumnSource`.
 
     Args:
-        rows: with values that JSON can hold, of types that it has.
+        rows: the rows.
+        places: what the model accepts in each column.
     """
 
-    def __init__(self, rows: pa.RecordBatch) -> None:
+    def __init__(self, rows: pa.RecordBatch, places: Mapping[str, Place]) -> None:
         super().__init__(rows.num_rows)
         self._rows = rows
+        self._places = places
 
     @override
     def _build(self) -> list[bytes]:
-        return [_ENCODER.encode(row) for row in self._rows.to_pylist()]
+        names = self._rows.schema.names
+        if not names:
+            return [b"{}"] * len(self)
+        columns = [json_values(self._rows.column(i), self._places[name]) for i, name in enumerate(names)]
+        encode = _ENCODER.encode
+        return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowDocuments, (self._rows,)
+        return RowDocuments, (self._rows, self._places)
 
     def read_columns(self, types: Mapping[str, type]) -> dict[str, np.ndarray[Any, Any]] | None:
         """Return some columns as numpy arrays: see `ColumnSource`."""
@@ -130,6 +154,18 @@ class RowDocuments(LazySequence):
             column = self._rows.column(index) if index >= 0 else None
             if column is None or column.null_count or not has_python_type(column.type, python_type):
                 return None
+            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
+                return None  # the schema decides
+            if python_type is str and not _is_valid(column):
+                return None
             values = column.to_numpy(zero_copy_only=False)
             columns[name] = values.astype(python_type) if python_type in (int, float) else values
         return columns
+
+
+def _is_valid(column: pa.Array) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -1,33 +1,29 @@
-"""The types of Arrow and of JSON: which values JSON can hold, and how a column is built from JSON again."""
+"""Columns of Arrow from JSON: the reverse of `parquet_documents`; a value that does not fit its column is refused."""
 
 from __future__ import annotations
 
 import base64
-import datetime
 import decimal
 import json
-from collections.abc import Callable, Sequence
+import re
+import struct
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+
+from model_etl.formats.parquet_documents import UNREAD, bytes_form, is_binary, is_text, item_of, member_of
+from model_etl.formats.parquet_times import parse_date, parse_duration, parse_time, parse_timestamp
+from model_etl.schema.places import Place
 
 CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 """The errors of `column_of_json`, and of Arrow when it infers a type."""
 
 _Test = Callable[[Any], bool]
 _Converter = Callable[[Any], Any]
-
-
-def is_text_in_json(arrow_type: pa.DataType) -> bool:
-    """Return whether values of a type are written to JSON as text, as Arrow formats them: dates and times."""
-    return bool(pa.types.is_temporal(arrow_type)) and not pa.types.is_duration(arrow_type)
-
-
-def with_json_types(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the rows with dates and times as text."""
-    columns = [c.cast(pa.string()) if is_text_in_json(c.type) else c for c in rows.columns]
-    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
 
 
 def has_python_type(arrow_type: pa.DataType, python_type: type) -> bool:
@@ -46,54 +42,88 @@ def has_python_type(arrow_type: pa.DataType, python_type: type) -> bool:
     return bool(types.is_boolean(arrow_type) if python_type is bool else types.is_string(arrow_type))
 
 
-def column_of_json(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
+def as_nullable(field: pa.Field) -> pa.Field:
+    """Return a column as it is published: null is one of its values, because a later record may lack it."""
+    return pa.field(field.name, _nullable_type(field.type), metadata=field.metadata)
+
+
+def _nullable_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([as_nullable(field) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(as_nullable(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(as_nullable(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(as_nullable(kind.value_field), kind.list_size)
+    return kind
+
+
+def column_of_json(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place = UNREAD) -> pa.Array:
     """Build a column from JSON values: the reverse of reading rows as JSON.
 
     Args:
         texts: the JSON of each value, or None for null.
         arrow_type: the type of the column.
+        place: what the model accepts in it, which decides the text of bytes.
 
     Raises:
         pyarrow.ArrowException, OverflowError, TypeError, ValueError: if a value does not fit the type.
     """
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        restore = _restorer(arrow_type, place)
+        storage = pa.array(list(map(restore, _values(texts))), arrow_type.storage_type)
+        return pa.ExtensionArray.from_storage(arrow_type, storage)
     build = next(build for applies, build in _COLUMN_BUILDERS if applies(arrow_type))
-    return build(texts, arrow_type)
+    return build(texts, arrow_type, place)
 
 
-def _decimal_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
+def _decimal_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: Place) -> pa.Array:
     return pa.array([None if t is None else decimal.Decimal(t.decode().strip('"')) for t in texts], arrow_type)
 
 
-def _nested_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
-    restore = _restorer(arrow_type)  # json keeps all digits of decimals, msgspec does not
+def _nested_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+    restore = _restorer(arrow_type, place)  # json keeps all digits of decimals, msgspec does not
     return pa.array(
         [restore(None if t is None else json.loads(t, parse_float=decimal.Decimal)) for t in texts], arrow_type
     )
 
 
-def _time_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
-    """Arrow parses timestamps, but not times."""
-    timestamps = [None if v is None else f"1970-01-01 {v}" for v in _values(texts)]
-    return pa.array(timestamps, pa.string()).cast(pa.timestamp(arrow_type.unit)).cast(arrow_type)
-
-
-def _date_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
-    return pa.array(_values(texts), pa.string()).cast(arrow_type)
-
-
-def _dictionary_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
-    return pa.array(_values(texts), arrow_type.value_type).dictionary_encode().cast(arrow_type)
-
-
-def _restored_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
-    return pa.array(list(map(_restorer(arrow_type), _values(texts))), arrow_type)
-
-
-def _simple_column(texts: Sequence[bytes | None], arrow_type: pa.DataType) -> pa.Array:
+def _date_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
     values = _values(texts)
-    if not all(map(_number_test(arrow_type), values)):
-        raise TypeError(_DOES_NOT_FIT)
+    if all(value is None or (isinstance(value, str) and value[:1] not in ("+", "-")) for value in values):
+        try:
+            return pa.array(values, pa.string()).cast(arrow_type)
+        except pa.ArrowException:
+            pass  # the one that follows knows more texts, and says which does not fit
+    return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
+
+
+def _dictionary_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+    return column_of_json(texts, arrow_type.value_type, place).dictionary_encode().cast(arrow_type)
+
+
+def _restored_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+    return pa.array(list(map(_restorer(arrow_type, place), _values(texts))), arrow_type)
+
+
+def _integer_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+    values = _values(texts)
+    if float in set(map(type, values)):  # 9007199254740993.0 as a float is another number
+        values = [None if text is None else json.loads(text, parse_float=decimal.Decimal) for text in texts]
+        return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
     return pa.array(values, arrow_type)
+
+
+def _float_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+    values = _values(texts)
+    if pa.types.is_float64(arrow_type) and set(map(type, values)) <= {float, type(None)}:
+        return pa.array(values, arrow_type)
+    return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
+
+
+def _simple_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: Place) -> pa.Array:
+    return pa.array(_values(texts), arrow_type)
 
 
 def _values(texts: Sequence[bytes | None]) -> list[Any]:
@@ -103,44 +133,37 @@ def _values(texts: Sequence[bytes | None]) -> list[Any]:
 _DOES_NOT_FIT = "a value does not fit the column's type"
 
 
-def _number_test(arrow_type: pa.DataType) -> _Test:
-    """Return a test that refuses values which Arrow would change silently: true to 1, 0.5 to 0."""
-    if pa.types.is_integer(arrow_type):
-        return lambda value: not isinstance(value, (float, decimal.Decimal)) or value == int(value)
-    if pa.types.is_floating(arrow_type):
-        return lambda value: not isinstance(value, (bool, str)) and (type(value) is not int or float(value) == value)
-    return lambda _: True
-
-
-def _is_binary(arrow_type: pa.DataType) -> bool:
-    return "binary" in str(arrow_type)  # of any size or layout
+def _is_date(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type))
 
 
 def _always(_: pa.DataType) -> bool:
     return True
 
 
-_COLUMN_BUILDERS: tuple[tuple[_Test, Callable[[Sequence[bytes | None], pa.DataType], pa.Array]], ...] = (
+_COLUMN_BUILDERS: tuple[tuple[_Test, Callable[[Sequence[bytes | None], pa.DataType, Place], pa.Array]], ...] = (
+    (pa.types.is_integer, _integer_column),
+    (pa.types.is_floating, _float_column),
+    (is_text, _simple_column),
     (pa.types.is_decimal, _decimal_column),
     (pa.types.is_nested, _nested_column),
-    (pa.types.is_time, _time_column),
-    (is_text_in_json, _date_column),
+    (_is_date, _date_column),
+    (pa.types.is_temporal, _restored_column),
     (pa.types.is_dictionary, _dictionary_column),
-    (pa.types.is_duration, _restored_column),
-    (_is_binary, _restored_column),
+    (is_binary, _restored_column),
     (_always, _simple_column),
 )
 """The function that builds a column of a type: the first whose test is true."""
 
 
-def _restorer(arrow_type: pa.DataType) -> _Converter:
+def _restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
     """Return the function that turns a decoded JSON value, or None, into the Python object that Arrow expects."""
-    restore = next(build for applies, build in _RESTORERS if applies(arrow_type))(arrow_type)
+    restore = next(build for applies, build in _RESTORERS if applies(arrow_type))(arrow_type, place)
     return lambda value: None if value is None else restore(value)
 
 
-def _struct_restorer(arrow_type: pa.DataType) -> _Converter:
-    members = {field.name: _restorer(field.type) for field in arrow_type}
+def _struct_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+    members = {field.name: _restorer(field.type, member_of(place, field.name)) for field in arrow_type}
 
     def restore(value: Any) -> dict[str, Any]:
         _require_type(value, dict, arrow_type)
@@ -152,18 +175,20 @@ def _struct_restorer(arrow_type: pa.DataType) -> _Converter:
     return restore
 
 
-def _map_restorer(arrow_type: pa.DataType) -> _Converter:
-    restore_key, restore_item = _restorer(arrow_type.key_type), _restorer(arrow_type.item_type)
+def _map_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+    restore_key = _restorer(arrow_type.key_type, item_of(place))
+    restore_item = _restorer(arrow_type.item_type, item_of(place))
 
     def restore(value: Any) -> list[tuple[Any, Any]]:
-        _require_type(value, list, arrow_type)
-        return [(restore_key(key), restore_item(item)) for key, item in value]
+        pairs = value.items() if isinstance(value, dict) else value
+        _require_type(value, (list, dict), arrow_type)
+        return [(restore_key(key), restore_item(item)) for key, item in pairs]
 
     return restore
 
 
-def _list_restorer(arrow_type: pa.DataType) -> _Converter:
-    restore_item = _restorer(arrow_type.value_type)
+def _list_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+    restore_item = _restorer(arrow_type.value_type, item_of(place))
 
     def restore(value: Any) -> list[Any]:
         _require_type(value, list, arrow_type)
@@ -172,36 +197,82 @@ def _list_restorer(arrow_type: pa.DataType) -> _Converter:
     return restore
 
 
-def _number_restorer(arrow_type: pa.DataType) -> _Converter:
-    fits = _number_test(arrow_type)
-    convert: _Converter = float if pa.types.is_floating(arrow_type) else lambda value: value
-
-    def restore(value: Any) -> Any:
-        if not fits(value):
+def _integer_restorer(_kind: pa.DataType, _place: Place) -> _Converter:
+    def restore(value: Any) -> int:
+        if isinstance(value, (bool, str)) or value != int(value):  # Arrow would change 0.5 to 0
             raise TypeError(_DOES_NOT_FIT)
-        return convert(value)
+        return int(value)
 
     return restore
 
 
-def _require_type(value: Any, python_type: type, arrow_type: pa.DataType) -> None:
+def _float_restorer(arrow_type: pa.DataType, _: Place) -> _Converter:
+    narrow = {16: "e", 32: "f"}.get(arrow_type.bit_width)
+
+    def restore(value: Any) -> float:
+        if isinstance(value, str) and _NOT_FINITE.fullmatch(value):
+            return float(value)
+        if isinstance(value, (bool, str)) or (type(value) is int and float(value) != value):
+            raise TypeError(_DOES_NOT_FIT)
+        number = float(value)
+        if narrow and struct.unpack(narrow, struct.pack(narrow, number))[0] != number:  # Arrow would round it
+            raise TypeError(_DOES_NOT_FIT)
+        return number
+
+    return restore
+
+
+_NOT_FINITE = re.compile("[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+"""The texts that pydantic takes for floats, of which a number's digits are no part."""
+
+
+def _require_type(value: Any, python_type: type | tuple[type, ...], arrow_type: pa.DataType) -> None:
     if not isinstance(value, python_type):
         raise TypeError(f"Expected {arrow_type}, got {type(value).__name__}")
 
 
-def _text_restorer(python_type: type) -> Callable[[pa.DataType], _Converter]:
-    return lambda _: lambda value: msgspec.convert(value, python_type)
+def _bytes_restorer(_: pa.DataType, place: Place) -> _Converter:
+    restorers: Mapping[str, _Converter] = {
+        "utf8": str.encode,
+        "hex": bytes.fromhex,
+        "base64": partial(base64.b64decode, validate=True),
+    }
+    return restorers[bytes_form(place)]
 
 
-_RESTORERS: tuple[tuple[_Test, Callable[[pa.DataType], _Converter]], ...] = (
+def _date_restorer(arrow_type: pa.DataType, _: Place) -> _Converter:
+    if pa.types.is_date32(arrow_type):
+        return parse_date
+    return lambda text: parse_timestamp(text, "ms")
+
+
+def _extension_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+    if arrow_type.extension_name == "arrow.uuid":
+        return lambda text: uuid.UUID(text).bytes
+    if arrow_type.extension_name == "arrow.bool8":
+        return _bool8
+    return _restorer(arrow_type.storage_type, place)
+
+
+def _bool8(value: Any) -> int:
+    if not isinstance(value, bool):
+        raise TypeError(_DOES_NOT_FIT)
+    return int(value)
+
+
+_RESTORERS: tuple[tuple[_Test, Callable[[pa.DataType, Place], _Converter]], ...] = (
+    (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension_restorer),
     (pa.types.is_struct, _struct_restorer),
     (pa.types.is_map, _map_restorer),
+    (pa.types.is_dictionary, lambda kind, place: _restorer(kind.value_type, place)),
     (pa.types.is_nested, _list_restorer),
-    (_is_binary, lambda _: base64.b64decode),
-    (pa.types.is_timestamp, _text_restorer(datetime.datetime)),
-    (pa.types.is_date, _text_restorer(datetime.date)),
-    (pa.types.is_time, _text_restorer(datetime.time)),
-    (pa.types.is_duration, _text_restorer(datetime.timedelta)),
-    (_always, _number_restorer),
+    (is_binary, _bytes_restorer),
+    (pa.types.is_timestamp, lambda kind, _: partial(parse_timestamp, unit=kind.unit, zone=kind.tz is not None)),
+    (pa.types.is_date, _date_restorer),
+    (pa.types.is_time, lambda kind, _: partial(parse_time, unit=kind.unit)),
+    (pa.types.is_duration, lambda kind, _: partial(parse_duration, unit=kind.unit)),
+    (pa.types.is_integer, _integer_restorer),
+    (pa.types.is_floating, _float_restorer),
+    (_always, lambda _kind, _place: lambda value: value),
 )
 """The function that builds the restorer of a type: the first whose test is true."""

@@ -13,8 +13,10 @@ from typing_extensions import override
 from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
-from model_etl.formats.parquet_values import CONVERSION_ERRORS, column_of_json
+from model_etl.formats.parquet_documents import place_of_column
+from model_etl.formats.parquet_values import CONVERSION_ERRORS, as_nullable, column_of_json
 from model_etl.records.batch import Batch, Source
+from model_etl.schema.places import Place
 
 ROW_GROUP_RECORDS = 65_536
 """The records that are collected before they are written: files with small row groups are slow to read."""
@@ -58,8 +60,12 @@ class ParquetWriter(Writer):
         if self._schema is None:
             self._schema = self._choose_schema([*self._layout.keep, *self._layout.outputs], None)
         self._flush(self._schema)
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        try:
             self._writer.close()
+        except pa.ArrowException as exc:
+            raise ConfigurationError(f"cannot write Parquet: {exc}", _REMEDY) from exc
 
     def _choose_schema(self, names: Sequence[str], source: Source | None) -> pa.Schema:
         """Return the columns with their types: the output schema's, then the input file's, then those of the values."""
@@ -68,7 +74,7 @@ class ParquetWriter(Writer):
         for name in names:
             field = self._layout.outputs.get(name)
             if field is None and input_schema is not None and name in input_schema.names:
-                columns.append(input_schema.field(name))
+                columns.append(as_nullable(input_schema.field(name)))
                 continue
             field = field or self._layout.inputs.get(name)
             simple = _SIMPLE_TYPES.get(field.type) if field else None
@@ -82,16 +88,23 @@ class ParquetWriter(Writer):
         except CONVERSION_ERRORS as exc:
             message = f"cannot choose a type for the column {name!r} of {self._records}: {exc}"
             raise ConfigurationError(message, _REMEDY) from exc
+        if _has_empty_struct(inferred):
+            raise ConfigurationError(
+                f"cannot choose a type for the column {name!r} of {self._records}: it has objects without members",
+                _REMEDY,
+            )
         return pa.string() if pa.types.is_null(inferred) else inferred
 
     def _flush(self, schema: pa.Schema) -> None:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
-        if not self._rows:
-            return
+        columns = [self._column(field) for field in schema]  # refuses a value before anything is written
         self._require_columns(set(schema.names))
-        columns = [self._column(field) for field in schema]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        try:
+            if self._writer is None:
+                self._writer = _FileWriter(self._file, schema, compression="zstd")
+            if self._rows:
+                self._writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        except pa.ArrowException as exc:
+            raise ConfigurationError(f"cannot write {self._records} as Parquet: {exc}", _REMEDY) from exc
         self._rows, self._positions = [], []
 
     def _require_columns(self, known: set[str]) -> None:
@@ -107,11 +120,30 @@ class ParquetWriter(Writer):
     def _column(self, field: pa.Field) -> pa.Array:
         values = [row.get(field.name) for row in self._rows]
         try:
-            return column_of_json([None if v is None or bytes(v) == b"null" else bytes(v) for v in values], field.type)
+            texts = [None if v is None or bytes(v) == b"null" else bytes(v) for v in values]
+            return column_of_json(texts, field.type, self._place(field.name))
         except CONVERSION_ERRORS as exc:
             message = f"cannot write the column {field.name!r} of {self._records} as {field.type}: {exc}"
             raise ConfigurationError(message, _REMEDY) from exc
 
+    def _place(self, name: str) -> Place:
+        """Return what the model accepts in a kept column, which decided the text of its bytes."""
+        return place_of_column(None if name in self._layout.outputs else self._layout.inputs.get(name))
+
     @property
     def _records(self) -> str:
-        return f"the records {self._positions[0]} to {self._positions[-1]}"
+        return f"the records {self._positions[0]} to {self._positions[-1]}" if self._positions else "no records"
+
+
+def _has_empty_struct(kind: pa.DataType) -> bool:
+    """Return whether a type has objects without members in it, which Parquet does not know."""
+    if pa.types.is_struct(kind):
+        return kind.num_fields == 0 or any(_has_empty_struct(field.type) for field in kind)
+    return pa.types.is_list(kind) and _has_empty_struct(kind.value_type)
+
+
+class _FileWriter(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types
+    """A writer that is not closed when it is collected: after a failure its file is closed before, and discarded."""
+
+    def __del__(self) -> None:
+        pass

@@ -139,7 +139,7 @@ def scoring_graph(
         A `bonobo.Graph`; run it with the services fs, output_fs, rejects_fs and, if there is a log, log_fs.
     """
     return get_graph(
-        reader=_reader(config, scoring, files.inputs, counters),
+        reader=_reader(config, scoring, files, counters),
         rules=scoring.rules,
         model=scoring.transformer,
         log_writer=_log_writer(config, scoring.facts, files.log, run_id, counters) if files.log is not None else None,
@@ -161,13 +161,19 @@ def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compre
     return format_for(name, file_format, "--output_format")
 
 
-def _reader(
-    config: JobConfig, scoring: LoadedScoring, inputs: Sequence[GraphInput], counters: RunCounters
-) -> RecordReader:
+def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
     files = []
-    for graph_input in inputs:
+    published = None if config.scoring.join else config.scoring.keep
+    outputs = {output_format_of(output.name, config.output_format)[0].name for output in graph_files.outputs}
+    for graph_input in graph_files.inputs:
         file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
-        source = Source(graph_input.name, graph_input.identity, file_format.name)
+        source = Source(
+            graph_input.name,
+            graph_input.identity,
+            file_format.name,
+            published=published,
+            any_year=outputs == {"parquet"},
+        )
         files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))
     return RecordReader(tuple(files), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit)
 

@@ -36,6 +36,8 @@ class Source:
         format: the name of the format that its texts are in.
         header: the exact bytes without which a text cannot be parsed (the first row of CSV and TSV), or empty.
         columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
+        published: the names of the fields of its records that are published; None for all.
+        any_year: whether the outputs can hold dates beyond the years 1 to 9999, as Parquet can and text cannot.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Source:
     format: str
     header: bytes = b""
     columns: Sequence[str] | TableSchema | None = dataclasses.field(default=None, compare=False)
+    published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
+    any_year: bool = dataclasses.field(default=False, compare=False)
+
+    def publishes(self, name: str) -> bool:
+        """Return whether a field of its records is published."""
+        return self.published is None or name in self.published
 
     @property
     def column_names(self) -> Sequence[str]:

@@ -8,6 +8,7 @@ last word. So the fast path may only accept what the schema accepts, with the sa
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -18,8 +19,10 @@ from model_etl.records.batch import Batch
 from model_etl.records.lazy_sequences import LineBlock
 from model_etl.records.strict_json import NotJsonError, encode_json, parse_object, refuse_not_finite, without_numpy
 from model_etl.schema.columns import ColumnSchema, Table, arrays
+from model_etl.schema.exact_numbers import ExactNumbers
 from model_etl.schema.fast_struct import struct_type
 from model_etl.schema.fields import Field, fields_of
+from model_etl.schema.places import place_of
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -37,6 +40,7 @@ class InputSchema:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
         self._kinds = {n: f.annotation for n, f in schema.model_fields.items()} if self._pydantic else {}
+        self._exact = ExactNumbers.of(schema) if self._pydantic else None
         struct = struct_type(schema) if attributes and self._pydantic else None
         decoder = msgspec.json.Decoder(struct) if struct else None
         self._fast = decoder.decode if decoder else None
@@ -52,7 +56,9 @@ class InputSchema:
         """
         value = parse_object(document)
         try:
-            return self.schema.model_validate_json(document) if self._pydantic else self._validated(value)
+            if not self._pydantic:
+                return self._validated(value)
+            return self.schema.model_validate_json(self._exact.apply(document) if self._exact else document)
         except (Exception, SystemExit) as exc:
             raise schema_error("input_schema", exc) from exc
 
@@ -113,7 +119,11 @@ class InputSchema:
 
     def fields(self) -> dict[str, Field]:
         """Tell what the cells of a text format mean: names as in the records, in the schema's order."""
-        return fields_of(self.json_schema())
+        fields = fields_of(self.json_schema())
+        if not self._pydantic:
+            return fields
+        place = place_of(self.schema)
+        return {name: dataclasses.replace(field, place=place.member(name)) for name, field in fields.items()}
 
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON Schema of the records; empty where the schema cannot tell."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from model_etl.schema.places import Place
 
 FieldType = Literal["text", "number", "integer", "boolean", "json"]
 
@@ -17,11 +19,13 @@ class Field:
         type: the JSON type of its values; "json" for nested values and for several types.
         nullable: whether null is one of its values.
         required: whether a record without the field is invalid.
+        place: what may stand in it, if the schema is a pydantic class.
     """
 
     type: FieldType
     nullable: bool = False
     required: bool = True
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def kind(self) -> FieldType:

@@ -1,0 +1,169 @@
+"""Values of a Parquet file that text and the model's types cannot hold: each is a reject, if its column is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model_etl.errors import RecordError
+from model_etl.formats.parquet_documents import (
+    UNREAD,
+    as_binary,
+    bytes_form,
+    in_range,
+    integers,
+    is_binary,
+    is_text,
+    item_of,
+    member_of,
+    remainder,
+)
+from model_etl.schema.places import Place
+
+types = pa.types
+_MICROSECOND = 1000
+
+
+def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year: bool) -> dict[int, RecordError]:
+    """Return the rows that have a value which cannot be read or published.
+
+    Args:
+        rows: the rows.
+        needed: the columns that are read or published, with what the model accepts in them.
+        any_year: whether columns that the model does not read may hold dates of any year.
+
+    Returns:
+        The reason for each row, by its index.
+
+    Raises:
+        pyarrow.ArrowInvalid: if a column is damaged.
+    """
+    problems: dict[int, RecordError] = {}
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        is_valid = _is_valid_text(column)
+        place = needed.get(name)
+        if place is None or (is_valid and not _needs_care(column.type, place)):
+            continue
+        free = any_year and place is UNREAD
+        if free and is_valid:
+            continue
+        for index, reason in _rows_with_problem(column, place, 0, any_year=free):
+            problems.setdefault(index, RecordError("parse", "NotText", f"{name} has {reason}"))
+    return problems
+
+
+def has_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, RecordError]:
+    """Return the rows whose INT96 times have a part of a microsecond.
+
+    Args:
+        rows: the rows, with such columns in microseconds.
+        finer: those columns in nanoseconds; where these overflow, the difference of both is exact all the same.
+    """
+    problems: dict[int, RecordError] = {}
+    for name, column in zip(finer.schema.names, finer.columns, strict=True):
+        coarse = rows.column(rows.schema.get_field_index(name))
+        if not types.is_timestamp(column.type):
+            continue
+        rest = pc.subtract(integers(column), pc.multiply(integers(coarse), _MICROSECOND))
+        for index in pc.indices_nonzero(pc.fill_null(rest, 0)).to_pylist():
+            problems[index] = RecordError("parse", "NotText", f"{name} has {_FINER}")
+    return problems
+
+
+def _is_valid_text(column: pa.Array) -> bool:
+    """Return whether all text of a column is UTF-8.
+
+    Raises:
+        pyarrow.ArrowInvalid: if the column is damaged in another way.
+    """
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as exc:
+        if "UTF8" not in str(exc):
+            raise
+        column.validate()
+        return False
+    return True
+
+
+def _rows_with_problem(column: pa.Array, place: Place, start: int, *, any_year: bool) -> Iterator[tuple[int, str]]:
+    """Yield the rows with a problem, halving the column until each is alone: mostly there are none, or few."""
+    reason = _problem(column, place, any_year=any_year)
+    if reason is None:
+        return
+    if len(column) == 1:
+        yield start, reason
+        return
+    middle = len(column) // 2
+    yield from _rows_with_problem(column.slice(0, middle), place, start, any_year=any_year)
+    yield from _rows_with_problem(column.slice(middle), place, start + middle, any_year=any_year)
+
+
+def _problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
+    """Return why a column that is read or published has a value that text cannot hold, or None.
+
+    Args:
+        array: the column.
+        place: what the model accepts in it.
+        any_year: whether it may hold dates of any year.
+    """
+    kind = array.type
+    if types.is_temporal(kind):
+        return _time_problem(array, place, any_year=any_year)
+    if is_binary(kind) and bytes_form(place) == "utf8" and place is not UNREAD:
+        return None if _is_utf8(array) else _NOT_UTF8
+    if is_text(kind):
+        return None if _is_utf8(as_binary(array)) else _NOT_UTF8
+    if isinstance(kind, pa.BaseExtensionType):
+        return None if kind.extension_name == "arrow.uuid" else _problem(array.storage, place, any_year=any_year)
+    parts: list[tuple[pa.Array, Place]] = []
+    if types.is_dictionary(kind):
+        parts = [(array.dictionary.take(pc.unique(array.indices.drop_null())), place)]
+    elif types.is_struct(kind):
+        parts = [(m, member_of(place, f.name)) for m, f in zip(array.flatten(), kind, strict=True)]
+    elif types.is_map(kind):
+        offsets = array.offsets
+        first, count = offsets[0].as_py(), offsets[-1].as_py() - offsets[0].as_py()
+        parts = [(part.slice(first, count), item_of(place)) for part in (array.keys, array.items)]
+    elif types.is_nested(kind) and hasattr(array, "flatten"):
+        parts = [(array.flatten(), item_of(place))]
+    return next(filter(None, (_problem(*part, any_year=any_year) for part in parts)), None)
+
+
+_FINER = "a part of a microsecond, which the model's type cannot hold"
+_NOT_UTF8 = "bytes that are not UTF-8 text"
+
+
+def _time_problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
+    kind = array.type
+    if not any_year and not in_range(array):
+        if types.is_time(kind):
+            return "a time outside of the day"
+        return 'a date outside of the years 1 to 9999 ("infinity" in some databases)'
+    unit = getattr(kind, "unit", "")
+    if unit == "ns" and place.accepts("datetime", "time", "timedelta"):
+        rest = remainder(integers(array), _MICROSECOND)
+        if pc.any(pc.not_equal(rest, 0), min_count=0).as_py():
+            return _FINER
+    return None
+
+
+def _is_utf8(array: pa.Array) -> bool:
+    try:
+        if types.is_fixed_size_binary(array.type):
+            array = array.cast(pa.binary())
+        array.cast(pa.large_string() if types.is_large_binary(array.type) else pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _needs_care(kind: pa.DataType, place: Place) -> bool:
+    """Return whether values of a type can be a `problem` although they are valid: bytes as text, and times."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.extension_name != "arrow.uuid" and _needs_care(kind.storage_type, place)
+    if types.is_nested(kind) or types.is_dictionary(kind):
+        return True
+    return bool(types.is_temporal(kind)) or (is_binary(kind) and place is not UNREAD and bytes_form(place) == "utf8")
