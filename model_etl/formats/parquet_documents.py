@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_etl.formats.parquet_times import (
+from model_etl.records.times import (
     FIRST_DAY,
     LAST_DAY,
     UNITS,

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from model_etl.formats.parquet_documents import UNREAD, bytes_form, is_binary, is_text, item_of, member_of
-from model_etl.formats.parquet_times import parse_date, parse_duration, parse_time, parse_timestamp
+from model_etl.records.times import parse_date, parse_duration, parse_time, parse_timestamp
 from model_etl.schema.places import Place
 
 CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import decimal
+import enum
 import json
 import math
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from model_etl.errors import RecordError
+from model_etl.records.library_values import ExactText, NotJsonError, is_of_library, own_value
+from model_etl.records.times import duration_text
+
+__all__ = [
+    "NotJsonError",
+    "encode_json",
+    "one_line",
+    "parse_object",
+    "plain",
+    "refuse_inexact",
+    "with_own_types",
+]
 
 _ENCODER = msgspec.json.Encoder()
-
-
-class NotJsonError(ValueError):
-    """A value has no strict JSON form; the message says where it is and why."""
 
 
 def parse_object(document: bytes) -> dict[str, Any]:
@@ -78,54 +91,85 @@ def encode_json(value: Any) -> bytes:
 
 
 def plain(value: Any, path: str = "") -> Any:
-    """Give a copy made of plain JSON types; numpy's scalars and arrays become numbers and lists.
+    """Return a copy made of plain JSON types: of Python's types, numpy's and pandas', as docs/formats.md lists them.
 
     Raises:
         NotJsonError: naming the path of what cannot be represented.
     """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)  # the text itself, of an enumeration too
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float(value)
-        raise NotJsonError(f"{path or 'the value'} is {value}")
+    if value is None or isinstance(value, (bool, str, int, float)):
+        return _scalar(value, path)
     if isinstance(value, Mapping):
         if bad := [k for k in value if not isinstance(k, str)]:
             raise NotJsonError(f"{path or 'the value'} has the name {bad[0]!r}, which is no string")
         return {str.__str__(k): plain(v, f"{path}.{k}" if path else k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
-    to_builtin = getattr(value, "tolist", None)  # numpy
-    if callable(to_builtin):
-        return plain(to_builtin(), path)
+    if isinstance(value, enum.Enum):
+        return plain(value.value, path)
+    if isinstance(value, (set, frozenset)):  # in an order that does not differ from run to run
+        return sorted((plain(v, path) for v in value), key=lambda item: (type(item).__name__, _ENCODER.encode(item)))
+    if is_of_library(value):
+        return plain(own_value(value, path), path)
+    if (text := _text_of(value)) is not None:
+        return text
     raise NotJsonError(f"{path or 'the value'} is of type {type(value).__name__}")
 
 
-def without_numpy(value: Any) -> Any:
-    """Give a copy in which numpy's scalars and arrays are Python's own; all else is left for a schema to judge."""
+def _scalar(value: Any, path: str) -> Any:
+    """Return a scalar without the class that it may have beside its own, such as an enumeration's or numpy's."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if math.isfinite(value):
+        return float(value)
+    raise NotJsonError(f"{path or 'the value'} is {value}")
+
+
+def _text_of(value: Any) -> str | None:
+    """Return the text of a value that JSON has no type for, or None if it has no text."""
+    if isinstance(value, datetime.timedelta):
+        return duration_text(value // datetime.timedelta(microseconds=1), "us")
+    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
+        text = value.isoformat()
+        return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, decimal.Decimal):
+        return str(value) if value.is_finite() else None
+    return str(value) if isinstance(value, (uuid.UUID, ExactText)) else None
+
+
+def with_own_types(value: Any, path: str = "") -> Any:
+    """Return a copy in which values of numpy and pandas are Python's own; all else is left for a schema to judge.
+
+    Raises:
+        NotJsonError: naming the path of a value that has no counterpart.
+    """
     if isinstance(value, Mapping):
-        return {name: without_numpy(item) for name, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(without_numpy, value))
-    to_builtin = getattr(value, "tolist", None)
-    return to_builtin() if callable(to_builtin) else value
+        return {name: with_own_types(item, f"{path}.{name}" if path else str(name)) for name, item in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(with_own_types(item, f"{path}[{i}]") for i, item in enumerate(value))
+    return with_own_types(own_value(value, path), path) if is_of_library(value) else value
 
 
-def refuse_not_finite(value: Any, path: str = "") -> None:
-    """Look for floats that JSON cannot hold.
+def refuse_inexact(value: Any, path: str = "") -> None:
+    """Look for values that a pydantic class may write as others: it writes NaN as null and cuts off seconds of offsets.
 
     Raises:
         NotJsonError: naming the path of the first.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise NotJsonError(f"{path or 'the value'} is {value}")
-    if isinstance(value, Mapping):
+    if isinstance(value, (datetime.datetime, datetime.time)):
+        offset = value.utcoffset()
+        if offset is not None and offset % datetime.timedelta(minutes=1):
+            raise NotJsonError(f"{path or 'the value'} is {value}, whose offset has seconds")
+    elif isinstance(value, Mapping):
         for name, item in value.items():
-            refuse_not_finite(item, f"{path}.{name}" if path else str(name))
+            refuse_inexact(item, f"{path}.{name}" if path else str(name))
     elif isinstance(value, (list, tuple, set, frozenset)):
         for i, item in enumerate(value):
-            refuse_not_finite(item, f"{path}[{i}]")
+            refuse_inexact(item, f"{path}[{i}]")

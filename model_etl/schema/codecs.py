@@ -9,6 +9,7 @@ last word. So the fast path may only accept what the schema accepts, with the sa
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ import msgspec
 from model_etl.errors import RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.lazy_sequences import LineBlock
-from model_etl.records.strict_json import NotJsonError, encode_json, parse_object, refuse_not_finite, without_numpy
+from model_etl.records.library_values import ExactText
+from model_etl.records.strict_json import NotJsonError, encode_json, parse_object, refuse_inexact, with_own_types
 from model_etl.schema.columns import ColumnSchema, Table, arrays
 from model_etl.schema.exact_numbers import ExactNumbers
 from model_etl.schema.fast_struct import struct_type
@@ -145,6 +147,8 @@ class OutputSchema:
         self._names = (
             {name: _input_name(name, field) for name, field in schema.model_fields.items()} if self._pydantic else {}
         )
+        accepts_fallback = self._pydantic and "fallback" in inspect.signature(schema.model_dump).parameters
+        self._fallback: dict[str, Any] = {"fallback": _exact_text} if accepts_fallback else {}
         self._is_root = bool(getattr(schema, "__pydantic_root_model__", False))
 
     def encode_batch(
@@ -216,9 +220,21 @@ class OutputSchema:
         if isinstance(output, self.schema):  # it may have been changed since it was made
             output = {self._names.get(name, name): value for name, value in output}
             output = output["root"] if self._is_root else output
-        checked = self.schema.model_validate(without_numpy(output))
-        refuse_not_finite(checked.model_dump(by_alias=True))  # pydantic may write NaN as null
-        return checked.model_dump(mode="json", by_alias=True)
+        checked = self.schema.model_validate(with_own_types(output))
+        refuse_inexact(checked.model_dump(by_alias=True))
+        try:
+            return checked.model_dump(mode="json", by_alias=True, **self._fallback)
+        except (ValueError, TypeError) as exc:  # it does not name the field
+            raise NotJsonError(f"{self._unwritable_field(checked)}{exc}") from exc
+
+    def _unwritable_field(self, checked: Any) -> str:
+        """Return the name of the first field that cannot be written, for a message."""
+        for name in type(checked).model_fields:
+            try:
+                checked.model_dump(mode="json", include={name}, **self._fallback)
+            except (ValueError, TypeError):
+                return f"{name}: "
+        return ""
 
     def decoded(self, output: Any) -> dict[str, Any]:
         """Check one output and give it as plain JSON values."""
@@ -231,6 +247,17 @@ class OutputSchema:
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON Schema of the outputs; empty where the schema cannot tell."""
         return json_schema(self.schema, "serialization")
+
+
+def _exact_text(value: Any) -> str:
+    """Return the text of a value that pydantic does not know.
+
+    Raises:
+        TypeError: if it has none.
+    """
+    if not isinstance(value, ExactText):
+        raise TypeError(f"unable to serialize the type {type(value).__name__}")
+    return str(value)
 
 
 def _input_name(name: str, field: Any) -> str:

@@ -69,7 +69,9 @@ class Table(Sequence[Any]):
 
 
 def values_of(column: Any) -> list[Any]:
-    """Give the values of an array or another sequence as Python's own."""
+    """Give the values of an array or another sequence as Python's own; times of numpy stay as they are."""
+    if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
+        return list(column)  # tolist() makes integers of nanoseconds
     listed: list[Any] = column.tolist() if hasattr(column, "tolist") else list(column)
     return listed
 

@@ -1,6 +1,6 @@
-"""Dates, times and durations of Arrow as text, and back: whole numbers on one side, exact text on the other.
+"""Dates, times and durations as text, and back: whole numbers on one side, exact text on the other.
 
-Python's own types end at the year 9999 and at microseconds; Parquet has years up to 292277026596, and nanoseconds. The
+Python's own types end at the year 9999 and at microseconds; Parquet and numpy have longer and finer ones. The
 text is ISO 8601, whose years beyond four digits have a sign (`+294247-01-10`).
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""The parts of a second by the names of Arrow's units."""
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9, "ps": 10**12, "fs": 10**15, "as": 10**18}
+"""The parts of a second by the names of units in Arrow and numpy."""
 
 _DAY_SECONDS = 86_400
 _MOST_YEARS = 9999
