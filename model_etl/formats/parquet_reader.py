@@ -139,9 +139,14 @@ class RowDocuments(LazySequence):
         names = self._rows.schema.names
         if not names:
             return [b"{}"] * len(self)
-        columns = [json_values(self._rows.column(i), self._places[name]) for i, name in enumerate(names)]
-        encode = _ENCODER.encode
-        return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        step = 2 * len(names) + 1
+        pieces = [b"}\n"] * (step * len(self))
+        for index, name in enumerate(names):
+            values = json_values(self._rows.column(index), self._places[name])
+            start = b"," if index else b"{"
+            pieces[2 * index :: step] = [start + _ENCODER.encode(name) + b":"] * len(self)
+            pieces[2 * index + 1 :: step] = _ENCODER.encode_lines(values)[:-1].split(b"\n")
+        return b"".join(pieces)[:-1].split(b"\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RowDocuments, (self._rows, self._places)

@@ -30,8 +30,11 @@ class ExactText:
 
 
 def is_of_library(value: Any) -> bool:
-    """Return whether a value is an array or a scalar of numpy, pandas or a library like them."""
-    return callable(getattr(value, "tolist", None)) or type(value).__module__.startswith("pandas.")
+    """Return whether a value is an array of numpy, pandas or a library like them, or a scalar of these."""
+    if callable(getattr(value, "tolist", None)):
+        return True
+    is_scalar = isinstance(value, (datetime.datetime, datetime.timedelta)) or type(value).__name__ == "NAType"
+    return is_scalar and type(value).__module__.partition(".")[0] == "pandas"
 
 
 def own_value(value: Any, path: str) -> Any:
@@ -53,7 +56,10 @@ def own_value(value: Any, path: str) -> Any:
             return list(value)
         return _numpy_time(value, path)
     if isinstance(value, datetime.datetime):  # of pandas
-        return ExactText(value.isoformat()) if getattr(value, "nanosecond", 0) else value.to_pydatetime()  # type: ignore[attr-defined]
+        text = value.isoformat()
+        if not datetime.MINYEAR <= value.year <= datetime.MAXYEAR:
+            return ExactText(text if text.startswith("-") else f"+{text}")
+        return ExactText(text) if value.nanosecond else value.to_pydatetime()  # type: ignore[attr-defined]
     if isinstance(value, datetime.timedelta):
         return _numpy_time(value.to_timedelta64(), path)  # type: ignore[attr-defined]
     own = value.tolist() if callable(getattr(value, "tolist", None)) else value
