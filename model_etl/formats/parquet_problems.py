@@ -24,6 +24,8 @@ from model_etl.schema.places import Place
 
 types = pa.types
 _MICROSECOND = 1000
+_ABOUT_VALUES = ("UTF8", "acceptable range", "whole number of days", "does not fit in precision")
+"""What Arrow says of single values, as opposed to a column whose layout is damaged."""
 
 
 def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year: bool) -> dict[int, RecordError]:
@@ -42,7 +44,7 @@ def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year
     """
     problems: dict[int, RecordError] = {}
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
-        is_valid = _is_valid_text(column)
+        is_valid = _is_valid(column)
         place = needed.get(name)
         if place is None or (is_valid and not _needs_care(column.type, place)):
             continue
@@ -72,8 +74,8 @@ def has_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, Re
     return problems
 
 
-def _is_valid_text(column: pa.Array) -> bool:
-    """Return whether all text of a column is UTF-8.
+def _is_valid(column: pa.Array) -> bool:
+    """Return whether all values of a column are of their type: text that is UTF-8, times of one day.
 
     Raises:
         pyarrow.ArrowInvalid: if the column is damaged in another way.
@@ -81,7 +83,7 @@ def _is_valid_text(column: pa.Array) -> bool:
     try:
         column.validate(full=True)
     except pa.ArrowInvalid as exc:
-        if "UTF8" not in str(exc):
+        if not any(words in str(exc) for words in _ABOUT_VALUES):
             raise
         column.validate()
         return False
