@@ -199,7 +199,16 @@ def _map_values(array: pa.MapArray, place: Place) -> list[Any]:
     items = json_values(array.items.slice(first, count), item_of(place))
     pairs = [[key, item] for key, item in zip(keys, items, strict=True)]
     ends = itertools.pairwise(offsets)
-    return [pairs[a - first : b - first] if v else None for v, (a, b) in zip(_valid(array), ends, strict=True)]
+    rows = [pairs[a - first : b - first] if v else None for v, (a, b) in zip(_valid(array), ends, strict=True)]
+    if is_text(array.type.key_type) and any(p.has_any_names for p in place.all()):
+        return [None if row is None else _as_object(row) for row in rows]
+    return rows
+
+
+def _as_object(pairs: list[list[Any]]) -> Any:
+    """Return a map as the object that a model's field takes; a key that comes twice leaves it as it is."""
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else pairs
 
 
 def _list_values(array: pa.Array, place: Place) -> list[Any]:

@@ -68,8 +68,7 @@ def _rewritten(value: Any, place: Place | None) -> Any:
     if isinstance(value, dict):
         return {name: _rewritten(item, place and place.member(name)) for name, item in value.items()}
     if isinstance(value, list):
-        item = place and place.item()
-        return [_rewritten(element, item) for element in value]
+        return [_rewritten(item, place and place.item(index)) for index, item in enumerate(value)]
     return value
 
 

@@ -24,6 +24,8 @@ class Place:
         bytes_in_json: how the text of bytes is read there: "utf8", "base64" or "hex".
         members: the places of an object's members, by name in the record.
         items: the place of an array's items, or of the values of an object with any names.
+        positions: the places of the items of a tuple, if each has its own.
+        has_any_names: whether an object with any names may stand there.
         same: other places whose values are accepted here too; they make recursive classes finite.
         validated: whether a validator of the user sees the value before pydantic does.
     """
@@ -32,6 +34,8 @@ class Place:
     bytes_in_json: str = "utf8"
     members: dict[str, Place] = dataclasses.field(default_factory=dict)
     items: Place | None = None
+    positions: list[Place] = dataclasses.field(default_factory=list)
+    has_any_names: bool = False
     same: list[Place] = dataclasses.field(default_factory=list)
     validated: bool = False
 
@@ -54,9 +58,14 @@ class Place:
                 return found
         return None
 
-    def item(self) -> Place | None:
-        """Return the place of an array's items, or None if it is unknown."""
-        return next((place.items for place in self.all() if place.items is not None), None)
+    def item(self, position: int | None = None) -> Place | None:
+        """Return the place of an array's items, or of the one at a position, or None if it is unknown."""
+        for place in self.all():
+            if position is not None and position < len(place.positions):
+                return place.positions[position]
+            if place.items is not None:
+                return place.items
+        return None
 
     def below(self) -> Iterator[Place]:
         """Yield this place and all that are in it, each once."""
@@ -142,10 +151,15 @@ class _Builder:
                 self.fill(member, field["schema"], config, validated=validated)
 
     def _fill_items(self, place: Place, core: Mapping[str, Any], config: Mapping[str, Any], *, validated: bool) -> None:
-        items = core.get("values_schema") if core["type"] == "dict" else core.get("items_schema")
+        items: Any = core.get("values_schema") if core["type"] == "dict" else core.get("items_schema")
         place.items = place.items or Place()
+        place.has_any_names |= core["type"] == "dict"
         for item in items if isinstance(items, (list, tuple)) else [items or {"type": "any"}]:
             self.fill(place.items, item, config, validated=validated)
+        if core["type"] == "tuple" and core.get("variadic_item_index") is None:
+            place.positions += [Place() for _ in items[len(place.positions) :]]
+            for position, item in zip(place.positions, items, strict=False):
+                self.fill(position, item, config, validated=validated)
 
 
 def _aliases(alias: Any) -> list[str]:
