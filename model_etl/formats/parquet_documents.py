@@ -87,9 +87,21 @@ def _or_null(convert: Callable[[Any], Any], array: pa.Array) -> list[Any]:
     return [None if value is None else convert(value) for value in array.to_pylist()]
 
 
-_BYTES: Mapping[str, Callable[[bytes], str]] = {
-    "utf8": lambda value: value.decode("utf-8", "backslashreplace"),
-    "base64": lambda value: base64.b64encode(value).decode(),
+def _utf8(value: bytes) -> Any:
+    """Return bytes as text, or as an object where they are no text: no model and no `retry` takes that for text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": _base64(value)}
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_BYTES: Mapping[str, Callable[[bytes], Any]] = {
+    "utf8": _utf8,
+    "base64": _base64,
     "hex": bytes.hex,
 }
 

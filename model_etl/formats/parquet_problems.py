@@ -20,6 +20,8 @@ from model_etl.formats.parquet_documents import (
     member_of,
     remainder,
 )
+from model_etl.formats.parquet_retry import FINER
+from model_etl.records.times import timestamp_text
 from model_etl.schema.places import Place
 
 types = pa.types
@@ -56,22 +58,26 @@ def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year
     return problems
 
 
-def has_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, RecordError]:
+def find_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, dict[str, str]]:
     """Return the rows whose INT96 times have a part of a microsecond.
 
     Args:
         rows: the rows, with such columns in microseconds.
         finer: those columns in nanoseconds; where these overflow, the difference of both is exact all the same.
+
+    Returns:
+        The exact text of those times by column, for each row by its index.
     """
-    problems: dict[int, RecordError] = {}
+    found: dict[int, dict[str, str]] = {}
     for name, column in zip(finer.schema.names, finer.columns, strict=True):
         coarse = rows.column(rows.schema.get_field_index(name))
         if not types.is_timestamp(column.type):
             continue
         rest = pc.subtract(integers(column), pc.multiply(integers(coarse), _MICROSECOND))
         for index in pc.indices_nonzero(pc.fill_null(rest, 0)).to_pylist():
-            problems[index] = RecordError("parse", "NotText", f"{name} has {_FINER}")
-    return problems
+            exact = integers(coarse)[index].as_py() * _MICROSECOND + rest[index].as_py()
+            found.setdefault(index, {})[name] = timestamp_text(exact, "ns")
+    return found
 
 
 def _is_valid(column: pa.Array) -> bool:
@@ -134,7 +140,6 @@ def _problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
     return next(filter(None, (_problem(*part, any_year=any_year) for part in parts)), None)
 
 
-_FINER = "a part of a microsecond, which the model's type cannot hold"
 _NOT_UTF8 = "bytes that are not UTF-8 text"
 
 
@@ -148,7 +153,7 @@ def _time_problem(array: pa.Array, place: Place, *, any_year: bool) -> str | Non
     if unit == "ns" and place.accepts("datetime", "time", "timedelta"):
         rest = remainder(integers(array), _MICROSECOND)
         if pc.any(pc.not_equal(rest, 0), min_count=0).as_py():
-            return _FINER
+            return FINER
     return None
 
 

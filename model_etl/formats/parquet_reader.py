@@ -16,7 +16,8 @@ from typing_extensions import override
 from model_etl.errors import DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, BatchBuilder
 from model_etl.formats.parquet_documents import json_values, place_of_column
-from model_etl.formats.parquet_problems import find_problems, has_finer_times
+from model_etl.formats.parquet_problems import find_finer_times, find_problems
+from model_etl.formats.parquet_retry import FINER
 from model_etl.formats.parquet_values import has_python_type
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LazySequence
@@ -61,12 +62,12 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
             if rows is None:
                 return
             problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
-            problems |= has_finer_times(rows, next(finer)) if finer is not None else {}
+            exact = find_finer_times(rows, next(finer)) if finer is not None else {}
         if not rows.num_rows:
             continue
         documents = RowDocuments(rows, places)
-        if problems:
-            _add_rows(builder, documents, problems)
+        if problems or exact:
+            _add_rows(builder, documents, problems, exact)
             yield from builder.take()
         else:
             yield _lazy_batch(builder, documents)
@@ -113,12 +114,21 @@ def _lazy_batch(builder: BatchBuilder, documents: RowDocuments) -> Batch:
     return Batch(builder.source, range(start + 1, builder.position + 1), offsets, documents, documents)
 
 
-def _add_rows(builder: BatchBuilder, documents: Sequence[bytes], problems: Mapping[int, RecordError]) -> None:
+def _add_rows(
+    builder: BatchBuilder,
+    documents: Sequence[bytes],
+    problems: Mapping[int, RecordError],
+    exact: Mapping[int, Mapping[str, str]],
+) -> None:
     for index, document in enumerate(documents):
-        if index in problems:
-            builder.reject(builder.position, document, problems[index])
-        else:
+        problem, text = problems.get(index), document
+        if times := exact.get(index):
+            problem = problem or RecordError("parse", "NotText", f"{next(iter(times))} has {FINER}")
+            text = _ENCODER.encode(msgspec.json.decode(document, type=dict[str, msgspec.Raw]) | dict(times))
+        if problem is None:
             builder.add(builder.position, document, document)
+        else:
+            builder.reject(builder.position, text, problem)
 
 
 class RowDocuments(LazySequence):

@@ -136,8 +136,6 @@ def decoded(column: pa.Array, annotation: Any, way: dict[str, bool]) -> tuple[li
         result = codec.decode_batch(batch)
         values += [record.c for record in result.inputs]
         reasons += [reject.message for reject in result.rejected]
-        again = [FORMATS["parquet"].document(r.text, b"", codec.fields()) for r in result.rejected]
-        assert all(document.startswith(b'{"c":') for document in again)  # `retry` takes it
     return values, reasons
 
 

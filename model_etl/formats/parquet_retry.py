@@ -1,0 +1,37 @@
+"""Rejected rows of Parquet, scored again from their JSON, which has lost the types of the columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from model_etl.errors import RecordError
+from model_etl.records.strict_json import parse_object
+from model_etl.schema.fields import Field
+from model_etl.schema.places import Place
+
+FINER = "a part of a microsecond, which the model's type cannot hold"
+_FINER_TIME = re.compile(r"\.[0-9]{6}[0-9]*[1-9]")
+
+
+def check_times(document: bytes, fields: Mapping[str, Field]) -> None:
+    """Check that no time of a record is finer than the model's type, which would cut it off.
+
+    Raises:
+        RecordError: if one is, as when the row was read from its file.
+    """
+    for name, value in parse_object(document).items():
+        field = fields.get(name)
+        if field is not None and field.place is not None and _is_finer(value, field.place):
+            raise RecordError("parse", "NotText", f"{name} has {FINER}")
+
+
+def _is_finer(value: Any, place: Place | None) -> bool:
+    if place is None:
+        return False
+    if isinstance(value, str):
+        return place.accepts("datetime", "time", "timedelta") and bool(_FINER_TIME.search(value))
+    if isinstance(value, dict):
+        return any(_is_finer(item, place.member(name)) for name, item in value.items())
+    return isinstance(value, list) and any(_is_finer(item, place.item(index)) for index, item in enumerate(value))
