@@ -8,7 +8,7 @@ import decimal
 from typing import Any, Optional, Union
 
 import pytest
-from cells import D
+from helpers.parquet_cells import D
 from pydantic import BaseModel, Field, create_model, field_validator
 
 from model_etl.errors import RecordError

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 import pyarrow as pa
 import pytest
-from cells import D, parquet
+from helpers.parquet_cells import D, parquet
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from model_etl.formats import FORMATS

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cells import parquet
 from helpers.command import Etl
+from helpers.parquet_cells import parquet
 from pydantic import create_model
 
 from model_etl.errors import RecordError

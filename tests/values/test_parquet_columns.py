@@ -9,7 +9,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cells import CELLS, Cell, parquet, same
+from helpers.parquet_cells import CELLS, Cell, parquet, same
 from helpers.reading import SCORE
 
 from model_etl.formats import FORMATS
