@@ -16,7 +16,7 @@ from acceptance import ENVIRONMENT, MODEL, ROOT, RULES, SCORING, Results, lines_
 from mrjob.conf import load_opts_from_mrjob_confs
 from mrjob.runner import _runner_class
 
-from model_etl.engines.mapreduce.results import Results as JobResults
+from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import is_last_attempt
 from model_etl.errors import ModelEtlError
 
@@ -329,6 +329,6 @@ def test_last_attempt(attempt, limit, last):
 def test_lost(lines, counters, message):
     """What a task lost, or told twice, is found."""
     results = JobResults({})
-    results.take(lines)
+    results.route_lines(lines)
     with pytest.raises(ModelEtlError, match=re.escape(message)):
-        results.verify(2, counters, log=False, counting=False)
+        results.check(2, counters, logged=False, counting=False)
