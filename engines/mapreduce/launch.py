@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from model_etl.engines.mapreduce import options, running
-from model_etl.engines.mapreduce.command import Job
 from model_etl.engines.mapreduce.inputs import MapReduceInput, check_unchanged, find_inputs
 from model_etl.engines.mapreduce.manifest import build_tasks, upload_shared_inputs
 from model_etl.engines.mapreduce.models import select_model
 from model_etl.engines.mapreduce.output_files import OutputFiles
+from model_etl.engines.mapreduce.protocols import Job
 from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import Task
 from model_etl.engines.shared.options import masked_settings, run, scorer_settings

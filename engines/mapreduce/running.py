@@ -15,7 +15,7 @@ from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 from typing_extensions import override
 
-from model_etl.engines.mapreduce.command import Job
+from model_etl.engines.mapreduce.protocols import Job
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable, describe_exception
 
 _COMMAND = re.compile(r"Command '\[.*\]' ", re.DOTALL)

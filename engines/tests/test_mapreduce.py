@@ -178,7 +178,7 @@ def test_prints(runner):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--model", IRIS, "--output", "out.json"], 2, "no input that many can read"),
+        (["--model", IRIS, "--output", "out.json"], 2, "there is no input file"),
         (["--model", IRIS, "no.json", "--output", "out.json"], 66, "cannot read no.json: there is no such file"),
         (["in.json", "--output", "out.json"], 78, "--model is not given"),
         (["-r", "spark", "--model", IRIS, "in.json", "--output", "out.json"], 2, "the job cannot run on spark"),
