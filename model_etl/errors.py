@@ -180,7 +180,7 @@ def input_changed(name: str) -> TryAgain:
 
 
 def rebuild(
-    type_name: str, message: str, remedy: str, *, default: type[ModelEtlError] = ModelEtlError
+    type_name: str, message: str, remedy: str = "", *, default: type[ModelEtlError] = ModelEtlError
 ) -> ModelEtlError:
     """Rebuild an error of this module that another process could only report as text.
 
@@ -247,7 +247,7 @@ _REMEDIES = {
     errno.ENOSPC: "Free some disk space, or write to another disk.",
     errno.EDQUOT: "Free some of the disk quota, or write to another disk.",
     errno.EFBIG: "The file-size limit is reached: raise it (ulimit -f), or write to another disk.",
-    errno.EPIPE: "The program that reads the output exited early.",
+    errno.EPIPE: "The program that reads the output went away before the end.",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
     errno.EBADF: "Do not close the stream, or name a file.",
 }
