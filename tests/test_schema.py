@@ -35,7 +35,7 @@ from model_etl.errors import RecordError
 from model_etl.records.batch import Batch, Source
 from model_etl.records.strict_json import NotJsonError, encode_json, parse_object
 from model_etl.schema.codecs import InputSchema, OutputSchema
-from model_etl.schema.fast_struct import struct_type
+from model_etl.schema.fast_struct import fast_struct_for
 
 
 class Floats(BaseModel):
@@ -332,7 +332,7 @@ OWN_WAYS = [
 @pytest.mark.parametrize("schema", OWN_WAYS)
 def test_schemas_with_ways_of_their_own_are_asked_themselves(schema):
     """What has no exact counterpart is decoded by the schema, with its own values and its own refusals."""
-    assert struct_type(schema) is None
+    assert fast_struct_for(schema) is None
     decoded = InputSchema(schema, attributes=True).decode_batch(batch([b'{"a":1}', b'{"a":[2]}', b"{}", b'{"a":"1"}']))
     accepted = dict(zip(decoded.positions, decoded.inputs, strict=True))
     for position, document in enumerate(decoded_texts := [b'{"a":1}', b'{"a":[2]}', b"{}", b'{"a":"1"}'], 1):

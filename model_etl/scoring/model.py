@@ -22,7 +22,7 @@ from typing import Any
 
 from model_etl.errors import ModelUnavailable, UsageError
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
-from model_etl.schema.columns import Table, arrays
+from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
 
 _NEEDED = ("qualified_name", "display_name", "description", "input_schema", "output_schema", "predict")
@@ -85,7 +85,7 @@ class Model:
         self._internals: Callable[[Sequence[Any]], Any] | None = getattr(instance, "predict_batch_with_internals", None)
         self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=self.takes_columns)
         self.output = OutputSchema(instance.output_schema)
-        self._kinds = self.input.kinds()
+        self._field_types = self.input.field_types
 
     @property
     def takes_columns(self) -> bool:
@@ -174,8 +174,8 @@ class Model:
             if not isinstance(both, tuple) or len(both) != 2:  # noqa: PLR2004
                 raise TypeError("predict_batch_with_internals must return two sequences, outputs and internals")
             return _as_many(both[0], len(records), "outputs"), _as_many(both[1], len(records), "internals")
-        if self._columns is not None and self._kinds:
-            return _as_table(self._columns(arrays(records, self._kinds)), len(records)), ()
+        if self._columns is not None and self._field_types:
+            return _as_table(self._columns(records_to_arrays(records, self._field_types)), len(records)), ()
         if self._batch is None:
             raise TypeError(f"{self.reference} has no predict_batch")
         return _as_many(self._batch(records), len(records), "outputs"), ()
