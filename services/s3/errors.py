@@ -222,8 +222,6 @@ def _refusal_error(exc: ClientError, failure: str) -> ModelEtlError:
     translation = _BY_KEY_CODE.get(code)
     if translation is None and status in _DENIED_STATUS:
         translation = _DENIED
-    if translation is None and code == "PreconditionFailed":
-        return object_changed(failure)
     translation = translation or _BY_CODE.get(code)
     is_server_error = status >= 500 and status != _NOT_IMPLEMENTED_STATUS  # noqa: PLR2004  all of 5xx but 501
     if translation is None and (status in _UNAVAILABLE_STATUS or is_server_error):
