@@ -4,13 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
+# What `make check` runs: tests that call functions, and those of the documentation; few start the whole command.
+CHECKED ?= $(or $(wildcard tests/unit tests/docs),tests)
 
 # Each engine has an environment of its own beside the other; mrjob wants Python 3.11 or 3.12.
 ENGINES := beam kafka mapreduce
 ENGINE_PYTHON ?= $(PYTHON)
 ENGINE_TESTS = MODEL_ETL_PYTHON=$(abspath $(BIN))/python $(abspath $(VENV)-$*)/bin/python -m pytest -c engines/tests/pytest.ini
 
-.PHONY: run test minio lint format lock bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
+.PHONY: run check test test-fast coverage minio lint format lock bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +20,17 @@ help:  ## list the targets
 run: $(VENV)/.installed  ## score data/input.json into data/output.json with the iris model
 	@$(BIN)/python model_etl/etl_job.py --input_file=data/input.json --output_file=data/output.json --verbose
 
+check: lint  ## linters and the fastest tests, in under a minute
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*' $(CHECKED)
+
 test: $(VENV)/.testing  ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.testing  ## run every test that is not slow and needs no S3 server
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*'
+
+coverage: $(VENV)/.testing  ## run every test and measure branch coverage; the floor is in pyproject.toml
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
 
 engines: $(ENGINES)  ## make the environments of all engines
 
@@ -30,18 +41,18 @@ test-engines: $(ENGINES:%=test-%) test-deploy  ## run the tests of all engines; 
 test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink too
 	@$(BIN)/python engines/tests/flink_cluster.py fetch
 	@$(BIN)/python tests/helpers/minio_server.py build
-	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/test_beam.py engines/tests/test_flink.py
+	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/beam engines/tests/test_working_directory.py
 
 test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
-	@$(ENGINE_TESTS) engines/tests/test_kafka_messages.py engines/tests/test_kafka.py
+	@$(ENGINE_TESTS) engines/tests/kafka engines/tests/test_working_directory.py
 
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
-	@$(ENGINE_TESTS) engines/tests/test_mapreduce.py engines/tests/test_mapreduce_hadoop.py -rs
+	@$(ENGINE_TESTS) engines/tests/mapreduce engines/tests/test_working_directory.py -rs
 
 test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
 	@$(BIN)/python tests/helpers/minio_server.py build
 	@$(BIN)/python engines/tests/deploy_tools.py
-	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/test_deploy.py
+	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/deploy
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
 	@$(BIN)/python tests/helpers/minio_server.py serve
@@ -70,7 +81,7 @@ lock:  ## pin the newest versions that fit requirements.in and test_requirements
 	done; done; rm -rf $(VENV)-lock
 
 clean:  ## remove the environment and what runs and tests left
-	rm -rf $(VENV) $(ENGINES:%=$(VENV)-%) build *.egg-info examples/*/*.egg-info examples/*/src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(ENGINES:%=$(VENV)-%) build dist *.egg-info examples/*/*.egg-info examples/*/src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*
 	rm -f data/output* data/.output*.part
 
 $(VENV)/.installed: requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)

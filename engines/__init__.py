@@ -1,1 +1,1 @@
-"""The same steps on engines that run on many machines. Each is a thin adapter around `shared.scoring`."""
+"""Scoring on engines that run on many machines. Each engine is a thin adapter around `shared.scoring`."""

@@ -1,8 +1,8 @@
-"""Business rules: what may be predicted, what may be used, kept apart from the model.
+"""Business rules: decisions about records and predictions that are kept apart from the model.
 
 A rule is a class with a `decide` method, named on the command line as `package.module:ClassName`:
 
-    from model_etl.rules import ALLOW, BusinessRule, Decision, withhold
+    from model_etl.rules import ALLOW, BusinessRule, withhold
 
     class NotInQuebec(BusinessRule):
         when = "before_model"
@@ -22,30 +22,43 @@ from model_etl.records.batch import Decision
 __all__ = ["ALLOW", "BusinessRule", "Decision", "Prediction", "allow", "replace", "withhold"]
 
 ALLOW = Decision("allow")
-"""The record goes on as it is."""
+"""The decision that lets a record go on unchanged."""
 
 
 def allow(*messages: str) -> Decision:
-    """Let the record go on, with messages for the log."""
+    """Return the decision that lets a record go on.
+
+    Args:
+        messages: reasons, for the prediction log.
+    """
     return Decision("allow", messages)
 
 
 def withhold(*messages: str) -> Decision:
-    """Keep the record from going on; it is logged and counted as withheld, never published."""
+    """Return the decision that withholds a record: it is logged and counted as withheld, and not published.
+
+    Args:
+        messages: reasons, for the prediction log.
+    """
     return Decision("withhold", messages)
 
 
 def replace(output: Mapping[str, Any], *messages: str) -> Decision:
-    """Publish another output instead of the model's; it must fit the model's output schema. Only after the model."""
+    """Return the decision that publishes another output instead of the model's; only for rules after the model.
+
+    Args:
+        output: the output to publish. It must fit the model's output schema, or the record is rejected.
+        messages: reasons, for the prediction log, which keeps both outputs.
+    """
     return Decision("replace", messages, output)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model said, for rules that run after it.
+    """A model's prediction for one record, as a rule after the model sees it.
 
     Attributes:
-        output: the prediction as plain JSON values (of an earlier rule, if it replaced the model's).
+        output: the output as plain JSON values; an earlier rule may have replaced the model's.
         model_name: the model's qualified name.
         model_version: the model's version.
     """
@@ -56,10 +69,10 @@ class Prediction:
 
 
 class BusinessRule:
-    """Base of business rules; any class with the same attributes will do.
+    """Base class of business rules; any class with the same attributes is accepted.
 
     Attributes:
-        when: "before_model": the model never sees a record that the rule withholds; or "after_model".
+        when: "before_model", if the model must not see the records that the rule withholds; or "after_model".
     """
 
     when: Literal["before_model", "after_model"] = "after_model"
@@ -68,10 +81,13 @@ class BusinessRule:
         """Decide on one record.
 
         Args:
-            record: the whole original record as plain JSON values, also fields that the model does not know.
-            prediction: what the model said, or None before the model.
+            record: the whole original record as plain JSON values, with the fields that the model does not know.
+            prediction: the model's prediction, or None before the model.
 
         Returns:
-            `ALLOW`, `allow(...)`, `withhold(...)` or `replace(...)`. What it raises rejects the record.
+            `ALLOW`, `allow(...)`, `withhold(...)` or `replace(...)`.
+
+        Raises:
+            Exception: any exception rejects the record, and no other.
         """
         raise NotImplementedError

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from helpers.s3_fixtures import (  # noqa: E402, F401  (fixtures and hooks)
     s3_server,
     tls_proxy,
 )
+from helpers.waiting import HangingRuns  # noqa: E402
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # what a user's command prints is buffered
 
@@ -34,8 +37,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slow tests last."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Put the slow tests last, in an order in which those that wait and those that compute take turns."""
+
+    def order(item: pytest.Item) -> tuple[bool, int]:
+        slow = item.get_closest_marker("slow") is not None
+        return slow, zlib.crc32(item.nodeid.encode()) if slow else 0
+
+    items.sort(key=order)
 
 
 @pytest.fixture
@@ -52,3 +60,20 @@ def iris(etl: Etl) -> Callable[..., Result]:
         return etl("run", "--model", IRIS, *arguments, **options)
 
     return run
+
+
+@pytest.fixture
+def score(etl: Etl) -> Callable[..., Result]:
+    """Return a function that runs a model of tests/models, by default one that answers y = x."""
+
+    def run(*arguments: str, model: str = "failing_models:Good", **options: Any) -> Result:
+        return etl("run", "-m", model, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def hanging(etl: Etl) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Return a function that starts runs, which hang at their negative record while they hold their files."""
+    with HangingRuns(etl) as runs:
+        yield runs.start

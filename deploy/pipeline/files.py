@@ -40,7 +40,7 @@ def read_variable(name: str) -> str:
 
 def locate_below_root(relative: str) -> Location:
     """Return the location of a file below the root."""
-    return services.below(read_variable("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
+    return services.locate_in_folder(read_variable("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
 
 
 def locate_in_run(name: str) -> Location:

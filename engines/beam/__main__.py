@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from model_etl.runtime.search_path import search_current_folder_last
+
+search_current_folder_last()
+
 import logging
 import logging.handlers
 

@@ -19,7 +19,7 @@ from model_etl.formats.base import Format, Writer
 from model_etl.formats.compression import Compression, compressed
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, source_identity
-from model_etl.services import SCHEMES, find
+from model_etl.services import SCHEMES, find_files
 from model_etl.settings.job_config import sibling_name
 
 _UNCOMPRESSED = CompressionTypes.UNCOMPRESSED  # the formats of model_etl decompress themselves
@@ -45,7 +45,7 @@ def find_pieces(name: str, input_format: str | None, piece_bytes: int) -> list[I
         ModelEtlError: if a storage fails.
     """
     if name.partition("://")[0] in SCHEMES or "://" not in name:  # as on one machine: the same identities
-        locations = [file.location for file in find(name)]
+        locations = [file.location for file in find_files(name)]
         inputs = [(location.name, location.identity(), location.size) for location in locations]
     else:
         with translate_beam_errors("find", name):

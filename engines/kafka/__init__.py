@@ -1,1 +1,1 @@
-"""Kafka: a stream processor that scores messages as they come."""
+"""Kafka: a stream processor that scores messages as they arrive."""

@@ -1,6 +1,11 @@
 """The command line: `python -m model_etl.engines.kafka process`, and the tools around it."""
+# ruff: noqa: E402  the search path comes before all imports that it could mislead
 
 from __future__ import annotations
+
+from model_etl.runtime.search_path import search_current_folder_last
+
+search_current_folder_last()
 
 import asyncio
 import sys
@@ -13,10 +18,12 @@ from model_etl.engines.kafka.lag import group_lag
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
 from model_etl.engines.kafka.receive_command import ReceiveOptions, receive_messages
 from model_etl.engines.kafka.send_command import FORMATS, send_records
-from model_etl.engines.kafka.service import ServedModel, serve, stop_on_signals
+from model_etl.engines.kafka.service import ServedModel, serve
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
+from model_etl.runtime.signals import stop_on_signals
+from model_etl.settings.options import did_you_mean
 from model_etl.settings.values import parse_positive_int
 
 
@@ -146,6 +153,9 @@ def main(arguments: Sequence[str]) -> int:
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
     if verb not in VERBS:
         verbs = "\n".join(f"  {name:<14} {function.__doc__}" for name, function in VERBS.items())
+        close = did_you_mean(verb, VERBS) if verb else None
+        if close:
+            print_notice(f"there is no such verb: did you mean {close}?")
         print_notice(f"usage: python -m model_etl.engines.kafka VERB [OPTIONS]; VERB --help lists the options\n{verbs}")
         return 0 if verb in ("-h", "--help") else UsageError.exit_code
     install_log_handler()

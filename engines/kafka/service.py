@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from model_etl.engines.kafka.connection import Connection
@@ -21,35 +18,7 @@ from model_etl.evidence.prediction_log import now
 from model_etl.records.run_counts import RunCounts
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime.failure import report_failure
-from model_etl.runtime.signals import REPEAT
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[asyncio.Event]:
-    """Yield an event that the first signal to stop sets; a second signal ends the process at once."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    first_signal_at = 0.0
-
-    def handle(number: int) -> None:
-        nonlocal first_signal_at
-        if not stop.is_set():
-            first_signal_at = time.monotonic()
-            stop.set()
-        elif time.monotonic() - first_signal_at > REPEAT:  # timeout(1) signals the process, and then its group
-            print_notice(f"model-etl: error: stopped at once by {signal.Signals(number).name}")
-            os._exit(128 + number)
-
-    handled = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in handled:
-        loop.add_signal_handler(number, handle, number)
-    try:
-        yield stop
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+from model_etl.runtime.signals import stop_on_signals
 
 
 class ServedModel(NamedTuple):

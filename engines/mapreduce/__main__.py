@@ -1,6 +1,11 @@
 """`python -m model_etl.engines.mapreduce`: the scoring job; with --count, the counting job."""
+# ruff: noqa: E402  the search path comes before all imports that it could mislead
 
 from __future__ import annotations
+
+from model_etl.runtime.search_path import search_current_folder_last
+
+search_current_folder_last()
 
 import sys
 

@@ -13,7 +13,7 @@ from mrjob.fs.hadoop import HadoopFilesystem
 
 from model_etl.errors import InputMissing, SameFile, StorageFailure, input_changed, translate_storage_errors
 from model_etl.records.batch import source_identity
-from model_etl.services import SCHEMES, find, locate
+from model_etl.services import SCHEMES, find_files, locate
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def open_input(key: str) -> Iterator[BinaryIO]:
 
 
 def _find_by_services(name: str) -> Iterator[MapReduceInput]:
-    for location in (file.location for file in find(name)):
+    for location in (file.location for file in find_files(name)):
         if location.stream:
             raise InputMissing(f"{location.name} is a stream, which tasks cannot share", "Write it to a file first.")
         identity = location.identity()  # which finds the size, too

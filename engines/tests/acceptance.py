@@ -1,4 +1,4 @@
-"""The one acceptance test of all engines: what they make of an input is what the single-machine run makes of it."""
+"""The acceptance test of every engine: its results are those of the single-machine run of the same input."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RECORDS = 100_000
 
 
 def write_input(path: Path, records: int = RECORDS) -> None:
-    """Write JSON Lines with all that can happen: bad JSON, schema errors, failures, withheld ones, duplicates."""
+    """Write JSON Lines with every outcome: invalid JSON, schema errors, failures, withheld records and duplicates."""
     draw = random.Random(5)
     lines: list[bytes] = []
     for number in range(records):
-        record = {
+        record: dict[str, object] = {
             "id": number,
             "sepal_length": round(draw.uniform(4.3, 7.9), 2),
             "sepal_width": round(draw.uniform(2.0, 4.4), 2),
@@ -57,7 +57,13 @@ def write_input(path: Path, records: int = RECORDS) -> None:
 
 @dataclass(frozen=True)
 class Results:
-    """What a run gave, as multisets: an engine has no order."""
+    """The results of a run as multisets, because an engine keeps no order.
+
+    Attributes:
+        predictions: the published records.
+        events: the events of the prediction log, without their times.
+        rejects: the lines of the rejects file.
+    """
 
     predictions: Counter[bytes]
     events: Counter[str]
@@ -65,7 +71,7 @@ class Results:
 
     @classmethod
     def of(cls, predictions: Iterable[bytes], events: Iterable[bytes], rejects: Iterable[bytes]) -> Results:
-        """Take lines of each; of the log all but its first event, the times, and how the input was called."""
+        """Build results from lines; the first event of the log and the times of the others differ in every run."""
         return cls(
             Counter(line.rstrip(b"\n") for line in predictions),
             Counter(filter(None, map(_event, events))),
@@ -73,7 +79,7 @@ class Results:
         )
 
     def outcomes(self) -> dict[str, int]:
-        """Count the events by what became of the record."""
+        """Return the number of events by outcome."""
         types = Counter(json.loads(event)["type"].rpartition(".")[2] for event in self.events.elements())
         return dict(types)
 
@@ -87,12 +93,12 @@ def _event(line: bytes) -> str | None:
 
 
 def lines_of(paths: Iterable[Path]) -> list[bytes]:
-    """Give the lines of some files."""
+    """Return the lines of files, with their line ends."""
     return [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
 
 
 def single_machine(input_file: str, folder: Path, **environment: str) -> Results:
-    """Score an input with `model-etl run`, in the environment of its own that MODEL_ETL_PYTHON names."""
+    """Score an input with `model-etl run`, by the Python that the variable MODEL_ETL_PYTHON names."""
     output = folder / "single.json"
     python = os.environ.get("MODEL_ETL_PYTHON", sys.executable)
     command = [python, "-m", "model_etl", "run", "-i", input_file, "-o", str(output), "--max_errors", "10%"]

@@ -17,10 +17,10 @@ from java_jars import free_port
 
 @contextlib.contextmanager
 def service(folder: Path, module: str, *arguments: str, port: int, name: str) -> Iterator[int]:
-    """Run a module until the block is left, in which its port answers; it is ended by its process id.
+    """Run a module until the end of the block; the block begins once the module's port answers.
 
     Yields:
-        Its process id.
+        The process id.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a pool starts workers as `python`
     with (folder / f"{name}.log").open("wb") as log:
@@ -44,7 +44,7 @@ def service(folder: Path, module: str, *arguments: str, port: int, name: str) ->
 
 @contextlib.contextmanager
 def job_service(folder: Path) -> Iterator[str]:
-    """Run Beam's portable job service; yield its endpoint."""
+    """Run Beam's portable job service, and yield its HOST:PORT."""
     port = free_port()
     module = "apache_beam.runners.portability.local_job_service_main"
     staging = ["--staging_dir", str(folder / "staging")]
@@ -54,7 +54,7 @@ def job_service(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def worker_pool(folder: Path) -> Iterator[str]:
-    """Run a pool that starts a process for each worker; yield its address."""
+    """Run a pool that starts a process for each worker, and yield its HOST:PORT."""
     port = free_port()
     module = "apache_beam.runners.worker.worker_pool_main"
     with service(folder, module, "--service_port", str(port), port=port, name="worker-pool"):

@@ -1,4 +1,4 @@
-"""What the engines' tests share: the input of the acceptance test, and what one machine makes of it."""
+"""The input of the acceptance test, and the results of the single-machine run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from acceptance import Results, single_machine, write_input
 
 @pytest.fixture(scope="session")
 def accepted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
-    """Give the 100 000 records, and what the single-machine run makes of them."""
+    """Return a file of 100,000 records, and the results of the single-machine run."""
     folder = tmp_path_factory.mktemp("accepted")
     path = folder / "input.json"
     write_input(path)
     results = single_machine(str(path), folder)
     outcomes = results.outcomes()
-    assert min(outcomes.get(kind, 0) for kind in ("completed", "withheld", "rejected")) > 100, outcomes
+    assert min(outcomes.get(outcome, 0) for outcome in ("completed", "withheld", "rejected")) > 100, outcomes
     return path, results

@@ -1,4 +1,4 @@
-"""Resolves every reference in built manifests, and says which lead nowhere."""
+"""Resolves every reference in built manifests, and reports those that lead nowhere."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Document = dict[str, Any]
-GIVEN = {"workflow.uid", "workflow.name"}
-"""What Argo fills in by itself, of that which the templates use."""
+ARGO_VARIABLES = {"workflow.uid", "workflow.name"}
+"""The variables in the templates that Argo itself fills in."""
 
 
 class Pod(NamedTuple):
-    """What one kind of pod is made of."""
+    """The description of a pod in a document.
+
+    Attributes:
+        where: kind and name of the document.
+        labels: the pod's labels.
+        spec: the pod's spec.
+    """
 
     where: str
     labels: Mapping[str, str]
@@ -20,14 +26,14 @@ class Pod(NamedTuple):
 
 
 def container_of(template: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the container of a workflow's template, with what it has from templateDefaults."""
+    """Return the container of a workflow's template, merged with the templateDefaults."""
     own, common = template["container"], defaults.get("container", {})
     env = {item["name"]: item for item in (*common.get("env", ()), *own.get("env", ()))}
     return {"name": "main", **common, **own, "env": list(env.values())}
 
 
 def pods(documents: Sequence[Document]) -> Iterator[Pod]:
-    """Give all pods that documents would make."""
+    """Yield the pods that documents describe."""
     for document in documents:
         where, spec = f"{document['kind']} {document['metadata']['name']}", document.get("spec", {})
         if document["kind"] == "WorkflowTemplate":
@@ -46,22 +52,23 @@ class References:
 
     Args:
         documents: what kustomize built.
-        brought: the Secrets that are there without being built, with their keys.
+        external_secrets: the Secrets that the user creates, with their keys.
     """
 
-    def __init__(self, documents: Sequence[Document], brought: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, documents: Sequence[Document], external_secrets: Mapping[str, Sequence[str]]) -> None:
         self._documents = documents
-        self._brought = brought
+        self._external_secrets = external_secrets
         self._by_name = {(doc["kind"], doc["metadata"]["name"]): doc for doc in documents}
         self._used_secrets: set[str] = set()
 
     def faults(self) -> list[str]:
-        """Say what is wrong, a line each; nothing if all is well."""
+        """Return a line for each reference that is wrong."""
         found = [*self._of_documents()]
         for pod in pods(self._documents):
             found += [f"{pod.where}: {fault}" for fault in self._of_pod(pod)]
         found += [
-            f"no one uses the Secret {name} that is to be brought" for name in set(self._brought) - self._used_secrets
+            f"the Secret {name} is listed, but used nowhere"
+            for name in set(self._external_secrets) - self._used_secrets
         ]
         return found
 
@@ -133,7 +140,7 @@ class References:
         yield from _of_mounts_and_ports(container, volumes)
 
     def _of_hosts(self, text: str) -> Iterator[str]:
-        """A name without dots is a Service's: with a port, or as Flink names its JobManager."""
+        """Check host names without dots: each is a Service, given with a port or as Flink's JobManager."""
         for host, port in re.findall(r"(?:^|[=/])([a-z][a-z0-9-]*):(\d+)(?!\S*\.)", text):
             ports = {
                 item["port"] for item in self._by_name.get(("Service", host), {"spec": {"ports": ()}})["spec"]["ports"]
@@ -148,7 +155,7 @@ class References:
         self._used_secrets.add(secret)
         if self._has("Secret", secret):
             return set(self._by_name["Secret", secret]["data"])
-        return set(self._brought[secret]) if secret in self._brought else None
+        return set(self._external_secrets[secret]) if secret in self._external_secrets else None
 
     def _of_secret_key(self, reference: Mapping[str, str]) -> Iterator[str]:
         if reference["key"] not in (self._keys(reference["name"]) or ()):
@@ -214,7 +221,7 @@ class References:
     # Argo's
 
     def _of_call(self, spec: Mapping[str, Any]) -> Iterator[str]:
-        """See that a workflow names a template that there is, and gives it parameters that it has."""
+        """Check that the template of a workflow exists and has the parameters."""
         template = self._by_name.get(("WorkflowTemplate", spec["workflowTemplateRef"]["name"]))
         if not template:
             yield f"no WorkflowTemplate {spec['workflowTemplateRef']['name']}"
@@ -278,8 +285,8 @@ class References:
         }
         used = {spec["entrypoint"]} | {task["template"] for task in tasks.values()}
         yield from (f"no template {name}" for name in used - set(templates))
-        yield from (f"no one uses the template {name}" for name in set(templates) - used)
-        known = {f"workflow.parameters.{item['name']}" for item in spec["arguments"]["parameters"]} | GIVEN
+        yield from (f"the template {name} is used nowhere" for name in set(templates) - used)
+        known = {f"workflow.parameters.{item['name']}" for item in spec["arguments"]["parameters"]} | ARGO_VARIABLES
         defaults = spec.get("templateDefaults", {})
         yield from (f"nothing is {name}" for name in _names(defaults) - known)
         for template in spec["templates"]:

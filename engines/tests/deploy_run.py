@@ -1,7 +1,7 @@
-"""Runs the containers of built manifests on this machine, each as the process that it would be.
+"""Runs the containers of built manifests as processes of this machine.
 
-Command, arguments and environment are those of the manifests, put together as Kubernetes and Argo do it. Only places
-differ: folders of the container lie in the test's folder, and the storage is the test's server.
+Command, arguments and environment are those of the manifests, assembled as Kubernetes and Argo do it. Only locations
+differ: the container's folders are in the test's folder, and the storage is the test's server.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 
 @dataclass
 class Step:
-    """What a container left.
+    """The result of a container.
 
     Attributes:
-        name: of the task, or of the container.
+        name: name of the task, or of the container.
         code: the exit code.
         out: standard output.
         err: standard error.
@@ -43,11 +43,11 @@ class Step:
 
 @dataclass
 class Run:
-    """What a workflow left.
+    """The result of a workflow.
 
     Attributes:
-        uid: of the workflow.
-        steps: in the order in which they ran.
+        uid: the workflow's id.
+        steps: the results of its containers, in the order in which they ran.
     """
 
     uid: str
@@ -55,12 +55,12 @@ class Run:
 
     @property
     def last(self) -> Step:
-        """The step with which it ended."""
+        """The last step that ran."""
         return self.steps[-1]
 
     @property
     def names(self) -> list[str]:
-        """Names of the steps that ran."""
+        """The names of the steps that ran."""
         return [step.name for step in self.steps]
 
 
@@ -70,10 +70,10 @@ class Node:
 
     Attributes:
         documents: what kustomize built.
-        folder: what the containers' folders lie in.
-        places: text in the manifests, and what stands for it here.
-        identity: variables that the cloud or the cluster would give to the pods.
-        secrets: Secrets that are there without being built.
+        folder: folder of the containers' folders.
+        places: texts in the manifests, and their replacements on this machine.
+        identity: variables that the cloud or the cluster would set in the pods.
+        secrets: the Secrets that the user creates.
     """
 
     documents: Sequence[Document]
@@ -90,7 +90,7 @@ class Node:
         self.documents = json.loads(pattern.sub(lambda found: places[found[1]], text))
 
     def document(self, kind: str, name: str) -> Document:
-        """Find a document; ConfigMaps have a digest after their names."""
+        """Return a document; the name of a ConfigMap ends with a digest."""
         return next(
             doc
             for doc in self.documents
@@ -98,12 +98,12 @@ class Node:
         )
 
     def cron_job(self, name: str) -> Step:
-        """Run the container of a CronJob."""
+        """Run the container of a CronJob, and return its result."""
         spec = self.document("CronJob", name)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         return self.contained(name, spec["containers"][0], spec)
 
     def workflow(self, spec: Mapping[str, Any]) -> Run:
-        """Run a workflow task by task, until one fails; as the controller would, but for trying again."""
+        """Run the tasks of a workflow until one fails, like Argo's controller, but without retries."""
         template = self.document("WorkflowTemplate", spec["workflowTemplateRef"]["name"])["spec"]
         run = Run(str(uuid.uuid4()))
         known = {"workflow.uid": run.uid, "workflow.name": f"pipeline-{run.uid[:5]}"}
@@ -129,7 +129,7 @@ class Node:
         return run
 
     def environment(self, container: Mapping[str, Any]) -> dict[str, str]:
-        """Give the variables of a container."""
+        """Return the environment variables of a container."""
         env: dict[str, str] = {}
         for source in container.get("envFrom", ()):
             if "configMapRef" in source:
@@ -147,7 +147,7 @@ class Node:
         return dict(self.secrets.get(name, {}))
 
     def contained(self, name: str, container: Mapping[str, Any], pod: Mapping[str, Any]) -> Step:
-        """Run a container: an empty /tmp, no home, nothing of this process's environment."""
+        """Run a container with an empty /tmp, without a home folder, and without this process's environment."""
         env = self.environment(container)
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for mount in container["volumeMounts"]:
@@ -170,7 +170,7 @@ class Node:
 
 
 def _entrypoint(image: str) -> list[str]:
-    """Give the entry point of the image of docker/Dockerfile; others are always given a command."""
+    """Return the entry point of the image of docker/Dockerfile; the manifests give a command for every other image."""
     assert image.rpartition("/")[2].startswith("model_etl:"), image
     text = (ROOT / "docker" / "Dockerfile").read_text()
     entrypoint: list[str] = json.loads(next(re.finditer(r"(?m)^ENTRYPOINT (.*)$", text))[1])
@@ -178,12 +178,12 @@ def _entrypoint(image: str) -> list[str]:
 
 
 def _expanded(text: str, env: Mapping[str, str]) -> str:
-    """Do as Kubernetes does with $(NAME)."""
+    """Replace $(NAME) as Kubernetes does."""
     return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), text)
 
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:
-    """Do as Argo does with {{name}}."""
+    """Replace {{name}} as Argo does."""
     if isinstance(value, str):
         return re.sub(r"\{\{\s*(.*?)\s*\}\}", lambda found: known[found[1]], value)
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""Finds or builds the programs that look at manifests: kustomize, Argo's linter, and the strict reader of this folder.
+"""Finds or builds the programs that check manifests: kustomize, Argo's linter, and the strict reader of this folder.
 
-What is built with Go is kept below ~/.cache/model_etl/deploy; `python engines/tests/deploy_tools.py` builds it ahead.
+Programs that are built with Go are kept below ~/.cache/model_etl/deploy; run this file to build them in advance.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mode
 
 
 class Unavailable(RuntimeError):
-    """A program cannot be had here; the message says what is missing."""
+    """A program cannot be found or built; the message says what is missing."""
 
 
 def build(folder: Path) -> str:
-    """Build a kustomization, as `kubectl apply -k` would."""
+    """Return the manifests of a kustomization, as `kubectl apply -k` would build them."""
     kubectl = shutil.which("kubectl")
     command = [kubectl, "kustomize"] if kubectl else [kustomize(), "build"]
     return run([*command, str(folder)])
@@ -37,26 +37,26 @@ def build(folder: Path) -> str:
 
 @cache
 def kustomize() -> str:
-    """Give kustomize, for where there is no kubectl."""
+    """Return the path of kustomize, which is used where kubectl is not installed."""
     return str(_built(f"kustomize-{_digest(KUSTOMIZE)}", lambda target: _install(KUSTOMIZE, target)))
 
 
 @cache
 def argo() -> str:
-    """Give Argo's command line, of the version that the manifests are for."""
+    """Return the path of Argo's command, in the version that the manifests are for."""
     return str(_built(f"argo-{_digest(ARGO)}", _build_argo))
 
 
 @cache
 def reader() -> str:
-    """Give the strict reader of deploy_validate/."""
+    """Return the path of the strict reader of deploy_validate/."""
     sources = [READER / name for name in ("main.go", "go.mod", "go.sum")]
     digest = _digest(*(source.read_text() for source in sources))
     return str(_built(f"reader-{digest}", lambda target: _go(["build", "-o", str(target), "."], READER)))
 
 
 def run(command: list[str], text: str | None = None) -> str:
-    """Run a program and give what it printed.
+    """Run a program, and return what it printed.
 
     Raises:
         subprocess.CalledProcessError: if it fails; its stderr says why.
@@ -71,8 +71,8 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def _built(name: str, make: Callable[[Path], None]) -> Path:
-    """Give a program of the cache; it is made aside and renamed, by one process at a time."""
+def _built(name: str, make: Callable[[Path], object]) -> Path:
+    """Return the path of a cached program; one process at a time builds it aside and renames it."""
     program = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
@@ -101,7 +101,7 @@ def _install(module: str, target: Path) -> None:
 
 
 def _build_argo(target: Path) -> None:
-    """Build it from a copy of its module: it embeds a web interface that the module leaves out, and linting too."""
+    """Build Argo's command from a copy of its module, with a placeholder for the web interface that it lacks."""
     folder = json.loads(_go(["mod", "download", "-json", ARGO], CACHE))["Dir"]
     copy = target.parent / "source"
     shutil.copytree(folder, copy, copy_function=shutil.copyfile)

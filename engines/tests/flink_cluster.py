@@ -1,9 +1,9 @@
-"""A real Flink cluster on loopback, with Beam's job service before it, for tests and for trying things out.
+"""A real Flink cluster on loopback, with Beam's job service before it, for tests and for experiments.
 
     python engines/tests/flink_cluster.py fetch     # get the jars (280 MB, once)
     python engines/tests/flink_cluster.py serve     # run a cluster until interrupted
 
-Needs Linux, Java 11 or 17, Maven and pip. The jars come by pip and mvn, so from whatever mirrors these are set up for.
+Needs Linux, Java 11 or 17, Maven and pip. The jars are fetched by pip and mvn, from the mirrors that these use.
 Flink binds to 127.0.0.1 only. Beam's job service and the gRPC servers in the TaskManagers cannot be told an address:
 they listen on all interfaces, at random ports, while the cluster runs.
 """
@@ -41,12 +41,12 @@ JAVA += [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in CLOS
 
 
 def flink_jars() -> Path:
-    """Give the folder with Flink's jars, fetched if need be."""
+    """Return the folder with Flink's jars, which are fetched once."""
     return cached(f"flink/flink-{FLINK}", _fetch_flink)
 
 
 def beam_jars() -> Path:
-    """Give the folder with the jars of Beam's job service, fetched if need be."""
+    """Return the folder with the jars of Beam's job service, which are fetched once."""
     return by_maven(f"flink/beam-{BEAM}", [f"org.apache.beam:beam-runners-flink-1.19:{BEAM}"])
 
 
@@ -70,13 +70,13 @@ class FlinkCluster:
     Start it in the main thread: the processes are tied to the life of the thread that starts them.
 
     Args:
-        taskmanagers: How many.
-        slots: Of each TaskManager; with as many as a job has parallelism, one TaskManager alone can carry it on.
+        taskmanagers: Number of TaskManagers.
+        slots: Slots of each TaskManager; with as many as a job has parallelism, one TaskManager alone can carry it on.
         attempts: How often a job is restarted before it fails. A TaskManager's death costs some five of them.
         python: The interpreter of the workers; it needs Beam and what the pipeline imports.
         env: Variables for all processes, besides those of this one.
         settings: More of Flink's settings.
-        heap: Of each TaskManager, as Java wants it; a million records in some hundred batches took more than 384 MB.
+        heap: Heap size of each TaskManager in Java's notation; a million records needed more than 384 MB.
     """
 
     def __init__(
@@ -159,7 +159,11 @@ class FlinkCluster:
         driver = [f"-Xbootclasspath/a:{':'.join(own)}", "org.apache.beam.runners.flink.FlinkJobServerDriver"]
         self._java("jobservice", "512m", sent, *driver, *options)
         self.wait("the TaskManagers", lambda: len(self.get("/taskmanagers")["taskmanagers"]) == self._wanted)
-        self.wait("the job service", lambda: socket.create_connection(("127.0.0.1", self._job), 1).close() is None)
+        self.wait("the job service", self._job_service_answers)
+
+    def _job_service_answers(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self._job), 1):
+            return True
 
     def _java(self, name: str, heap: str, jars: list[Path], *arguments: str) -> int:
         command = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL", java(), *JAVA, f"-Xmx{heap}"]
@@ -173,14 +177,14 @@ class FlinkCluster:
         return process.pid
 
     def start_taskmanager(self, name: str) -> int:
-        """One more TaskManager, or one in the place of a killed one."""
+        """Start another TaskManager, or replace a killed one; return its process id."""
         arguments = ["--configDir", str(self.folder), "-D", f"taskmanager.resource-id={name}"]
         entry = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         self.taskmanagers[name] = self._java(name, self._heap, self._classes, entry, *arguments)
         return self.taskmanagers[name]
 
     def options(self, parallelism: int = 2, env: dict[str, str] | None = None) -> list[str]:
-        """Beam's options for a job here; `env` is for its workers, besides that of the cluster."""
+        """Return Beam's options for a job on this cluster; `env` extends the environment of its workers."""
         # A pool of workers in the driver (LOOPBACK) is good for one TaskManager only: two of them call their workers by
         # the same names, and stop each other's.
         environment = {"command": str(self.folder / "boot"), "env": env or {}}
@@ -189,21 +193,21 @@ class FlinkCluster:
         return [*options, "--environment_cache_millis=30000"]  # else each stage starts its own workers
 
     def log(self, name: str) -> str:
-        """What a process said: jobmanager, jobservice, tm-1, tm-2, ..."""
+        """Return the output of a process: jobmanager, jobservice, tm-1, tm-2, ..."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def get(self, path: str) -> Any:
-        """An answer of Flink's REST interface."""
+        """Return an answer of Flink's REST interface."""
         with urllib.request.urlopen(self.rest_url + path, timeout=10) as answer:
             return json.load(answer)
 
     def wait(self, what: str, ready: Callable[[], Any], timeout: float = 60) -> Any:
-        """What `ready` returns as soon as it is something; errors of the net count as nothing yet."""
+        """Wait until `ready` returns a true value, and return it; network errors count as not ready."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             with contextlib.suppress(OSError):
-                if found := ready():
-                    return found
+                if result := ready():
+                    return result
             for name, process in self._processes.values():
                 if process.poll() not in {None, -signal.SIGKILL}:
                     raise Unavailable(f"{name} ended with {process.returncode}:\n{self.log(name)[-3000:]}")
@@ -211,12 +215,12 @@ class FlinkCluster:
         raise TimeoutError(f"waited {timeout:.0f} s for {what}; jobmanager: {self.log('jobmanager')[-2000:]}")
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs, newest first: jid, name, state, start-time, ..."""
+        """Return all jobs, newest first: jid, name, state, start-time, ..."""
         found: list[dict[str, Any]] = self.get("/jobs/overview")["jobs"]
         return sorted(found, key=lambda job: -job["start-time"])
 
     def running_taskmanager(self, job_id: str, timeout: float = 60) -> int:
-        """The process that runs most tasks of a job, as soon as some run."""
+        """Wait until a job has running tasks, and return the id of the process that runs most of them."""
         (name, _), *_ = self.wait("running tasks", lambda: Counter(self._running(job_id)).most_common(1), timeout)
         return self.taskmanagers[name]
 
@@ -225,11 +229,11 @@ class FlinkCluster:
         if job["state"] in {"FINISHED", "FAILED", "CANCELED"}:
             raise RuntimeError(f"the job has ended already: {job['state']}")
         for vertex in job["vertices"]:
-            for at in self.get(f"/jobs/{job_id}/vertices/{vertex['id']}/taskmanagers")["taskmanagers"]:
-                yield from [at["taskmanager-id"]] * at["status-counts"]["RUNNING"]
+            for manager in self.get(f"/jobs/{job_id}/vertices/{vertex['id']}/taskmanagers")["taskmanagers"]:
+                yield from [manager["taskmanager-id"]] * manager["status-counts"]["RUNNING"]
 
     def kill(self, pid: int, *, workers: bool = True) -> None:
-        """End a process as a crash would: that of the machine, or, without the workers, that of the process."""
+        """End a process as a crash would, together with its workers or alone."""
         (os.killpg if workers else os.kill)(pid, signal.SIGKILL)
         self._processes[pid][1].wait()
 
@@ -243,7 +247,7 @@ class FlinkCluster:
 
 
 def boot(arguments: list[str]) -> None:
-    """What a TaskManager runs as its worker: ask it for the job's options and addresses, and serve."""
+    """Run a TaskManager's worker: ask the TaskManager for the job's options and addresses, and serve."""
     # Only the workers need Beam.
     import grpc  # noqa: PLC0415
     from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc  # noqa: PLC0415
@@ -253,13 +257,13 @@ def boot(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--id")
     parser.add_argument("--provision_endpoint")
-    given, _ = parser.parse_known_args(arguments)
-    with grpc.insecure_channel(given.provision_endpoint) as channel:
+    options, _ = parser.parse_known_args(arguments)
+    with grpc.insecure_channel(options.provision_endpoint) as channel:
         ask = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel).GetProvisionInfo
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
-        info = ask(request, metadata=[("worker_id", given.id)], timeout=60).info
+        info = ask(request, metadata=[("worker_id", options.id)], timeout=60).info
     os.environ.update(
-        WORKER_ID=given.id,
+        WORKER_ID=options.id,
         PIPELINE_OPTIONS=json_format.MessageToJson(info.pipeline_options),
         LOGGING_API_SERVICE_DESCRIPTOR=f'url: "{info.logging_endpoint.url}"',
         CONTROL_API_SERVICE_DESCRIPTOR=f'url: "{info.control_endpoint.url}"',
@@ -269,7 +273,7 @@ def boot(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command for people, and for TaskManagers."""
+    """Run the command line of this file."""
     if arguments[:1] == ["boot"]:
         boot(arguments[1:])
     elif arguments == ["fetch"]:

@@ -1,10 +1,10 @@
-"""A real Hadoop on one machine: HDFS and YARN, for tests and for trying things out.
+"""A real Hadoop on one machine: HDFS and YARN, for tests and for experiments.
 
     python engines/tests/hadoop_cluster.py fetch     # get the jars (about 80 MB, once)
     python engines/tests/hadoop_cluster.py serve     # run a cluster until interrupted, with a `hadoop` command for it
 
-Needs Linux, Java 11 or 17, and Maven; the jars come from whatever mirror that is set up for. Hadoop listens on every
-address there is, so it runs where there is no network but the loopback, and its `hadoop` command goes there too.
+Needs Linux, Java 11 or 17, and Maven; the jars are fetched from the mirror that Maven uses. Hadoop listens on all
+interfaces, so it runs in a network namespace that has only the loopback; its `hadoop` command enters that namespace.
 """
 
 # ruff: noqa: T201, PYI034  it prints, and wants nothing but Python's own library
@@ -68,18 +68,18 @@ exec {command} "$main" "$@"
 
 
 def jars() -> Path:
-    """Give the folder with Hadoop's jars, fetched if need be."""
+    """Return the folder with Hadoop's jars, which are fetched once."""
     return by_maven(f"hadoop/{HADOOP}", [f"org.apache.hadoop:{name}:{HADOOP}" for name in ARTIFACTS])
 
 
 class HadoopCluster:
-    """A NameNode, a DataNode, a ResourceManager, a NodeManager and a history server, all gone in the end.
+    """A NameNode, a DataNode, a ResourceManager, a NodeManager and a history server, which end with the `with` block.
 
     Start it in the main thread: the processes are tied to the life of the thread that starts them.
 
     Attributes:
-        home: what HADOOP_HOME must be.
-        logs: the containers' own, in folders by application.
+        home: the value of HADOOP_HOME.
+        logs: folder of the containers' logs, with a folder for each application.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class HadoopCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the users of this cluster need in theirs."""
+        """The environment variables that a user of this cluster needs."""
         path = f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}"
         java = str(self._java.parent.parent)
         return {"HADOOP_HOME": str(self.home), "PATH": path, "JAVA_HOME": java, "HADOOP_LOG_DIR": str(self.folder)}
@@ -132,14 +132,14 @@ class HadoopCluster:
         java = self._command(found)
         formatted = self._run("format", [*java, DAEMONS["namenode"], "-format", "-nonInteractive"])
         if formatted.wait():
-            raise RuntimeError(f"HDFS cannot be made:\n{self.log('format')[-3000:]}")
+            raise RuntimeError(f"cannot format HDFS:\n{self.log('format')[-3000:]}")
         for name, main in DAEMONS.items():
             self._run(name, [*java, main])
         for name, sign in READY.items():
             self._wait(name, lambda name=name, sign=sign: sign in self.log(name), 120)
 
     def _settings(self, found: Path) -> dict[str, object]:
-        """Give Hadoop's configuration: small, on loopback, and without asking much of the disk."""
+        """Return Hadoop's configuration: small, on the loopback, and without limits on the disk's use."""
         opens = " ".join(JAVA)
         return {
             "fs.defaultFS": "hdfs://127.0.0.1:8020",
@@ -184,7 +184,7 @@ class HadoopCluster:
         return [*self._enter, str(self._java), *options]
 
     def _run(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start a process that dies with this one; its output goes to NAME.log."""
+        """Start a process that dies with this process, and writes its output to NAME.log."""
         tie = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL"]
         with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
@@ -195,7 +195,7 @@ class HadoopCluster:
         return self._processes[name]
 
     def _is_alone(self, pid: int) -> bool:
-        """Tell whether a process has become what it was to become in its own network."""
+        """Return whether a process has entered its own network namespace and started its program."""
         try:
             ours, its = (os.readlink(f"/proc/{who}/ns/net") for who in ("self", pid))
             return ours != its and Path(f"/proc/{pid}/comm").read_text().strip() == "sleep"
@@ -203,11 +203,11 @@ class HadoopCluster:
             return False
 
     def log(self, name: str) -> str:
-        """What a daemon said."""
+        """Return the output of a daemon."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def hadoop(self, *arguments: object) -> str:
-        """What a `hadoop` command says."""
+        """Run a `hadoop` command, and return its output."""
         command = [str(self.home / "bin" / "hadoop"), *map(str, arguments)]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, **self.environment}
@@ -226,7 +226,7 @@ class HadoopCluster:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """End all processes, also those of containers, which have our network; and remove their files."""
+        """End all processes, including those of containers in the network namespace, and remove their files."""
         holder = self._processes.pop("loopback", None)
         if holder is not None and self._enter:
             network = os.readlink(f"/proc/{holder.pid}/ns/net")
@@ -249,7 +249,7 @@ def _in_network(network: str) -> set[int]:
 
 
 def main(arguments: list[str]) -> int:
-    """The command for people."""
+    """Run the command line of this file."""
     if arguments == ["fetch"]:
         print(jars())
         return 0

@@ -1,4 +1,4 @@
-"""What the tests' clusters stand on: programs, free ports, and jars that the registries' own clients fetch, once."""
+"""The requirements of the tests' clusters: programs, free ports, and jars, which Maven fetches once."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class Unavailable(RuntimeError):
 
 
 def tool(name: str, package: str) -> str:
-    """Give the path of a program.
+    """Return the path of a program.
 
     Args:
         name: the program.
-        package: the package of Debian and Ubuntu that has it.
+        package: the package of Debian and Ubuntu that contains the program.
+
+    Raises:
+        Unavailable: if the program is not installed.
     """
     found = shutil.which(name)
     if found is None:
@@ -36,7 +39,7 @@ def tool(name: str, package: str) -> str:
 
 
 def java() -> str:
-    """Give the path of Java."""
+    """Return the path of Java."""
     return tool("java", "openjdk-17-jre-headless")
 
 
@@ -52,24 +55,24 @@ def run(*command: str, cwd: Path) -> None:
 
 
 def cached(name: str, fetch: Callable[[Path], None]) -> Path:
-    """Give a folder of jars, fetched if need be: aside and renamed, so that it is there in full or not at all.
+    """Return a folder of jars, which is fetched once: aside, and renamed when it is complete.
 
     Args:
-        name: the folder's in the cache.
-        fetch: fills `jars` in the folder that it is given.
+        name: name of the folder in the cache.
+        fetch: a function that creates `jars` in the folder that it is called with.
     """
     folder = CACHE / name
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
             fetch(Path(aside))
-            with contextlib.suppress(OSError):  # somebody else was faster
+            with contextlib.suppress(OSError):  # another process was faster
                 (Path(aside) / "jars").rename(folder)
     return folder
 
 
 def by_maven(name: str, artifacts: Iterable[str]) -> Path:
-    """Give a folder with artifacts, each `group:name:version`, and all that they need."""
+    """Return a folder with artifacts, each `group:name:version`, and their dependencies."""
 
     def fetch(aside: Path) -> None:
         wanted = "".join(_DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts)
@@ -80,7 +83,7 @@ def by_maven(name: str, artifacts: Iterable[str]) -> Path:
 
 
 def free_port() -> int:
-    """Give a port of the loopback interface that was free a moment ago."""
+    """Return a port of the loopback interface that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

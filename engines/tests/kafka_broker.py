@@ -1,9 +1,9 @@
-"""A real Kafka broker on loopback, for tests and for trying things out.
+"""A real Kafka broker on loopback, for tests and for experiments.
 
     python engines/tests/kafka_broker.py fetch     # get the jars (about 45 MB, once)
     python engines/tests/kafka_broker.py serve     # run a broker until interrupted
 
-Needs Linux, Java 17 or later and Maven. The jars come by mvn, so from whatever mirrors it is set up for.
+Needs Linux, Java 17 or later and Maven. The jars are fetched by mvn, from the mirrors that it uses.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from java_jars import Unavailable, by_maven, free_port, java, run, tool
 from typing_extensions import Self
 
 KAFKA = "4.3.1"
-SLF4J = "2.25.4"  # the version of log4j that comes with it; without this binding the broker keeps silent about errors
+SLF4J = "2.25.4"  # the version of log4j that Kafka comes with; without this binding the broker logs no errors
 USER, PASSWORD = "scorer", "a-password-of-the-tests"
 LOGGING = """rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = out
@@ -31,28 +31,28 @@ appender.out.type = Console
 appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = %d{HH:mm:ss.SSS} %-5p %c{1} - %m%n
 """
-STARTING = 60.0
-"""Seconds that it may take to start."""
+START_TIMEOUT_S = 60.0
+"""How long the broker may take to start."""
 
 
 def jars() -> Path:
-    """Give the folder with Kafka's jars, fetched if need be."""
+    """Return the folder with Kafka's jars, which are fetched once."""
     logging = f"org.apache.logging.log4j:log4j-slf4j-impl:{SLF4J}"
     return by_maven(f"kafka/{KAFKA}", [f"org.apache.kafka:kafka_2.13:{KAFKA}", logging])
 
 
 class KafkaBroker:
-    """One broker that is its own controller, on 127.0.0.1 only; it and its files are gone in the end.
+    """A broker that is its own controller, on 127.0.0.1 only; it ends with the `with` block, and its files are removed.
 
     Start it in the main thread: the process is tied to the life of the thread that starts it.
 
     Args:
-        settings: of the broker, besides those that it must have.
+        settings: more settings of the broker, with underscores for dots.
 
     Attributes:
-        address: where clients find it.
-        secure_address: where they have to use TLS, and say who they are: `USER` with `PASSWORD`, by SASL's PLAIN.
-        certificate: file with the certificate that the broker shows there.
+        address: HOST:PORT for clients without encryption and login.
+        secure_address: HOST:PORT for clients with TLS that log in as `USER` with `PASSWORD`, by SASL's PLAIN.
+        certificate: file with the broker's certificate.
     """
 
     def __init__(self, **settings: str) -> None:
@@ -79,7 +79,7 @@ class KafkaBroker:
         self.stop()
 
     def _settings(self) -> dict[str, str]:
-        """Its configuration: everything on loopback, small, and groups that start at once."""
+        """Return the configuration: small, on the loopback, and with consumer groups that start at once."""
         listeners = f"PLAINTEXT://{self.address},SECURE://{self.secure_address}"
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         return {
@@ -105,7 +105,7 @@ class KafkaBroker:
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "broker.heartbeat.interval.ms": "500",
-            "broker.session.timeout.ms": "2000",  # so long one that was killed may not come back
+            "broker.session.timeout.ms": "2000",  # how long a killed broker cannot register again
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             **self._more,
@@ -138,17 +138,17 @@ class KafkaBroker:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 cwd=self.folder, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + STARTING
+        end = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
                 return
             if self._process.poll() is not None:
                 raise Unavailable(f"the broker ended with {self._process.returncode}:\n{self.log()[-3000:]}")
             time.sleep(0.1)
-        raise Unavailable(f"the broker did not start in {STARTING:.0f} s:\n{self.log()[-3000:]}")
+        raise Unavailable(f"the broker did not start in {START_TIMEOUT_S:.0f} s:\n{self.log()[-3000:]}")
 
     def log(self) -> str:
-        """What the broker said."""
+        """Return the broker's log."""
         return (self.folder / "broker.log").read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
@@ -164,7 +164,7 @@ class KafkaBroker:
 
 
 def main(arguments: list[str]) -> int:
-    """The command for people."""
+    """Run the command line of this file."""
     try:
         if arguments == ["fetch"]:
             sys.stdout.write(f"{jars()}\n")

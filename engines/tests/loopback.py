@@ -1,8 +1,8 @@
-"""Run a command where there is no network but the loopback: Beam's servers listen on every address there is.
+"""Run a command in a network namespace that has only the loopback: Beam's servers listen on all interfaces.
 
     python loopback.py COMMAND [ARGUMENT ...]
 
-Linux only; without being root it takes a user namespace of its own.
+Linux only; a user who is not root needs permission to create a user namespace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SET_FLAGS, _UP = 0x8914, 0x1  # linux/sockios.h, linux/if.h
 
 
 def main(command: list[str]) -> None:
-    """Leave the network, bring the loopback up, and become the command."""
+    """Enter a new network namespace, bring the loopback up, and execute the command."""
     root = os.geteuid() == 0
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)

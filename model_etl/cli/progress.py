@@ -1,4 +1,4 @@
-"""A line on a terminal that shows how far a run is."""
+"""The line on a terminal that shows the progress of a run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing_extensions import Self
 
 from model_etl.records.run_counts import RunCounters
 
-DELAY = 0.5
-"""Seconds that a run may take without showing anything."""
+SHOW_AFTER_S = 0.5
+"""How long a run may take without a line that shows its progress."""
 
 
 class Progress:
-    """The progress of one run; silent unless shown.
+    """Shows the progress of one run on standard error.
 
     Args:
-        shown: whether to show anything.
+        shown: whether to show it at all.
     """
 
     def __init__(self, *, shown: bool) -> None:
@@ -31,14 +31,14 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._bar is not None:
             self._bar.close()
 
     def show(self, counters: RunCounters) -> None:
-        """Show how much was read so far."""
-        if not self._shown or time.monotonic() - self._since < DELAY:
+        """Show how many bytes and records were read so far."""
+        if not self._shown or time.monotonic() - self._since < SHOW_AFTER_S:
             return
         if self._bar is None:
             self._bar = self._start(counters.expected_bytes)
@@ -46,6 +46,6 @@ class Progress:
         self._bar.set_postfix_str(f"{counters.records_read:,} records")
 
     def _start(self, total: int | None) -> Any:
-        from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron
+        from tqdm import tqdm  # noqa: PLC0415  not imported if nobody watches
 
         return tqdm(total=total, unit="B", unit_scale=True, leave=False, dynamic_ncols=True, file=sys.stderr)

@@ -1,85 +1,83 @@
-"""What a format is: bytes to batches of records, and batches to bytes. Pure but for the file object it is handed."""
+"""The interface of a file format, and the parts that formats share. A format only touches the file that it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO, Protocol
 
 from model_etl.errors import DataError, RecordError
-from model_etl.formats.output_layout import Layout, columns_of
+from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Rejection, Source
 from model_etl.schema.fields import Field
 
 BATCH_RECORDS = 8192
-"""How many records a batch holds at most, in formats that are read record by record."""
+"""The most records of a batch, in formats that are read record by record."""
 
 BOM = b"\xef\xbb\xbf"
+"""The byte-order mark of UTF-8."""
 
 
 class Writer(Protocol):
-    """Writes batches into one file, which it does not close."""
+    """Writes batches to a file, which it does not close."""
 
     def write(self, batch: Batch) -> None:
-        """Write the records of one batch."""
+        """Write the output records of a batch."""
 
     def finish(self) -> None:
-        """Write what belongs at the end. Called after a failure too: what was written is then thrown away."""
+        """Write what belongs at the end of the file. Also called after a failure; the file is then discarded."""
 
 
 class Format(Protocol):
-    """One file format.
+    """A file format: reads a file into batches of records, and writes batches to a file.
 
     Attributes:
-        name: as given to --input_format and --output_format.
-        suffixes: file name endings that tell it, with the dot.
+        name: the name for --input_format and --output_format.
+        suffixes: the file name endings that identify the format, each with its dot.
         compressible: whether `.gz` or `.zst` may follow the suffix.
-        media_type: what a storage that keeps content types is told, if it is not compressed.
+        media_type: the content type of an uncompressed file, for storages that keep content types.
     """
 
-    @property
-    def name(self) -> str:
-        """See above."""
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """See above."""
-
-    @property
-    def compressible(self) -> bool:
-        """See above."""
-
-    @property
-    def media_type(self) -> str:
-        """See above."""
+    name: str
+    suffixes: tuple[str, ...]
+    compressible: bool
+    media_type: str
 
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """Yield the records of a file in batches of about `BATCH_BYTES`.
 
         Args:
             file: open for reading, decompressed.
-            source: what the records are said to come from.
-            fields: the model's input fields, for formats whose cells have no types of their own.
+            source: the input that the records come from.
+            fields: the model's input fields by name, for formats whose cells have no types of their own.
 
         Raises:
-            DataError: if the file as a whole makes no sense. A bad record becomes a rejection instead.
+            DataError: if the file as a whole cannot be read. A single invalid record becomes a rejection instead.
         """
 
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
-        """Give the JSON document of one record from its text, as `read` made it; for scoring rejects again.
+        """Return the JSON document of one record, as `read` builds it; used to score rejects again.
+
+        Args:
+            text: the record's original bytes.
+            header: the header of its source.
+            fields: the model's input fields by name.
 
         Raises:
             RecordError: with stage "parse".
         """
 
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
-        """Start a file."""
+        """Return a writer for a new file."""
 
 
 class BatchBuilder:
     """Collects records one by one into batches.
 
     Args:
-        source: where they come from.
+        source: the input that the records come from.
+
+    Attributes:
+        position: the number of the last record that was added or rejected, from 1; 0 before the first.
     """
 
     def __init__(self, source: Source) -> None:
@@ -96,7 +94,13 @@ class BatchBuilder:
         self._bytes = 0
 
     def add(self, offset: int, text: bytes, document: bytes) -> None:
-        """Take the next record."""
+        """Add the next record.
+
+        Args:
+            offset: the offset of its first byte in the decompressed input.
+            text: its original bytes, without the line ending.
+            document: the record as one line of JSON.
+        """
         self.position += 1
         self._bytes += len(text)
         self._positions.append(self.position)
@@ -105,7 +109,7 @@ class BatchBuilder:
         self._documents.append(document)
 
     def reject(self, offset: int, text: bytes, error: RecordError) -> None:
-        """Take the next record, which cannot be parsed."""
+        """Add the next record as a rejection, because it cannot be parsed."""
         self.position += 1
         self._bytes += len(text)
         self._rejected.append(
@@ -114,11 +118,11 @@ class BatchBuilder:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to take the batch."""
+        """Whether the batch has reached its size and should be taken."""
         return self._bytes >= BATCH_BYTES or len(self._texts) + len(self._rejected) >= BATCH_RECORDS
 
     def take(self) -> Iterator[Batch]:
-        """Yield what was collected, if anything, and start anew."""
+        """Yield the collected records as a batch, if there are any, and start the next batch."""
         if self._texts or self._rejected:
             yield Batch(
                 source=self.source,
@@ -131,41 +135,54 @@ class BatchBuilder:
             self._clear()
 
 
-def check_start(start: bytes, source: Source) -> int:
-    """Look at the first bytes of a text file.
+_SIGNATURES = {
+    b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
+    b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
+    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz."),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst."),
+    b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
+}
+"""The first bytes of files that are not UTF-8 text, with what they are and the remedy."""
+
+
+def check_signature(start: bytes, source: Source) -> int:
+    """Check the first bytes of a text file.
+
+    Args:
+        start: at least the first four bytes, if the file has as many.
+        source: the input, for the error.
 
     Returns:
-        How many of them are a byte-order mark to be skipped.
+        The length of the byte-order mark, which is to be skipped: 3 or 0.
 
     Raises:
-        DataError: if they show that it is no UTF-8 text.
+        DataError: if they are the signature of a file that is not UTF-8 text.
     """
-    signs = {
-        b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-        b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-        b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz."),
-        b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst."),
-        b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
-    }
-    for sign, (what, remedy) in signs.items():
-        if start.startswith(sign):
-            raise DataError(f"cannot read {source.name} as {source.format}: it is {what}", remedy)
+    for signature, (description, remedy) in _SIGNATURES.items():
+        if start.startswith(signature):
+            raise DataError(f"cannot read {source.name} as {source.format}: it is {description}", remedy)
     return len(BOM) if start.startswith(BOM) else 0
 
 
 def utf8_error(text: bytes) -> RecordError | None:
-    """Tell what is wrong with a text that should be UTF-8, if anything."""
+    """Return the error of a record whose text is not UTF-8, or None if it is."""
     try:
         text.decode()
     except UnicodeDecodeError as exc:
-        why = f"not UTF-8: byte 0x{text[exc.start]:02x} at byte {exc.start + 1} of the record"
-        return RecordError("parse", "InvalidUTF8", why)
+        reason = f"not UTF-8: byte 0x{text[exc.start]:02x} at byte {exc.start + 1} of the record"
+        return RecordError("parse", "InvalidUTF8", reason)
     return None
 
 
-def column_names(layout: Layout, first: Mapping[str, Any], source: Source) -> list[str]:
-    """Give the columns of a table, given the first output record and its input: all must have the same."""
+def column_names(layout: Layout, first: Iterable[str], source: Source) -> list[str]:
+    """Return the columns of an output table, which has the same columns in every row.
+
+    Args:
+        layout: the layout of the output records.
+        first: the field names of the first output record.
+        source: the input of that record.
+    """
     if not layout.join:
         return [*layout.keep, *layout.outputs] if layout.outputs else list(first)
     # The first record of a table lacks the fields whose cells are empty.
-    return list(dict.fromkeys([*columns_of(source), *first]))
+    return list(dict.fromkeys([*source.column_names, *first]))

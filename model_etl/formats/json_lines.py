@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from model_etl.formats.base import BatchBuilder, Writer, utf8_error
-from model_etl.formats.line_blocks import is_plain, line_blocks
+from typing_extensions import override
+
+from model_etl.formats.base import BatchBuilder, Format, Writer, utf8_error
+from model_etl.formats.line_blocks import is_utf8_without_cr, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
@@ -14,56 +16,57 @@ from model_etl.records.strict_json import one_line
 from model_etl.schema.fields import Field
 
 
-class Ldjson:
-    """Lines of JSON. Blank lines are passed over; a line may end in CR LF, and the last one in nothing."""
+class JsonLines(Format):
+    """The format `ldjson`. Blank lines are skipped; a line may end in CR LF, and the last line without a line feed."""
 
     name = "ldjson"
     suffixes = (".json", ".jsonl", ".ldjson", ".ndjson")
     compressible = True
     media_type = "application/x-ndjson"
 
-    def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:  # noqa: ARG002
-        """See `Format.read`."""
+    @override
+    def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         return self.read_on(file, source)
 
     def read_on(self, file: BinaryIO, source: Source, offset: int = 0, position: int = 1) -> Iterator[Batch]:
-        """Read from the middle of a file, as engines do that share one among many workers.
+        """Yield the records of the rest of a file, for engines that cut one file into pieces.
 
         Args:
-            file: open for reading; stands at the start of a line.
-            source: what the records are said to come from.
-            offset: where it stands.
-            position: number of the next record.
+            file: open for reading, at the start of a line.
+            source: the input that the records come from.
+            offset: the position of the file, in bytes.
+            position: the number of the next record, from 1.
 
         Raises:
-            DataError: as `read`, if it stands at the start.
+            DataError: as `read` does, if the offset is 0.
         """
-        for start, block in line_blocks(file, source, first=offset):
-            batch = _batch(block, source, position, start)
+        for start, block in line_blocks(file, source, offset=offset):
+            batch = _parse_block(block, source, position, start)
             position += len(batch) + len(batch.rejected)
             if len(batch) or batch.rejected:
                 yield batch
 
-    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:  # noqa: ARG002
-        """See `Format.document`."""
+    @override
+    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         if error := utf8_error(text):
             raise error
         return one_line(text)
 
+    @override
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
-        """See `Format.writer`."""
-        return _LdjsonWriter(file, layout)
+        return _JsonLinesWriter(file, layout)
 
 
-def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
-    lines: Sequence[bytes] = _objects(block) or block.split(b"\n")
-    if isinstance(lines, LineBlock) or (is_plain(block) and all(lines) and not any(map(bytes.isspace, lines))):
+def _parse_block(block: bytes, source: Source, position: int, offset: int) -> Batch:
+    """Return the batch of a block of lines; its documents are the lines themselves wherever that is possible."""
+    lines: Sequence[bytes] = _one_object_a_line(block) or block.split(b"\n")
+    if isinstance(lines, LineBlock) or (is_utf8_without_cr(block) and not any(map(_is_blank, lines))):
         return Batch(source, range(position, position + len(lines)), LineOffsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
     for line in lines:
         text = line.removesuffix(b"\r")
-        if text and not text.isspace():
+        if not _is_blank(text):
             if error := None if text.isascii() else utf8_error(text):
                 builder.reject(offset, text, error)
             else:
@@ -72,27 +75,33 @@ def _batch(block: bytes, source: Source, position: int, offset: int) -> Batch:
     return next(builder.take(), Batch(source, (), (), (), ()))
 
 
-def _objects(block: bytes) -> LineBlock | None:
-    """Give the lines if nothing speaks against each being one object, which ends where the line does."""
+def _is_blank(line: bytes) -> bool:
+    return not line or line.isspace()
+
+
+def _one_object_a_line(block: bytes) -> LineBlock | None:
+    """Return the lines if each starts with { and ends with }, so that none is blank; else None."""
     breaks = block.count(b"\n")
-    if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and is_plain(block):
+    if block.startswith(b"{") and block.endswith(b"}") and block.count(b"}\n{") == breaks and is_utf8_without_cr(block):
         return LineBlock(block, breaks + 1)
     return None
 
 
-class _LdjsonWriter:
+class _JsonLinesWriter(Writer):
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file = file
         self._layout = layout
 
+    @override
     def write(self, batch: Batch) -> None:
         lines = self._layout.documents(batch)
         if lines:
-            # One call: each gives the interpreter to another thread.
+            # One call: each write may pass the interpreter's lock to another thread.
             self._file.write((lines.block if isinstance(lines, LineBlock) else b"\n".join(lines)) + b"\n")
 
+    @override
     def finish(self) -> None:
         pass
 
 
-LDJSON = Ldjson()
+LDJSON = JsonLines()

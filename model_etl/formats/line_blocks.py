@@ -1,33 +1,33 @@
-"""Blocks of whole lines, as the formats with a record a line read them."""
+"""Blocks of whole lines, for the formats that have one record a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from model_etl.formats.base import check_start
+from model_etl.formats.base import check_signature
 from model_etl.records.batch import BATCH_BYTES, Source
 
 
-def line_blocks(file: BinaryIO, source: Source, part: int = 1, first: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Read whole lines.
+def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Read a text file in blocks of whole lines.
 
     Args:
         file: open for reading.
-        source: what errors call it.
-        part: a block is about this part of `BATCH_BYTES`; shorter records make for more of them.
-        first: offset at which the file stands: the start of a line.
+        source: the input, for errors.
+        divisor: blocks have about `BATCH_BYTES // divisor` bytes; for formats whose JSON is longer than their text.
+        offset: the position of the file, in bytes: the start of a line.
 
     Yields:
-        The offset of the first line, and the lines with their ends, without the line feed of the last.
+        The offset of the first line of a block, and its lines with their line feeds, without that of the last line.
 
     Raises:
-        DataError: if the first bytes show that it is no UTF-8 text.
+        DataError: if the first bytes are not those of UTF-8 text.
     """
     start = file.read(4)
-    pending = [start if first else start[check_start(start, source) :]]
-    offset = first + len(start) - len(pending[0])
-    while block := file.read(max(1, BATCH_BYTES // part)):
+    pending = [start if offset else start[check_signature(start, source) :]]
+    offset += len(start) - len(pending[0])
+    while block := file.read(max(1, BATCH_BYTES // divisor)):
         cut = block.rfind(b"\n")
         if cut < 0:  # a line longer than a block
             pending.append(block)
@@ -40,8 +40,8 @@ def line_blocks(file: BinaryIO, source: Source, part: int = 1, first: int = 0) -
         yield offset, last
 
 
-def is_plain(block: bytes) -> bool:
-    """Tell whether a block is UTF-8 without a carriage return."""
+def is_utf8_without_cr(block: bytes) -> bool:
+    """Return whether a block is UTF-8 without a carriage return."""
     if b"\r" in block:
         return False
     try:

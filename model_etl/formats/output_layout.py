@@ -1,29 +1,29 @@
-"""What a published record holds: the prediction alone, with the original record, or with some of its fields."""
+"""The output layout: a published record is the prediction, alone or after the record or some of its fields."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from model_etl.errors import ConfigurationError
-from model_etl.records.batch import Batch, Source
+from model_etl.records.batch import Batch
 from model_etl.schema.fields import Field
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How output records are put together.
+    """How output records are built from records and predictions.
 
     Attributes:
-        outputs: the fields of the model's outputs; empty if its schema does not tell.
-        inputs: the fields of the model's inputs, for the kinds of kept columns.
-        join: whether the whole original record comes first.
-        keep: names of the fields of the original record that come first; null where a record lacks one.
+        outputs: the fields of the model's output schema by name; empty if it does not declare them.
+        inputs: the fields of the model's input schema by name, for the types of kept columns.
+        join: whether the whole record comes before the prediction.
+        keep: the names of the record's fields that come before the prediction; null where a record lacks a field.
 
     Raises:
-        ConfigurationError: if a kept name is one of the output's, or comes twice.
+        ConfigurationError: if a kept name is also a field of the output, or comes twice.
     """
 
     outputs: Mapping[str, Field]
@@ -32,14 +32,12 @@ class Layout:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        twice = [name for i, name in enumerate(self.keep) if name in self.keep[:i]]
-        if twice:
-            raise ConfigurationError(f"--keep names {twice[0]!r} twice", "Name each field once.")
-        both = [name for name in self.keep if name in self.outputs]
-        if both:
+        if duplicates := [name for i, name in enumerate(self.keep) if name in self.keep[:i]]:
+            raise ConfigurationError(f"--keep names {duplicates[0]!r} twice", "Name each field once.")
+        if (clash := _first_common_name(self.keep, self.outputs)) is not None:
             raise ConfigurationError(
-                f"--keep {both[0]}: the prediction has a field of that name too",
-                "Leave it out of --keep, or let the model name its output otherwise.",
+                f"--keep {clash}: the prediction also has a field of that name",
+                "Remove the field from --keep, or rename the model's output field.",
             )
 
     @property
@@ -48,55 +46,58 @@ class Layout:
         return not self.join and not self.keep
 
     def documents(self, batch: Batch) -> Sequence[bytes]:
-        """Give the output records of a batch, one line of JSON each.
+        """Return the output records of a batch, each as one line of JSON.
 
         Raises:
-            ConfigurationError: if a record and its prediction have a name in common.
+            ConfigurationError: if a record and its prediction have a field name in common.
         """
         if self.predictions_only:
             return batch.outputs
-        self._refuse_collisions(batch)
-        if self.join:
-            return [_spliced(d, o) for d, o in zip(batch.documents, batch.outputs, strict=True)]
-        return [_spliced(self._kept(d), o) for d, o in zip(batch.documents, batch.outputs, strict=True)]
+        self.check_name_clashes(batch)
+        originals = batch.documents if self.join else map(self._select_fields, batch.documents)
+        return [_merge_objects(d, o) for d, o in zip(originals, batch.outputs, strict=True)]
 
-    def _kept(self, document: bytes) -> bytes:
+    def _select_fields(self, document: bytes) -> bytes:
         fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
         return msgspec.json.encode({name: fields.get(name) for name in self.keep})
 
-    def _refuse_collisions(self, batch: Batch) -> None:
-        if self.keep and self.outputs:
-            return  # found when the layout was made
-        both = [name for name in columns_of(batch.source) if name in self.outputs] if batch.positions else []
-        if both:
-            raise self._collision(batch, 0, both[0])
-        names = [b'"' + name.encode() + b'"' for name in self.outputs]
-        for index, document in enumerate(batch.documents):
-            # An escaped name is not found by its text, so a backslash means to look closer.
-            if names and b"\\" not in document and not any(name in document for name in names):
-                continue
-            of_record = self.keep or msgspec.json.decode(document, type=dict[str, msgspec.Raw])
-            of_output = self.outputs or msgspec.json.decode(batch.outputs[index], type=dict[str, msgspec.Raw])
-            both = [name for name in of_record if name in of_output]
-            if both:
-                raise self._collision(batch, index, both[0])
+    def check_name_clashes(self, batch: Batch) -> None:
+        """Check that no record has a field name in common with its prediction.
 
-    def _collision(self, batch: Batch, index: int, name: str) -> ConfigurationError:
+        Raises:
+            ConfigurationError: naming the first such record and field.
+        """
+        if self.keep and self.outputs:
+            return  # checked when the layout was built
+        clash = _first_common_name(batch.source.column_names, self.outputs)
+        if batch.positions and clash is not None:
+            raise self._name_clash_error(batch, 0, clash)
+        quoted_names = [b'"' + name.encode() + b'"' for name in self.outputs]
+        for index, document in enumerate(batch.documents):
+            # Most documents do not contain the names at all. A backslash may be part of an escaped name.
+            if quoted_names and b"\\" not in document and not any(name in document for name in quoted_names):
+                continue
+            record_names = self.keep or msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+            output_names = self.outputs or msgspec.json.decode(batch.outputs[index], type=dict[str, msgspec.Raw])
+            if (clash := _first_common_name(record_names, output_names)) is not None:
+                raise self._name_clash_error(batch, index, clash)
+
+    def _name_clash_error(self, batch: Batch, index: int, name: str) -> ConfigurationError:
+        option = "--keep" if self.keep else "--join"
         return ConfigurationError(
-            f"{'--keep' if self.keep else '--join'}: record {batch.positions[index]} of {batch.source.name}"
-            f" and its prediction both have a field {name!r}",
-            "Use --keep with the fields that you need, or let the model name its output otherwise.",
+            f"{option}: record {batch.positions[index]} of {batch.source.name} and its prediction both have a field"
+            f" {name!r}",
+            "Use --keep with the fields that you need, or rename the model's output field.",
         )
 
 
-def columns_of(source: Source) -> Sequence[str]:
-    """Name the columns of an input that is a table; of others, nothing."""
-    return getattr(source.columns, "names", source.columns) or ()
+def _first_common_name(names: Iterable[str], others: Container[str]) -> str | None:
+    return next((name for name in names if name in others), None)
 
 
-def _spliced(left: bytes, right: bytes) -> bytes:
-    """Make one JSON object of two without touching a value."""
+def _merge_objects(left: bytes, right: bytes) -> bytes:
+    """Return one JSON object with the members of two, without changing a value."""
     left = left.strip()
-    if left[1:-1].isspace() or len(left) == 2:  # noqa: PLR2004  no fields
+    if left[1:-1].isspace() or len(left) == 2:  # noqa: PLR2004  no members
         return right
     return left if right == b"{}" else left[:-1] + b"," + right[1:]

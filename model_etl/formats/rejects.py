@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
+from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, Format, Writer
@@ -85,7 +86,7 @@ def _bytes_of(members: Mapping[str, Any], name: str) -> bytes:
     return str(members[name]).encode() if encoded is None else base64.b64decode(encoded, validate=True)
 
 
-class RejectsFile:
+class RejectsFile(Format):
     """The input format `rejects`: each record is read back with its original position and source.
 
     Args:
@@ -100,6 +101,7 @@ class RejectsFile:
     def __init__(self, formats: Mapping[str, Format]) -> None:
         self._formats = formats
 
+    @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """Yield the records of a rejects file; all records of a batch have the same original input.
 
@@ -119,11 +121,13 @@ class RejectsFile:
         if group:
             yield self._batch(group, fields)
 
-    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:  # noqa: ARG002
+    @override
+    def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         """Raise a `RecordError`: a record that is rejected again has the format of its original text."""
         raise RecordError("parse", "NotAReject", "the text of a reject cannot be in the format rejects")
 
-    def writer(self, file: BinaryIO, layout: Layout) -> Writer:  # noqa: ARG002
+    @override
+    def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         """Raise a `UsageError`: predictions cannot be written as rejects."""
         raise UsageError("rejects is a format for input only", "Choose another --output_format.")
 

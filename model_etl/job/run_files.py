@@ -11,7 +11,7 @@ from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
 from model_etl.publishing.publication import RunPublication
 from model_etl.publishing.storage import FoundFile, Location
-from model_etl.services import below, find, is_folder, locate
+from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
 
 _MIN_OTHER_FILES, _ENOUGH_OTHER_FILES = 32, 256
@@ -83,12 +83,13 @@ class RunFiles:
             ModelEtlError: if a storage fails.
         """
         options = config.storage.as_options()
-        found_files = find(config.input_file, **options)
+        found_files = find_files(config.input_file, **options)
         self.inputs = [file.location for file in found_files]
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
-            self.outputs = [below(config.output_file, _output_name(file, config), **options) for file in found_files]
+            names = [_output_name(file, config) for file in found_files]
+            self.outputs = [locate_in_folder(config.output_file, name, **options) for name in names]
         self._refuse_same_files()
 
     def outputs_by_role(self) -> Iterator[tuple[str, Location]]:
@@ -151,7 +152,7 @@ def _located(name: str, config: JobConfig) -> Location:
     options = config.storage.as_options()
     folder = f"{config.output_file.rstrip('/')}/"
     if name.startswith(folder) and is_folder(config.output_file, **options):
-        return below(folder, name.removeprefix(folder), **options)
+        return locate_in_folder(folder, name.removeprefix(folder), **options)
     return locate(name, **options)
 
 

@@ -136,6 +136,7 @@ class ReliableGraph(GraphExecutionContext):
     """
 
     NodeExecutionContextType = ReliableNode
+    reports_failures = True  # see model_etl.scoring.strategy_check
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.failures: list[BaseException] = []
@@ -295,4 +296,6 @@ def run_graph(
     """
     with _BonoboSilenced():
         # Without a service `http`, Bonobo would import requests for its own.
-        bonobo.run(graph, services={"http": None, **services}, strategy=ReliableStrategy(on_progress))
+        context = bonobo.run(graph, services={"http": None, **services}, strategy=ReliableStrategy(on_progress))
+    for part in (*context.nodes, context):
+        vars(part).clear()  # breaks the reference cycles that would keep the model alive until a garbage collection

@@ -11,6 +11,7 @@ from bonobo.config import Configurable, ContextProcessor, Option
 from bonobo.errors import InactiveReadableError
 
 from model_etl.records.batch import Batch
+from model_etl.scoring.strategy_check import warn_if_failures_are_lost
 from model_etl.scoring.worker_pool import WorkerPool
 
 
@@ -19,9 +20,11 @@ class NodeContext(Protocol):
 
     Attributes:
         killed: whether the run was ended.
+        parent: the execution context of the graph.
     """
 
     killed: bool
+    parent: object
 
     def send(self, batch: Batch) -> None:
         """Pass a batch on to the next node."""
@@ -39,6 +42,7 @@ class WorkersTransformer(Configurable):
     @ContextProcessor
     def next_result(self, context: NodeContext) -> Iterator[Callable[[], Batch]]:
         """Yield a function that waits for the oldest result; at the end, pass on all remaining results."""
+        warn_if_failures_are_lost(context)
 
         def receive() -> Batch:
             batch = self.workers.result(lambda: context.killed)

@@ -1,4 +1,4 @@
-"""Records in batches, and what is known of each: its text, its place in the input, its outcome."""
+"""Records in batches, with their text, their position in the input and their outcome."""
 
 from model_etl.records.batch import source_identity
 

@@ -1,4 +1,4 @@
-"""What flows along the chain: one Batch of some thousand records in aligned columns, and what dropped out of it."""
+"""Batches: some thousand records as aligned columns, with those that were rejected or withheld on the way."""
 
 from __future__ import annotations
 
@@ -7,49 +7,64 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from model_etl.errors import RecordError, RecordStep
 from model_etl.records.lazy_sequences import LazySequence, LineOffsets, SelectedItems
 
 BATCH_BYTES = 512 * 1024
-"""How much text a reader takes at a time: large enough that a bag's cost vanishes, small enough for any machine."""
+"""The bytes of text in a batch: enough to amortise the per-batch cost of a Bonobo bag, and a small part of memory."""
 
 Verdict = Literal["allow", "withhold", "replace"]
 
 
+class TableSchema(Protocol):
+    """The columns of a table; an Arrow schema has this attribute."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the names of the columns in their order."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """Where records come from.
+    """The input that records come from.
 
     Attributes:
-        name: the input as the user named it, for people.
-        identity: 32 hexadecimal digits that stay the same as long as the input does (see `source_identity`).
-        format: name of the format its texts are in.
-        header: the exact bytes that every text needs to be understood (CSV's first row), or nothing.
-        columns: what a table says of its columns (CSV: their names; Parquet: its Arrow schema), or None.
+        name: the input as the user named it, for messages.
+        identity: 32 hexadecimal digits that change when the input does (see `source_identity`).
+        format: the name of the format that its texts are in.
+        header: the exact bytes without which a text cannot be parsed (the first row of CSV and TSV), or empty.
+        columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
     """
 
     name: str
     identity: str
     format: str
     header: bytes = b""
-    columns: Any = dataclasses.field(default=None, compare=False)
+    columns: Sequence[str] | TableSchema | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """The names of the columns of a table; empty where records are objects."""
+        if self.columns is None or isinstance(self.columns, Sequence):
+            return self.columns or ()
+        return self.columns.names
 
 
 def source_identity(*parts: object) -> str:
-    """Digest what tells one state of an input from another (URI, size, ETag or time of change): 32 hex digits."""
+    """Return 32 hexadecimal digits (SHA-256) for what changes with an input: its URI, size, ETag, modification time."""
     return hashlib.sha256("\n".join(map(str, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A business rule's answer for one record.
+    """The decision of a business rule on one record.
 
     Attributes:
-        verdict: what to do with it.
-        messages: why, for the log and for people.
-        output: the output to use instead, with the verdict "replace".
+        verdict: what to do with the record.
+        messages: the reasons, for the prediction log.
+        output: the output to publish instead, if the verdict is "replace".
     """
 
     verdict: Verdict
@@ -59,12 +74,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Answer:
-    """One rule's decision on one record, as the log keeps it.
+    """A decision with the name of its rule, as the prediction log records it.
 
     Attributes:
-        rule: name of the rule.
-        decision: what it decided.
-        replaced: the output that it replaced, as JSON, or None.
+        rule: the name of the rule.
+        decision: its decision.
+        replaced: the output that the decision replaced, as JSON, or None.
     """
 
     rule: str
@@ -73,18 +88,18 @@ class Answer:
 
 
 class Rejection(NamedTuple):
-    """A record that could not be scored; a tuple, since those are made fastest.
+    """A record that could not be scored. A tuple, because tuples are the fastest to build.
 
     Attributes:
-        source: the input that it came from.
+        source: the input that it comes from.
         position: its number in that input, from 1.
-        offset: byte offset of its first byte in the decompressed input (Parquet: row number from 0).
+        offset: the byte offset of its first byte in the decompressed input (Parquet: its row number, from 0).
         text: its exact original bytes, without the line ending.
         document: the record as one line of JSON, or None if it could not be parsed.
-        stage: where it dropped out.
-        type_name: name of the exception, or of the kind of mistake.
+        stage: the step that rejected it.
+        type_name: the name of the exception, or of the mistake, such as InvalidJSON.
         message: the cause.
-        answers: what rules had said before.
+        answers: the decisions of rules up to then.
     """
 
     source: Source
@@ -99,13 +114,16 @@ class Rejection(NamedTuple):
 
 
 class Withheld(NamedTuple):
-    """A record that a business rule keeps from being published.
+    """A record that a business rule withheld from publication.
 
     Attributes:
-        source, position, offset, document: as in `Rejection`.
-        output: what the model had predicted, or None if the rule came before the model.
-        internals: what the model exposed of its workings, or None.
-        answers: what the rules said; the last one withheld it.
+        source: the input that it comes from.
+        position: its number in that input, from 1.
+        offset: the byte offset of its first byte in the decompressed input (Parquet: its row number, from 0).
+        document: the record as one line of JSON.
+        output: the model's prediction, or None if the rule ran before the model.
+        internals: the model's intermediate results, or None.
+        answers: the decisions of the rules; the last one withheld it.
     """
 
     source: Source
@@ -119,20 +137,21 @@ class Withheld(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Aligned columns of the records still alive, and those that dropped out; never changed, only replaced.
+    """Records as aligned columns, and the records that dropped out of them. Immutable: steps return a new batch.
 
     Attributes:
         source: the one input that all of its records come from.
-        positions: numbers of the records in the input, from 1.
-        offsets: byte offsets of their first bytes in the decompressed input (Parquet: row numbers from 0).
+        positions: the numbers of the records in the input, from 1.
+        offsets: the byte offsets of their first bytes in the decompressed input (Parquet: row numbers, from 0).
         texts: their exact original bytes, without line endings.
-        documents: each as one line of strict JSON, an object; for JSON Lines the texts themselves.
-        inputs: typed by the model's input schema; empty before decoding.
-        outputs: checked against the model's output schema, ready to be encoded as JSON; empty before prediction.
-        internals: what the model exposed of its workings, or empty.
-        answers: for each record what the rules said so far, or empty when there are none.
-        rejected: records that failed, in no particular order.
-        withheld: records that a rule held back, in no particular order.
+        documents: each record as one line of strict JSON, an object; for JSON Lines the texts themselves.
+        inputs: validated by the model's input schema; empty before that.
+        outputs: validated by the model's output schema, as JSON; empty before prediction.
+        internals: the model's intermediate results, or empty.
+        answers: for each record the decisions of rules so far, or empty if there are none.
+        rejected: the records that failed, in no particular order.
+        withheld: the records that a rule withheld, in no particular order.
+        file: the index of the run's input file that the records come from, from 0.
     """
 
     source: Source
@@ -162,39 +181,46 @@ class Batch:
         return {"written": len(self.texts), "rejected": len(self.rejected), "withheld": len(self.withheld)}
 
     def replace(self, **columns: Any) -> Batch:
-        """Give a batch with other columns."""
+        """Return a batch with other columns."""
         return dataclasses.replace(self, **columns)
 
-    def select(self, wanted: Sequence[bool]) -> Batch:
-        """Give a batch of only those records for which `wanted` says so; what dropped out stays with it."""
-        return self._picked(lambda column: list(compress(column, wanted)), sum(wanted))
+    def select(self, selectors: Sequence[bool]) -> Batch:
+        """Return a batch of the records whose selector is true; rejected and withheld records stay in it."""
+        return self._select_with(lambda column: list(compress(column, selectors)), sum(selectors))
 
-    def _picked(self, some: Callable[[Sequence[Any]], list[Any]], count: int) -> Batch:
-        """Give a batch with some of the records, so many, picked from each column that is filled."""
+    def _select_with(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> Batch:
+        """Return a batch of `count` records, which `select` takes from each column that is filled."""
 
-        def pick(column: Sequence[Any]) -> Sequence[Any]:
+        def selected(column: Sequence[Any]) -> Sequence[Any]:
             if isinstance(column, (LazySequence, range)):
-                return SelectedItems(some, column, count)
-            return some(column) if column else column
+                return SelectedItems(select, column, count)
+            return select(column) if column else column
 
-        texts = pick(self.texts)
+        texts = selected(self.texts)
         return self.replace(
-            positions=pick(self.positions),
-            offsets=pick(self.offsets),
+            positions=selected(self.positions),
+            offsets=selected(self.offsets),
             texts=texts,
-            documents=texts if self.documents is self.texts else pick(self.documents),
-            inputs=pick(self.inputs),
-            outputs=pick(self.outputs),
-            internals=pick(self.internals),
-            answers=pick(self.answers),
+            documents=texts if self.documents is self.texts else selected(self.documents),
+            inputs=selected(self.inputs),
+            outputs=selected(self.outputs),
+            internals=selected(self.internals),
+            answers=selected(self.answers),
         )
 
     def rejection(self, index: int, error: RecordError, *, parsed: bool = True) -> Rejection:
-        """Make the rejection of the record at an index; `parsed` is False when its document is no JSON."""
+        """Return the rejection of a record.
+
+        Args:
+            index: the record's index in the batch.
+            error: the reason.
+            parsed: False if its document is not JSON.
+        """
+        offsets = self.offsets
         return Rejection(
             source=self.source,
             position=self.positions[index],
-            offset=self.offsets.at(index) if isinstance(self.offsets, LineOffsets) else self.offsets[index],
+            offset=offsets.offset_of(index) if isinstance(offsets, LineOffsets) else offsets[index],
             text=self.texts[index],
             document=self.documents[index] if parsed else None,
             stage=error.stage,
@@ -204,18 +230,18 @@ class Batch:
         )
 
     def without(self, failed: Mapping[int, RecordError]) -> Batch:
-        """Give a batch without the records that failed, which become rejections."""
+        """Return a batch in which the failed records, given by their indexes, are rejections."""
         if not failed:
             return self
         ends = sorted(failed)
         rejected = [self.rejection(i, failed[i], parsed=failed[i].stage != "parse") for i in ends]
         starts = [0, *(end + 1 for end in ends)]
 
-        def between(column: Sequence[Any]) -> list[Any]:
-            """Few fail among thousands: what lies between them is copied piece by piece."""
+        def select_between(column: Sequence[Any]) -> list[Any]:
+            """Copy the slices between failed records: a few slices, since few of thousands fail."""
             kept: list[Any] = []
             for start, end in zip(starts, [*ends, len(column)], strict=True):
                 kept += column[start:end]
             return kept
 
-        return self._picked(between, len(self) - len(failed)).replace(rejected=(*self.rejected, *rejected))
+        return self._select_with(select_between, len(self) - len(failed)).replace(rejected=(*self.rejected, *rejected))

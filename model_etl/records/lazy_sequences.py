@@ -1,4 +1,4 @@
-"""Sequences that are made when somebody asks for an item: lines that stay one block of bytes, and their offsets."""
+"""Sequences whose items are built on first access: lines kept as one block of bytes, and the offsets of lines."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, overload
 
+from typing_extensions import override
+
 
 class LazySequence(Sequence[Any]):
-    """A sequence whose items are made all at once when the first is asked for; most runs ask for none.
+    """A sequence that builds all its items when the first is accessed; most runs access none.
 
     Args:
-        count: how many there are.
+        count: the number of items.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def _made(self) -> list[Any]:
-        """Make the items."""
+    def _build(self) -> list[Any]:
+        """Return the items."""
         raise NotImplementedError
 
     @cached_property
     def _all(self) -> list[Any]:
-        return self._made()
+        return self._build()
 
     def __len__(self) -> int:
         return self._count
@@ -47,36 +49,38 @@ class LazySequence(Sequence[Any]):
 
 
 class SelectedItems(LazySequence):
-    """Some items of a sequence.
+    """Some items of another sequence.
 
     Args:
-        some: picks them.
+        select: takes the items from the sequence.
         column: the sequence.
-        count: how many it picks.
+        count: the number of items that it takes.
     """
 
-    def __init__(self, some: Callable[[Sequence[Any]], list[Any]], column: Sequence[Any], count: int) -> None:
+    def __init__(self, select: Callable[[Sequence[Any]], list[Any]], column: Sequence[Any], count: int) -> None:
         super().__init__(count)
-        self._some = some
+        self._select = select
         self._column = column
 
-    def _made(self) -> list[Any]:
-        return self._some(self._column)
+    @override
+    def _build(self) -> list[Any]:
+        return self._select(self._column)
 
 
 class LineBlock(LazySequence):
-    """Lines of bytes.
+    """Lines as one block of bytes.
 
     Args:
-        block: the lines, with a line feed between each two and none at the end.
-        count: how many there are, at least 1.
+        block: the lines, with a line feed between any two and none at the end.
+        count: the number of lines, at least 1.
     """
 
     def __init__(self, block: bytes, count: int) -> None:
         super().__init__(count)
         self.block = block
 
-    def _made(self) -> list[bytes]:
+    @override
+    def _build(self) -> list[bytes]:
         return self.block.split(b"\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -84,31 +88,32 @@ class LineBlock(LazySequence):
 
 
 class LineOffsets(LazySequence):
-    """Where each of some lines starts.
+    """The offsets of lines that follow each other in a file.
 
     Args:
-        first: offset of the first line.
-        lines: the lines.
-        gap: how many bytes follow each.
+        first: the offset of the first line.
+        lines: the lines, without their ends.
+        end_bytes: the bytes of each line end: 1 for LF, 2 for CR LF.
     """
 
-    def __init__(self, first: int, lines: Sequence[bytes], gap: int = 1) -> None:
+    def __init__(self, first: int, lines: Sequence[bytes], end_bytes: int = 1) -> None:
         super().__init__(len(lines))
         self._first = first
         self._lines = lines
-        self._gap = gap
-        self._known = (0, first)
+        self._end_bytes = end_bytes
+        self._last = (0, first)  # index and offset of the last answer of `offset_of`
 
-    def _made(self) -> list[int]:
+    @override
+    def _build(self) -> list[int]:
         before = accumulate(map(len, self._lines[:-1]), initial=self._first)
-        return list(map(operator.add, before, range(0, len(self._lines) * self._gap, self._gap)))
+        return list(map(operator.add, before, range(0, len(self._lines) * self._end_bytes, self._end_bytes)))
 
-    def at(self, index: int) -> int:
-        """Give one; cheap for a few in rising order, as for records that fail."""
-        start, offset = self._known if self._known[0] <= index else (0, self._first)
-        offset += sum(map(len, self._lines[start:index])) + (index - start) * self._gap
-        self._known = index, offset
+    def offset_of(self, index: int) -> int:
+        """Return one offset without building all; fast for a few rising indexes, as those of records that fail."""
+        start, offset = self._last if self._last[0] <= index else (0, self._first)
+        offset += sum(map(len, self._lines[start:index])) + (index - start) * self._end_bytes
+        self._last = index, offset
         return offset
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LineOffsets, (self._first, self._lines, self._gap)
+        return LineOffsets, (self._first, self._lines, self._end_bytes)

@@ -1,1 +1,1 @@
-"""The process: signals, standard streams, garbage collection."""
+"""The process: signals, standard streams, exit."""

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: each becomes an `Interrupted`, but never while files are published."""
+"""Signals that stop a run: each is raised as `Interrupted`, except while files are published."""
 
 from __future__ import annotations
 
@@ -9,78 +9,84 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_etl.errors import Interrupted
 
-_SIGNALS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if TYPE_CHECKING:
+    import asyncio
 
-REPEAT = 0.5
-"""Seconds in which a second signal is the same request: timeout(1) signals the process and then its whole group."""
+STOP_SIGNALS: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+DUPLICATE_SIGNAL_WINDOW_S = 0.5
+"""A second signal within this time belongs to the same request: timeout(1) signals the process, then its group."""
 
 
-class _Process:
-    """What all handlers of this process have in common; changed by the main thread only."""
+class _SignalState:
+    """The state that all handlers of this process share; only the main thread changes it."""
 
-    deferring = 0
-    pending: int | None = None
-    yielding = False
+    deferral_depth = 0
+    deferred_signal: int | None = None
+    interruptible = False
 
 
 class Interrupts:
-    """Handles signals for the length of a run. A second one, some time after the first, ends the process at once.
+    """Handles the stop signals during a run. A second signal ends the process at once.
 
     Attributes:
-        received: number of the first signal.
-        raised: what was raised for it. If something else comes out, a library has wrapped it: this is the cause.
+        received: number of the first signal, or None.
+        raised: the exception that was raised for it, or None. If a run ends with another exception, a library has
+            wrapped this one.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.raised: Interrupted | None = None
-        self._since = 0.0
-        self._held = False
-        self._decided = False
+        self._received_at = 0.0
+        self._publishing = False
+        self._outcome_decided = False
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Interrupts]:
-        """Handle the signals, but for those that whoever started us chose to ignore (nohup, a shell's `&`)."""
-        before: dict[int, Any] = {}
+        """Handle the stop signals, except those that the parent process set to be ignored (nohup, a shell's `&`)."""
+        previous: dict[signal.Signals, Any] = {}
         hook = sys.unraisablehook
 
-        def unraisable(args: Any) -> None:
+        def ignore_interrupted(args: sys.UnraisableHookArgs) -> None:
             if not isinstance(args.exc_value, Interrupted):  # raised in a destructor: `check` raises it again
                 hook(args)
 
-        sys.unraisablehook = unraisable
-        for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, self._receive)
+        sys.unraisablehook = ignore_interrupted
+        for number in _handled_signals():
+            previous[number] = signal.signal(number, self._receive)
         try:
             yield self
         finally:
-            self._decided = True  # what the run came to is known, and a signal no longer changes it
-            for number, handler in before.items():
+            self._outcome_decided = True
+            for number, handler in previous.items():
                 signal.signal(number, handler)
             sys.unraisablehook = hook
 
     @contextlib.contextmanager
     def uninterruptible(self) -> Iterator[None]:
-        """Let nothing interrupt what must be done whole; a signal that came before is raised first.
+        """Let no signal interrupt the block, which publishes files; a signal that came before is raised first.
 
-        A signal that comes in the block or after it is too late: what is published must not be reported as stopped.
+        A signal during the block or after it changes nothing: a run that has published is not reported as stopped.
+
+        Raises:
+            Interrupted: if a signal was received before.
         """
         self.check()
-        self._held = True
+        self._publishing = True
         try:
-            self.check()
+            self.check()  # a signal may have come between the first check and the flag
             yield
         finally:
-            self._decided = True
-            self._held = False
+            self._outcome_decided = True
+            self._publishing = False
 
     def check(self) -> None:
-        """Raise what was received: Python swallows an exception that a handler raises inside a destructor.
+        """Raise `Interrupted` if a signal was received: Python drops exceptions raised inside a destructor.
 
         Raises:
             Interrupted: if a signal was received.
@@ -89,48 +95,79 @@ class Interrupts:
             raise Interrupted(self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if _Process.deferring:
-            _Process.pending = number
+        if _SignalState.deferral_depth:
+            _SignalState.deferred_signal = number
             return
         if self.received is None:
-            self.received, self._since = number, time.monotonic()
-        elif time.monotonic() - self._since > REPEAT:
-            _leave(number)
+            self.received, self._received_at = number, time.monotonic()
+        elif time.monotonic() - self._received_at > DUPLICATE_SIGNAL_WINDOW_S:
+            _exit_at_once(number)
         else:
             return
-        late = self._held or self._decided
-        if _Process.yielding or not late:
+        too_late = self._publishing or self._outcome_decided
+        if _SignalState.interruptible or not too_late:
             self.raised = Interrupted(number)
-            if late:
+            if too_late:
                 self.raised.remark = "a part may have been published"
             raise self.raised
 
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Let a signal wait until the block is left: for a few steps that must not be left half done."""
-    _Process.deferring += 1
+    """Hold signals back until the block ends: for a few steps that must not be left half done."""
+    _SignalState.deferral_depth += 1
     try:
         yield
     finally:
-        _Process.deferring -= 1
-        if not _Process.deferring and _Process.pending is not None:
-            number, _Process.pending = _Process.pending, None
+        _SignalState.deferral_depth -= 1
+        if not _SignalState.deferral_depth and _SignalState.deferred_signal is not None:
+            number, _SignalState.deferred_signal = _SignalState.deferred_signal, None
             signal.raise_signal(number)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal end the block even while files are published: it may wait for somebody else for ever."""
-    _Process.yielding = True
+    """Allow a signal to interrupt the block even during publishing, because the block may wait for ever."""
+    _SignalState.interruptible = True
     try:
         yield
     finally:
-        _Process.yielding = False
+        _SignalState.interruptible = False
 
 
-def _leave(number: int) -> None:
-    """End the process at once, as was asked for twice; what is staged is taken over by the next run."""
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Yield an event that the first stop signal sets, for a service on asyncio; a second signal ends the process."""
+    import asyncio  # noqa: PLC0415  a run of one machine does not need it
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    received_at = 0.0
+
+    def receive(number: int) -> None:
+        nonlocal received_at
+        if not stop.is_set():
+            received_at = time.monotonic()
+            stop.set()
+        elif time.monotonic() - received_at > DUPLICATE_SIGNAL_WINDOW_S:
+            _exit_at_once(number)
+
+    handled = _handled_signals()
+    for number in handled:
+        loop.add_signal_handler(number, receive, number)
+    try:
+        yield stop
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _handled_signals() -> list[signal.Signals]:
+    return [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def _exit_at_once(number: int) -> None:
+    """End the process without cleaning up; the next run takes over what is staged."""
     with contextlib.suppress(OSError):
         os.write(2, f"model-etl: error: stopped at once by {signal.Signals(number).name}\n".encode())
     os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""Standard output, kept for data: what a model or a library prints goes to standard error."""
+"""Standard output, kept for data: everything that models and libraries print goes to standard error."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ _STDOUT = 1
 _STDERR = 2
 
 
-class _Saved:
-    """Where the real standard output is while prints are turned away from it; None if it was closed from the start."""
+class _SavedStdout:
+    """The descriptor of the real standard output while prints are redirected; None if it was closed at start-up."""
 
     fd: int | None = _STDOUT
 
 
 @contextlib.contextmanager
 def prints_to_stderr() -> Iterator[None]:
-    """Send all that is printed to standard error, also by C code; `stdout_fd` still leads to standard output.
+    """Redirect everything that is printed, also by C code, to standard error; `stdout_fd` returns the real output.
 
-    Streams that whoever started us closed lead nowhere from now on. Left closed, their numbers would go to the next
-    files that are opened, and prints would end up in our data.
+    Descriptors that were closed at start-up are opened on /dev/null. A data file could otherwise be given descriptor 1
+    or 2, and prints would end up in it.
     """
     closed = [fd for fd in (0, _STDOUT, _STDERR) if not _is_open(fd)]
     for _ in closed:
-        os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     sys.stdout = sys.stdout or open(_STDOUT, "w", closefd=False)  # noqa: SIM115  libraries ask it for isatty()
     sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115
     sys.stdout.flush()
     saved = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)
-    _Saved.fd = None if _STDOUT in closed else saved
+    _SavedStdout.fd = None if _STDOUT in closed else saved
     try:
         yield
     finally:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-        _Saved.fd = _STDOUT
+        _SavedStdout.fd = _STDOUT
         os.dup2(saved, _STDOUT)
         os.close(saved)
 
 
 def stdout_fd() -> int:
-    """Give the descriptor of the real standard output.
+    """Return the descriptor of the real standard output.
 
     Raises:
-        OSError: if it was closed by whoever started us.
+        OSError: with EBADF, if it was closed at start-up.
     """
-    if _Saved.fd is None:
+    if _SavedStdout.fd is None:
         raise OSError(errno.EBADF, "standard output is closed")
-    return _Saved.fd
+    return _SavedStdout.fd
 
 
 def stdin_fd() -> int:
-    """Give the descriptor of standard input.
+    """Return the descriptor of standard input.
 
     Raises:
-        OSError: if it was closed by whoever started us.
+        OSError: with EBADF, if it was closed at start-up.
     """
     if sys.__stdin__ is None:
         raise OSError(errno.EBADF, "standard input is closed")

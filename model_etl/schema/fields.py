@@ -1,4 +1,4 @@
-"""What a JSON Schema says of the fields of a record: the kinds that text cells and columns need to know."""
+"""The fields of a record by its JSON Schema, for formats that have text cells or typed columns."""
 
 from __future__ import annotations
 
@@ -6,63 +6,69 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FieldKind = Literal["text", "number", "integer", "boolean", "json"]
+FieldType = Literal["text", "number", "integer", "boolean", "json"]
 
 
 @dataclass(frozen=True)
 class Field:
-    """What a text cell for this field of a record means.
+    """The declaration of one field.
 
     Attributes:
-        kind: which kind of JSON value it takes ("json": a nested one, or several kinds).
+        type: the JSON type of its values; "json" for nested values and for several types.
         nullable: whether null is one of its values.
-        required: whether a record without it is invalid.
+        required: whether a record without the field is invalid.
     """
 
-    kind: FieldKind
+    type: FieldType
     nullable: bool = False
     required: bool = True
 
+    @property
+    def kind(self) -> FieldType:
+        """The same as `type`, under its earlier name."""
+        return self.type
+
 
 def fields_of(schema: Mapping[str, Any]) -> dict[str, Field]:
-    """Give the fields of an object's JSON Schema by name, in the schema's order."""
+    """Return the fields of an object's JSON Schema by name, in the schema's order."""
     definitions = schema.get("$defs") or schema.get("definitions") or {}
     if "$ref" in schema:  # a model that refers to itself
         schema = definitions.get(str(schema["$ref"]).rsplit("/", 1)[-1], {})
     required = schema.get("required", ())
     fields = {}
-    for name, declared in schema.get("properties", {}).items():
-        kinds = _json_types(declared, definitions)
-        nullable = "null" in kinds
-        kinds.discard("null")
-        kind: FieldKind = "json"
-        if "string" in kinds or not kinds:
-            kind = "text"
-        elif kinds == {"integer"}:
-            kind = "integer"
-        elif kinds <= {"number", "integer"}:
-            kind = "number"
-        elif kinds == {"boolean"}:
-            kind = "boolean"
-        fields[name] = Field(kind, nullable, name in required)
+    for name, declaration in schema.get("properties", {}).items():
+        types = _json_types(declaration, definitions)
+        fields[name] = Field(_field_type(types - {"null"}), "null" in types, name in required)
     return fields
 
 
-def _json_types(declared: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str]:
-    if "$ref" in declared:
-        target = definitions.get(str(declared["$ref"]).rsplit("/", 1)[-1], {})
+def _field_type(types: set[str]) -> FieldType:
+    if "string" in types or not types:
+        return "text"
+    if types == {"integer"}:
+        return "integer"
+    if types <= {"number", "integer"}:
+        return "number"
+    return "boolean" if types == {"boolean"} else "json"
+
+
+def _json_types(declaration: Mapping[str, Any], definitions: Mapping[str, Any]) -> set[str]:
+    """Return the names of the JSON types that a schema allows; empty if it does not restrict them."""
+    if "$ref" in declaration:
+        target = definitions.get(str(declaration["$ref"]).rsplit("/", 1)[-1], {})
         return {"object"} if target.get("properties") else _json_types(target, definitions)
-    if "anyOf" in declared or "oneOf" in declared or "allOf" in declared:
-        options = [*declared.get("anyOf", ()), *declared.get("oneOf", ()), *declared.get("allOf", ())]
+    if "anyOf" in declaration or "oneOf" in declaration or "allOf" in declaration:
+        options = [*declaration.get("anyOf", ()), *declaration.get("oneOf", ()), *declaration.get("allOf", ())]
         return set().union(*(_json_types(o, definitions) for o in options))
-    values = [declared["const"]] if "const" in declared else declared.get("enum", ())
+    values = [declaration["const"]] if "const" in declaration else declaration.get("enum", ())
     if values:
         return {_type_name(v) for v in values}
-    said = declared.get("type", ())
-    return {said} if isinstance(said, str) else set(said)
+    types = declaration.get("type", ())
+    return {types} if isinstance(types, str) else set(types)
 
 
 def _type_name(value: Any) -> str:
+    """Return the name of the JSON type of a value."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -11,6 +11,7 @@ from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
+from model_etl.scoring.strategy_check import check_strategy
 
 
 class MLModelTransformer:
@@ -31,6 +32,8 @@ class MLModelTransformer:
         >>> list(transformer(data={"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}))
         [{'species': 'setosa'}]
     """
+
+    __processors__ = (check_strategy,)  # Bonobo calls them when it starts the node
 
     def __init__(
         self,

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.command import Etl, Result
+from helpers.waiting import wait_for
 
 MODEL = ("--model", "failing_models:GoodBatch")
 TWO = ("--workers", "2")
@@ -25,7 +26,7 @@ def lines(*values: float) -> bytes:
     return b"".join(b'{"x": %r, "id": %d}\n' % (value, number) for number, value in enumerate(values))
 
 
-MANY = lines(*(float(n % 50) for n in range(60_000)))
+MANY = lines(*(float(n % 50) for n in range(40_000)))
 BAD = MANY + b'{"x": "wide"}\n{"x": \n' + lines(-1.0) + MANY
 
 
@@ -65,14 +66,6 @@ def children(pid: int) -> set[int]:
 def alive(pids: set[int]) -> set[int]:
     """Name those that still live."""
     return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "what was waited for never came"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -182,49 +175,43 @@ def test_standard_input(etl: Etl) -> None:
 
 
 @pytest.fixture
-def hanging(etl: Etl) -> Iterator[Any]:
-    """Start a run whose workers hang, and wait until they do."""
+def hanging_run(etl: Etl, hanging: Callable[..., subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Return a run whose workers hang."""
     etl.write("in.json", lines(-1.0) + MANY)
     etl.write("out.json", b"earlier\n")
-    named = ("run", "--model", "failing_models:Hangs", "-i", "in.json", "-o", "out.json", *TWO)
-    run = etl.popen(*named, env={"PYTHONDONTWRITEBYTECODE": "1"})
-    wait_for((etl.folder / "hanging").exists)
-    yield run
-    if run.poll() is None:
-        run.kill()
-        run.communicate()
+    return hanging("-i", "in.json", "-o", "out.json", *TWO, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_signal_ends_the_workers_too(etl: Etl, hanging: Any, number: signal.Signals) -> None:
+def test_a_signal_ends_the_workers_too(etl: Etl, hanging_run: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Also while they hang: soon, with the signal's code, and with nothing left."""
-    started = children(hanging.pid)
+    started = children(hanging_run.pid)
     assert len(started) >= 2
-    hanging.send_signal(number)
+    hanging_run.send_signal(number)
     start = time.monotonic()
-    _, err = hanging.communicate(timeout=30)
+    _, err = hanging_run.communicate(timeout=30)
     assert time.monotonic() - start < 5
-    assert hanging.returncode == 128 + number, err
-    wait_for(lambda: not alive(started), 5)
-    assert contents(etl) == {"out.json": b"earlier\n", "hanging": b""}
+    assert hanging_run.returncode == 128 + number, err
+    wait_for(lambda: not alive(started), seconds=5)
+    assert contents(etl) == {"out.json": b"earlier\n"}
 
 
-def test_a_parent_that_is_killed_takes_its_workers_along(hanging: Any) -> None:
+def test_a_parent_that_is_killed_takes_its_workers_along(hanging_run: subprocess.Popen[bytes]) -> None:
     """Even while they hang in a model."""
-    started = children(hanging.pid)
-    hanging.kill()
-    hanging.communicate()
-    wait_for(lambda: not alive(started), 5)
+    started = children(hanging_run.pid)
+    hanging_run.kill()
+    hanging_run.communicate()
+    wait_for(lambda: not alive(started), seconds=5)
 
 
-def test_a_worker_that_somebody_kills(etl: Etl, hanging: Any) -> None:
+def test_a_worker_that_somebody_kills(etl: Etl, hanging_run: subprocess.Popen[bytes]) -> None:
     """The run does not wait for it."""
-    for pid in children(hanging.pid):
+    for pid in children(hanging_run.pid):
         os.kill(pid, signal.SIGKILL)
-    _, err = hanging.communicate(timeout=20)
-    assert hanging.returncode == 69, err
+    _, err = hanging_run.communicate(timeout=20)
+    assert hanging_run.returncode == 69, err
     assert b"a worker process was ended by SIGKILL" in err
-    assert contents(etl) == {"out.json": b"earlier\n", "hanging": b""}
+    assert contents(etl) == {"out.json": b"earlier\n"}
 
 
 def test_a_signal_to_the_whole_group(etl: Etl) -> None:
@@ -302,7 +289,7 @@ def test_a_signal_while_they_load(etl: Etl) -> None:
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=20)
     assert (run.returncode, err) == (143, b"model-etl: error: stopped by SIGTERM; nothing was published\n")
-    wait_for(lambda: not alive(started), 5)
+    wait_for(lambda: not alive(started), seconds=5)
 
 
 def test_another_version_than_expected(score: Callable[..., Result], etl: Etl) -> None:

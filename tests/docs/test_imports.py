@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers.command import ROOT
+from helpers.imports import imported, modules
 
 MAY_IMPORT_BONOBO_OR_FS = {"compat", "pipeline", "graphs", "services"}
 ORDER = [
@@ -28,30 +28,6 @@ ORDER = [
 """Each row imports only from the rows above it; a folder also from itself."""
 COLLIDING = ("graphs", "services", "engines")
 """Folders of the repository that are installed below model_etl, since others have folders of these names too."""
-
-
-def folder_of(path: Path) -> str:
-    """Return the folder of model_etl that a module is installed in, or the module's own name if that is none."""
-    parts = path.relative_to(ROOT).parts
-    return parts[0] if parts[0] != "model_etl" else parts[1].removesuffix(".py")
-
-
-def modules() -> list[tuple[str, Path]]:
-    """Return every module of one machine with the folder that it is in."""
-    tops = ("model_etl", "graphs", "services")
-    paths = [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
-    return [(folder_of(path), path) for path in paths if folder_of(path) != "__init__"]
-
-
-def imported(path: Path) -> set[str]:
-    """Give the names of all modules that a file imports, also inside functions."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 @pytest.mark.parametrize(("folder", "path"), modules(), ids=str)

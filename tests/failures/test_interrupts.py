@@ -8,15 +8,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 
 import pytest
 from helpers.command import Etl
+from helpers.waiting import wait_for
 
 from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
 EARLIER = b"earlier\n"
-RECORDS = 200_000
+RECORDS = 100_000
 INPUT = b'{"x": 1.0}\n' * RECORDS
 WHOLE = b'{"y":1.0}\n' * RECORDS
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -27,13 +27,6 @@ BOUND = SHUTDOWN_GRACE_S + 3
 def _start(etl: Etl, *arguments: str, model: str = "GoodBatch", **options: object) -> subprocess.Popen[bytes]:
     named = [argument.replace("GoodBatch", model) for argument in ARGUMENTS]
     return etl.popen(*named, *arguments, env={"PYTHONDONTWRITEBYTECODE": "1"}, **options)
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "what was waited for never came"
-        time.sleep(0.005)
 
 
 def _end(run: subprocess.Popen[bytes], bound: float = BOUND) -> tuple[int, str]:
@@ -62,7 +55,7 @@ def _check_whole(etl: Etl) -> None:
     assert etl.files() == {"in.json", "out.json", "out.log.ldjson"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def duration(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Give the seconds that an undisturbed run takes here and now."""
     etl = Etl(tmp_path_factory.mktemp("duration"))
@@ -103,7 +96,7 @@ def test_a_signal_while_the_model_works(etl: Etl, model: str, number: signal.Sig
         pytest.skip("the same code as for the others")
     _prepare(etl, b'{"x": -1}\n' * 5000)
     run = _start(etl, model=model)
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.send_signal(number)
     code, err = _end(run)
     _stopped(etl, code, err, number)
@@ -113,7 +106,7 @@ def test_a_signal_while_a_rule_works(etl: Etl) -> None:
     """A slow rule cannot keep a run alive either."""
     _prepare(etl, b'{"x": 1}\n' * 5000)
     run = _start(etl, "--rules", "failing_rules:Slow")
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.send_signal(signal.SIGINT)
     _stopped(etl, *_end(run), signal.SIGINT)
 
@@ -126,7 +119,7 @@ def test_a_signal_while_the_input_is_waited_for(etl: Etl, *, writer: bool) -> No
     run = _start(etl)
     if writer:
         end = os.open(etl.folder / "in.json", os.O_WRONLY)
-    _wait_for((etl.folder / ".out.rejects.ldjson.part").exists)
+    wait_for((etl.folder / ".out.rejects.ldjson.part").exists)
     time.sleep(0.3)
     run.send_signal(signal.SIGTERM)
     code, err = _end(run)
@@ -141,7 +134,7 @@ def test_a_signal_while_standard_input_is_waited_for(etl: Etl) -> None:
     """Standard input that stays open and says nothing."""
     _prepare(etl)
     run = _start(etl, "-i", "-", stdin=subprocess.PIPE)
-    _wait_for((etl.folder / ".out.rejects.ldjson.part").exists)
+    wait_for((etl.folder / ".out.rejects.ldjson.part").exists)
     time.sleep(0.5)
     run.send_signal(signal.SIGINT)
     run_code, err = run.wait(timeout=BOUND), run.stderr.read().decode() if run.stderr else ""
@@ -169,7 +162,7 @@ def test_a_signal_while_the_lock_is_waited_for(etl: Etl) -> None:
     """Waiting for another run can be ended, and leaves the other one's files alone."""
     _prepare(etl, b'{"x": -1}\n')
     other = _start(etl, model="Hangs")
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     mine = _start(etl, "--lock_wait", "60")
     time.sleep(1)
     mine.send_signal(signal.SIGINT)
@@ -184,7 +177,7 @@ def test_a_second_interrupt_ends_it_at_once(etl: Etl) -> None:
     """Whoever presses Ctrl-C again does not wait for the grace of a hanging model; the next run cleans up."""
     _prepare(etl, b'{"x": -1}\n')
     run = _start(etl, model="Hangs")
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.send_signal(signal.SIGINT)
     time.sleep(0.7)
     assert run.poll() is None
@@ -216,7 +209,7 @@ def test_an_ignored_signal_stays_ignored(etl: Etl, number: signal.Signals) -> No
     """What nohup or a shell's & ignores for us does not end the run."""
     _prepare(etl, b'{"x": 1}\n' * 100)
     run = _start(etl, model="Slow", preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.send_signal(number)
     assert _end(run) == (0, "")
     assert (etl.folder / "out.json").read_bytes() == b'{"y":1.0}\n' * 100
@@ -226,7 +219,7 @@ def test_a_signal_is_told_in_the_report(etl: Etl) -> None:
     """The report says how the run ended."""
     _prepare(etl, b'{"x": 1}\n' * 5000)
     run = _start(etl, "--report", "report.json", model="Slow")
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.send_signal(signal.SIGTERM)
     assert _end(run)[0] == 143
     report = etl.lines("report.json")[0]
@@ -251,7 +244,7 @@ def test_a_killed_run_leaves_no_lock(etl: Etl) -> None:
     """The lock dies with its holder, and what it had staged is taken over."""
     _prepare(etl, b'{"x": -1}\n')
     run = _start(etl, model="Hangs")
-    _wait_for((etl.folder / "hanging").exists)
+    wait_for((etl.folder / "hanging").exists)
     run.kill()
     run.communicate()
     assert ".out.json.part" in etl.files()

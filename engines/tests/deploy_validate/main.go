@@ -1,8 +1,9 @@
-// Reads built manifests from standard input, with the code of Kubernetes, Argo Workflows and Argo Events itself.
+// Command deploy_validate reads built manifests from standard input with the code of Kubernetes, Argo Workflows and
+// Argo Events.
 //
-//	deploy_validate check                 every document, strictly: unknown kinds, fields and values are errors
-//	deploy_validate retry EXIT_CODE       template by template: is a step that ended so tried again?
-//	deploy_validate arrive EVENT.json     what the Sensor makes of an event: a workflow, or nothing
+//	deploy_validate check                 check every document: unknown kinds, fields and values are errors
+//	deploy_validate retry EXIT_CODE       for each template, whether a step with this exit code is retried
+//	deploy_validate arrive EVENT.json     the workflow that the Sensor submits for an event, or null
 package main
 
 import (
@@ -80,7 +81,7 @@ func decoded(input io.Reader) ([]runtime.Object, error) {
 	}
 }
 
-// check asks for what types cannot say: Argo Events looks at its resources, and at what a Sensor would make.
+// check runs the checks of Argo Events on its resources, and decodes the resource that each Sensor submits.
 func check(objects []runtime.Object) error {
 	var faults []error
 	for _, object := range objects {

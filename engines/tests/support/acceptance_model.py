@@ -1,4 +1,4 @@
-"""A model and its rules for the acceptance test: the iris model, which has moods, and rules of both kinds."""
+"""The model and the business rules of the acceptance test: an iris model that can fail, and rules of both kinds."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pydantic import BaseModel
 from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, replace, withhold
 
 
-class MoodyIris(MLModel):  # type: ignore[misc]
-    """Predicts as the iris model does, but fails on petals of exactly 6.66."""
+class MoodyIris(MLModel):
+    """The iris model, except that it fails on petals of exactly 6.66."""
 
     display_name = "Moody iris"
     qualified_name = "moody_iris"
     description = "Fails on some records that its schema accepts."
     version = "2.1.0"
     input_schema = IrisModelInput
-    output_schema = IrisModel().output_schema
+    output_schema: type[BaseModel] = IrisModel().output_schema
 
     def __init__(self) -> None:
         self._iris = IrisModel()
 
     def predict(self, data: Any) -> Any:
-        """Predict one."""
+        """Return the prediction for a record."""
         return self.predict_batch([data])[0]
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Predict many, as slowly as a test wants."""
+        """Return the predictions for records, after the delay that ACCEPTANCE_DELAY sets in seconds."""
         if len(records) > 1000:  # a failing batch is called again in ever smaller parts
             time.sleep(float(os.environ.get("ACCEPTANCE_DELAY", "0")))
             Path(os.environ.get("ACCEPTANCE_MARK", os.devnull)).touch()
@@ -44,20 +44,20 @@ class MoodyIris(MLModel):  # type: ignore[misc]
 
 
 class NotInQuebec(BusinessRule):
-    """Withholds before the model is asked."""
+    """Withholds records before the model is called."""
 
     when = "before_model"
 
     def decide(self, record: Mapping[str, Any], prediction: Prediction | None) -> Decision:
-        """Hold back records from QC."""
+        """Withhold records from QC."""
         return withhold("no automated decisions in QC") if record.get("province") == "QC" else ALLOW
 
 
 class NoGiants(BusinessRule):
-    """Withholds after the model was asked, and replaces some of its predictions."""
+    """Withholds records after the model was called, and replaces some of its predictions."""
 
     def decide(self, record: Mapping[str, Any], prediction: Prediction | None) -> Decision:
-        """Hold back the largest sepals, and call the next largest virginica."""
+        """Withhold the largest sepals, and replace the prediction for the next largest."""
         if record["sepal_length"] > 7.85:
             return withhold("larger than any that was measured")
         return replace({"species": "virginica"}, "too large for others") if record["sepal_length"] > 7.8 else ALLOW
@@ -70,10 +70,10 @@ class Numbered(BaseModel):
 
 
 class Echo(MoodyIris):
-    """Gives a field that its records have, too."""
+    """Predicts a field that the records have, too."""
 
     output_schema = Numbered
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Number them."""
+        """Return numbers."""
         return [{"id": number} for number, _ in enumerate(records)]

@@ -1,4 +1,4 @@
-"""Models that meet with trouble on a worker."""
+"""Models that fail on a worker."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ATTEMPT = os.environ.get("mapreduce_task_attempt_id", "")  # noqa: SIM112  Hadoo
 
 
 class Killed(MoodyIris):
-    """Its process is killed in the midst of a task, the first time that this is tried."""
+    """Kills its process in the middle of a task, in the task's first attempt."""
 
     def __init__(self) -> None:
         super().__init__()
         self._batches = 0
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Predict many, but not the third time."""
+        """Return predictions, except for the third batch."""
         self._batches += 1
         if self._batches == 3 and ATTEMPT.endswith("_m_000001_0"):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -28,7 +28,7 @@ class Killed(MoodyIris):
 
 
 class Elsewhere(MoodyIris):
-    """Can be loaded where the job is started, but on no worker."""
+    """Can be loaded where the job is started, but not on a worker."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,29 +37,29 @@ class Elsewhere(MoodyIris):
 
 
 class Dying(MoodyIris):
-    """Takes its process with it."""
+    """Ends its process."""
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Die."""
+        """End the process."""
         os._exit(3)
 
 
 class Slow(MoodyIris):
-    """Never comes to an end."""
+    """Never returns."""
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Wait for ever."""
+        """Wait without end."""
         while True:
             signal.pause()
 
 
 class Talking(MoodyIris):
-    """Prints where it should not."""
+    """Prints to standard output."""
 
     qualified_name = "talking_iris"
 
     def predict_batch(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Predict many, and talk."""
+        """Return predictions, and print from Python and from C."""
         print("predicting")  # noqa: T201
         os.write(1, b"deep in C\n")
         return super().predict_batch(records)

@@ -178,9 +178,9 @@ def test_a_nul_is_kept_or_rejected():
     [
         (b"a,a\n1,2\n", "names the column 'a' twice"),
         (b"a,,b\n1,2,3\n", "a column without a name"),
-        (b"\xe9,b\n1,2\n", "no valid row of UTF-8"),
-        (b'a,"b\n1,2\n', "no valid row"),
-        (b"a\rb\r1\r2\r", "no valid row"),
+        (b"\xe9,b\n1,2\n", "not a valid row of UTF-8"),
+        (b'a,"b\n1,2\n', "not a valid row"),
+        (b"a\rb\r1\r2\r", "not a valid row"),
     ],
 )
 def test_a_first_row_that_names_no_columns_ends_the_run(data, said):

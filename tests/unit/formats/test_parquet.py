@@ -196,7 +196,7 @@ def test_a_value_that_does_not_fit_its_column_is_refused(values, kind):
 )
 def test_a_nested_value_of_another_kind_is_refused(monkeypatch, first, later):
     """Later values that do not fit the type of the first ones are an error, never a loss or another value."""
-    monkeypatch.setattr("model_etl.formats.parquet.ROW_GROUP", 1)
+    monkeypatch.setattr("model_etl.formats.parquet_writer.ROW_GROUP_RECORDS", 1)
     found = [*batches("ldjson", f'{{"a":{first}}}'.encode()), *batches("ldjson", f'{{"a":{later}}}'.encode())]
     with pytest.raises(ConfigurationError, match="cannot write the column 'a' of the records 1 to 1"):
         written("parquet", found, JOIN)

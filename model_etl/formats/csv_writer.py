@@ -1,0 +1,174 @@
+"""Writing CSV and TSV: rows of new cells, or original rows with the prediction's cells appended."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from typing import BinaryIO, Protocol
+
+import msgspec
+from typing_extensions import override
+
+from model_etl.errors import ConfigurationError
+from model_etl.formats.base import Writer, column_names
+from model_etl.formats.output_layout import Layout
+from model_etl.records.batch import Batch, Source
+
+_Object = Mapping[str, msgspec.Raw]
+
+
+class DelimitedWriter(Writer):
+    """Writes one file. The first batch decides the columns, and whether original rows are copied.
+
+    Args:
+        file: open for writing.
+        layout: the layout of the output records.
+        name: the name of the format.
+        delimiter: the character between two cells.
+    """
+
+    def __init__(self, file: BinaryIO, layout: Layout, name: str, delimiter: str) -> None:
+        self._file = file
+        self._layout = layout
+        self._name = name
+        self._delimiter = delimiter
+        self._rows: _NewRows | _ExtendedRows | None = None
+        self._columns: list[str] = []
+
+    @override
+    def write(self, batch: Batch) -> None:
+        if not len(batch):
+            return
+        is_first = self._rows is None
+        if self._rows is None:
+            copies = self._layout.join and batch.source.format == self._name
+            self._rows = (_ExtendedRows if copies else _NewRows)(self._layout, batch.source)
+        objects = self._rows.objects(batch)
+        if is_first:
+            self._columns = self._rows.columns(objects[0])
+            names = self._encode([self._columns])
+            self._file.write(b"".join(self._rows.lines([self._rows.header], names, self._delimiter.encode())))
+        cells = self._encode(self._table(objects, batch))
+        self._file.write(b"".join(self._rows.lines(batch.texts, cells, self._delimiter.encode())))
+
+    @override
+    def finish(self) -> None:
+        if self._rows is None:  # a file without records still names its columns
+            self._file.write(self._encode([[*self._layout.keep, *self._layout.outputs]])[0])
+
+    def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
+        known = set(self._columns)
+        table = []
+        for index, row in enumerate(objects):
+            if not known.issuperset(row):
+                extra = next(name for name in row if name not in known)
+                raise ConfigurationError(
+                    f"record {batch.positions[index]} of {batch.source.name} has a field {extra!r} that the first"
+                    f" record lacks: a {self._name.upper()} file has the same columns in every row",
+                    "Write JSON Lines, or choose the columns with --keep.",
+                )
+            table.append([_cell(row.get(name)) for name in self._columns])
+        return table
+
+    def _encode(self, table: Iterable[Sequence[str]]) -> list[bytes]:
+        rows = _EncodedRows()
+        csv.writer(rows, delimiter=self._delimiter, lineterminator="\r\n").writerows(table)
+        return rows.lines
+
+
+class _Rows(Protocol):
+    """The part of writing that depends on whether original rows are copied.
+
+    Attributes:
+        header: the first row of the original file, if rows are copied.
+    """
+
+    header: bytes
+
+    def __init__(self, layout: Layout, first: Source) -> None: ...
+
+    def objects(self, batch: Batch) -> list[_Object]:
+        """Return the objects of which cells are made, one a record."""
+
+    def columns(self, first: _Object) -> list[str]:
+        """Return the names of those cells, given the first object."""
+
+    def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
+        """Return whole lines, given the original rows and the cells that were made."""
+
+
+class _NewRows(_Rows):
+    """All cells are made from output records."""
+
+    header = b""
+
+    def __init__(self, layout: Layout, first: Source) -> None:
+        self._layout = layout
+        self._first = first
+
+    @override
+    def objects(self, batch: Batch) -> list[_Object]:
+        return _parse(self._layout.documents(batch))
+
+    @override
+    def columns(self, first: _Object) -> list[str]:
+        return column_names(self._layout, first, self._first)
+
+    @override
+    def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
+        return cells
+
+
+class _ExtendedRows(_Rows):
+    """Original rows of the same format are copied as they are; only the prediction's cells are made."""
+
+    def __init__(self, layout: Layout, first: Source) -> None:
+        self._layout = layout
+        self._format = first.format
+        self.header = first.header
+
+    @override
+    def objects(self, batch: Batch) -> list[_Object]:
+        if batch.source.format != self._format or batch.source.header != self.header:
+            raise ConfigurationError(
+                f"record {batch.positions[0]} of {batch.source.name} has other columns than the records before",
+                "Write JSON Lines, or choose the columns with --keep.",
+            )
+        self._layout.check_name_clashes(batch)
+        return _parse(batch.outputs)
+
+    @override
+    def columns(self, first: _Object) -> list[str]:
+        return list(self._layout.outputs or first)
+
+    @override
+    def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
+        return [original + delimiter + line for original, line in zip(originals, cells, strict=True)]
+
+
+class _EncodedRows:
+    """Collects the rows that `csv.writer` writes, one call a row.
+
+    The writer quotes a cell with a CR or LF only if its own line terminator has that character, hence CR LF there.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line.removesuffix("\r\n").encode() + b"\n")
+
+
+def _parse(documents: Iterable[bytes]) -> list[_Object]:
+    return [msgspec.json.decode(document, type=dict[str, msgspec.Raw]) for document in documents]
+
+
+def _cell(value: msgspec.Raw | None) -> str:
+    """Return the text of a cell: empty for null, the characters of a string, or JSON."""
+    text = bytes(value) if value is not None else b"null"
+    if text == b"null":
+        return ""
+    if text.startswith(b'"'):
+        string: str = msgspec.json.decode(text)
+        return string
+    return text.decode()

@@ -1,0 +1,117 @@
+"""Writing Parquet: output records are collected into row groups of Arrow columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from typing_extensions import override
+
+from model_etl.errors import ConfigurationError
+from model_etl.formats.base import Writer, column_names
+from model_etl.formats.output_layout import Layout
+from model_etl.formats.parquet_values import CONVERSION_ERRORS, column_of_json
+from model_etl.records.batch import Batch, Source
+
+ROW_GROUP_RECORDS = 65_536
+"""The records that are collected before they are written: files with small row groups are slow to read."""
+
+_SIMPLE_TYPES = {"text": pa.string(), "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}
+
+_REMEDY = "Write JSON Lines, which holds values of any type."
+
+
+class ParquetWriter(Writer):
+    """Writes one file; the first batch decides the columns and their types.
+
+    Args:
+        file: open for writing.
+        layout: the layout of the output records.
+    """
+
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        self._file = file
+        self._layout = layout
+        self._rows: list[dict[str, msgspec.Raw]] = []
+        self._positions: list[int] = []
+        self._schema: pa.Schema | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    @override
+    def write(self, batch: Batch) -> None:
+        if not len(batch):
+            return
+        decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        self._rows += [decode(document) for document in self._layout.documents(batch)]
+        self._positions += batch.positions
+        if self._schema is None:
+            names = column_names(self._layout, self._rows[0], batch.source)
+            self._schema = self._choose_schema(names, batch.source)
+        if len(self._rows) >= ROW_GROUP_RECORDS:
+            self._flush(self._schema)
+
+    @override
+    def finish(self) -> None:
+        if self._schema is None:
+            self._schema = self._choose_schema([*self._layout.keep, *self._layout.outputs], None)
+        self._flush(self._schema)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _choose_schema(self, names: Sequence[str], source: Source | None) -> pa.Schema:
+        """Return the columns with their types: the output schema's, then the input file's, then those of the values."""
+        input_schema = source.columns if source is not None and isinstance(source.columns, pa.Schema) else None
+        columns = []
+        for name in names:
+            field = self._layout.outputs.get(name)
+            if field is None and input_schema is not None and name in input_schema.names:
+                columns.append(input_schema.field(name))
+                continue
+            field = field or self._layout.inputs.get(name)
+            simple = _SIMPLE_TYPES.get(field.type) if field else None
+            columns.append(pa.field(name, self._infer_type(name) if simple is None else simple))
+        return pa.schema(columns)
+
+    def _infer_type(self, name: str) -> pa.DataType:
+        values = [msgspec.json.decode(row[name]) for row in self._rows if name in row]
+        try:
+            inferred = pa.array(values).type
+        except CONVERSION_ERRORS as exc:
+            message = f"cannot choose a type for the column {name!r} of {self._records}: {exc}"
+            raise ConfigurationError(message, _REMEDY) from exc
+        return pa.string() if pa.types.is_null(inferred) else inferred
+
+    def _flush(self, schema: pa.Schema) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        if not self._rows:
+            return
+        self._require_columns(set(schema.names))
+        columns = [self._column(field) for field in schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        self._rows, self._positions = [], []
+
+    def _require_columns(self, known: set[str]) -> None:
+        for row, position in zip(self._rows, self._positions, strict=True):
+            if not known.issuperset(row):
+                extra = next(name for name in row if name not in known)
+                raise ConfigurationError(
+                    f"record {position} has a field {extra!r} that the first record lacks:"
+                    " a Parquet file has the same columns in every row",
+                    "Write JSON Lines, or choose the columns with --keep.",
+                )
+
+    def _column(self, field: pa.Field) -> pa.Array:
+        values = [row.get(field.name) for row in self._rows]
+        try:
+            return column_of_json([None if v is None or bytes(v) == b"null" else bytes(v) for v in values], field.type)
+        except CONVERSION_ERRORS as exc:
+            message = f"cannot write the column {field.name!r} of {self._records} as {field.type}: {exc}"
+            raise ConfigurationError(message, _REMEDY) from exc
+
+    @property
+    def _records(self) -> str:
+        return f"the records {self._positions[0]} to {self._positions[-1]}"
