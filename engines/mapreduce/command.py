@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from model_etl.engines.mapreduce.protocols import JobClass
+from model_etl.engines.mapreduce.mrjob_import import MRJob
 
 
-def run_command(job_class: JobClass) -> None:
+def run_command(job_class: type[MRJob]) -> None:
     """Run the command that the process's arguments describe.
 
     Args:
         job_class: class of the job.
     """
-    job = job_class(args=sys.argv[1:])
+    job = job_class(sys.argv[1:])
     options = job.options
     if options.run_mapper or options.run_combiner or options.run_reducer or options.run_spark:
         job.execute()

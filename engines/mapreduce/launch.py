@@ -13,13 +13,19 @@ from model_etl.engines.mapreduce import options, running
 from model_etl.engines.mapreduce.inputs import MapReduceInput, check_unchanged, find_inputs
 from model_etl.engines.mapreduce.manifest import build_tasks, upload_shared_inputs
 from model_etl.engines.mapreduce.models import select_model
-from model_etl.engines.mapreduce.output_files import OutputFiles
-from model_etl.engines.mapreduce.protocols import Job
+from model_etl.engines.mapreduce.mrjob_import import MRJob
+from model_etl.engines.mapreduce.output_files import (
+    compression_of_output,
+    locate_output_files,
+    open_staged_files,
+    stage_output_files,
+)
 from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import Task
 from model_etl.engines.shared.options import masked_settings, run, scorer_settings
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.job.verification import no_records, too_many_rejects
+from model_etl.publishing.publication import RunPublication
 from model_etl.runtime.signals import Interrupts
 from model_etl.runtime.standard_streams import prints_to_stderr
 from model_etl.settings.job_config import JobConfig
@@ -28,7 +34,7 @@ REMOTE_RUNNERS = ("hadoop", "emr")
 """Runners whose workers do not see the files of this machine."""
 
 
-def launch(job: Job) -> int:
+def launch(job: MRJob) -> int:
     """Run a job as its options say.
 
     Returns:
@@ -37,7 +43,7 @@ def launch(job: Job) -> int:
     return run(lambda interrupts: _launch(job, interrupts))
 
 
-def _launch(job: Job, interrupts: Interrupts) -> int:
+def _launch(job: MRJob, interrupts: Interrupts) -> int:
     with tempfile.TemporaryDirectory(prefix="mapreduce-") as folder, prints_to_stderr():
         launcher = _Launcher(job, Path(folder))
         if launcher.values.get("output_file"):
@@ -61,7 +67,7 @@ class _Launcher:
         ModelEtlError: if the options contradict each other.
     """
 
-    def __init__(self, job: Job, folder: Path) -> None:
+    def __init__(self, job: MRJob, folder: Path) -> None:
         self._job = job
         self._folder = folder
         self.values = options.read(job.options)
@@ -88,25 +94,27 @@ class _Launcher:
         """
         config = options.config_of({**self.values, "model": self._model}, ", ".join(self._names))
         inputs = find_inputs(self._names)
-        output_files = OutputFiles(config, {job_input.uri for job_input in inputs}, counting=self._job.counting)
-        with output_files.publication:
-            if not output_files.stage():
+        uris = {job_input.uri for job_input in inputs}
+        files = locate_output_files(config, uris, counting=self._job.counting)
+        logged, compression = files.log is not None, compression_of_output(config)
+        with RunPublication(config.if_exists, config.lock_wait) as publication:
+            if not stage_output_files(publication, files, compression):
                 return
-            settings = self._settings_to_publish(logged=output_files.logged)
+            settings = self._settings_to_publish(logged=logged)
             scorer = Scorer(settings)
             tasks = self._build_tasks(inputs, settings, numbered=True)
             self._write_manifest(tasks, inputs)
-            with output_files.opened() as files:
-                results = JobResults(files)
-                if output_files.logged:
-                    files[b"event"].write(scorer.started(uuid.uuid4().hex, self._masked_settings(settings)))
+            with open_staged_files(publication, compression) as staged:
+                results = JobResults(staged)
+                if logged:
+                    staged[b"event"].write(scorer.started(uuid.uuid4().hex, self._masked_settings(settings)))
                 interrupts.check()
                 counters = running.run(self._job, results.route_lines)
-                files[b"output"].writelines(sorted(results.groups))
-            results.check(len(tasks), counters, logged=output_files.logged, counting=self._job.counting)
-            _check_rejects(config, results, output_files, interrupts)
+                staged[b"output"].writelines(sorted(results.groups))
+            results.check(len(tasks), counters, logged=logged, counting=self._job.counting)
+            _check_rejects(config, results, publication, interrupts)
             check_unchanged(inputs, self._names)
-            output_files.publication.publish(interrupts, any_rejects=results.counts.rejected > 0)
+            publication.publish(interrupts, any_rejects=results.counts.rejected > 0)
         self._print_summary(results, counters)
 
     def _settings_to_publish(self, *, logged: bool) -> ScorerSettings:
@@ -148,11 +156,12 @@ class _Launcher:
             print(results.summary(counters), file=sys.stderr)  # noqa: T201  for people
 
 
-def _check_rejects(config: JobConfig, results: JobResults, output_files: OutputFiles, interrupts: Interrupts) -> None:
+def _check_rejects(config: JobConfig, results: JobResults, publication: RunPublication, interrupts: Interrupts) -> None:
     """Check that the rejects are tolerated and that there are records; publish rejects that are not, alone."""
     counts = results.counts
     if config.max_errors.exceeded(counts.rejected, counts.read):
-        rejects_name = output_files.publish_rejects(interrupts)
+        published = publication.publish_rejects(interrupts)
+        rejects_name = published.name if published is not None else None
         raise too_many_rejects(counts, config.max_errors, results.first_rejects, rejects_name)
     if not counts.read and config.on_empty == "fail":
         raise no_records(config.input_file)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from mrjob.job import MRJob
 from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 from typing_extensions import override
 
-from model_etl.engines.mapreduce.protocols import Job
 from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, ModelUnavailable, describe_exception
 
 _COMMAND = re.compile(r"Command '\[.*\]' ", re.DOTALL)
@@ -42,7 +42,7 @@ class _ErrorLog(logging.Handler):
         ]
 
 
-def run(job: Job, route_lines: Callable[[Iterable[bytes]], None]) -> Mapping[str, int]:
+def run(job: MRJob, route_lines: Callable[[Iterable[bytes]], None]) -> Mapping[str, int]:
     """Run a job and remove what it left in temporary folders.
 
     Args:
@@ -87,7 +87,7 @@ def _use_default_handlers() -> None:
 
 
 @contextlib.contextmanager
-def _errors_logged(job: Job) -> Iterator[_ErrorLog]:
+def _errors_logged(job: MRJob) -> Iterator[_ErrorLog]:
     errors, logger = _ErrorLog(), logging.getLogger("mrjob")
     logger.addHandler(errors)
     logger.propagate = False

@@ -52,7 +52,7 @@ def imports_by_module() -> dict[str, set[str]]:
     }
     named = {name if name.startswith("model_etl.") else f"model_etl.{name}": path for name, path in paths.items()}
     known = {name.removesuffix(".__init__"): path for name, path in named.items()}
-    del known["model_etl"]  # what it exports is imported when somebody asks for it
+    del known["model_etl"]  # it exports what the others define, but imports it only when asked
     return {
         name: {other for other in imported(path) if other in known and other != name} for name, path in known.items()
     }
