@@ -44,7 +44,7 @@ def original(source: Path, count: int, model: str) -> Run:
 
 
 def steady(small: list[Run], big: list[Run], sizes: tuple[int, int]) -> list[float]:
-    """Give records per second by round."""
+    """Return records per second by round."""
     return [(sizes[1] - sizes[0]) / (b.seconds - s.seconds) for s, b in zip(small, big, strict=True)]
 
 

@@ -1,7 +1,7 @@
 """Make all inputs, run all benchmarks in turn, and write docs/benchmarks.md: a little over an hour on two cores.
 
-Inputs and environments take 8 GB of disk in benchmarks/data. Whatever fails or is missed, the rest is run and the
-document is written; the exit code is then 1. `--quick` tries it all with few records, and writes elsewhere.
+Inputs and environments take 8 GB of disk in benchmarks/data. If a benchmark fails or misses a claim, the others are run
+and the document is written; the exit code is then 1. `--quick` runs everything with few records, and writes elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BENCHMARKS = (*report.SMALL, "peers")
 
 
 def make_inputs() -> None:
-    """Make those of the peers; the other benchmarks make what is theirs before they measure."""
+    """Make the inputs of the peers; the other benchmarks make their own before they measure."""
     for model in ways.SIZES.values():
         for count in model:
             inputs.file(count)
@@ -35,7 +35,9 @@ def main() -> int:
     """Run them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=0, help="how often each is run; each has its own default")
-    parser.add_argument("--quick", action="store_true", help="one round of few records: only to see that all works")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of few records: only to check that everything works"
+    )
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, help="some of them")
     asked = parser.parse_args()
     rounds = ["--rounds", str(asked.rounds)] if asked.rounds and not asked.quick else []
@@ -48,7 +50,7 @@ def main() -> int:
     for name in asked.only:
         print(f"== {name}", flush=True)
         kept = folder / f"{name}.json"
-        kept.unlink(missing_ok=True)  # what failed has no results
+        kept.unlink(missing_ok=True)  # a benchmark that fails has no results
         start = time.monotonic()
         code = subprocess.run([sys.executable, common.HERE / f"{name}.py", *flags], check=False).returncode
         missed = code == 1 and kept.exists()
@@ -63,7 +65,7 @@ def main() -> int:
         told = Results("all", asked)
         told.table(head, rows)
         told.end()
-    else:  # the document tells of the last time that all were run
+    else:  # the document shows the last time that all were run
         results.show(head, rows)
     code = report.write(quick=asked.quick)
     if failed:

@@ -1,4 +1,4 @@
-"""What all benchmarks share: inputs made once from a fixed seed, whole processes timed in turn, medians of both."""
+"""What all benchmarks share: inputs that are made once from a fixed seed, processes timed in turn, and medians."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ IRIS = "iris_model.iris_predict:IrisModel"
 NO_LOG = ("--prediction_log", "none")
 LOGISTIC_REGRESSION, SVC, FOREST = "ours:LogisticRegressionModel", "ours:SVCModel", "ours:ForestModel"
 SEED = 20190920
-LIMIT = 1800.0
-"""Seconds after which a process is taken for hanging, and killed."""
-EVERY = 0.02
-"""Seconds between two looks at the memory of a process."""
+TIME_LIMIT_S = 1800.0
+"""Seconds after which a process is considered hanging, and killed."""
+PEAK_INTERVAL_S = 0.02
+"""Seconds between two readings of the memory of a process."""
 
 _RANGES = {"sepal_length": (43, 80), "sepal_width": (20, 45), "petal_length": (10, 70), "petal_width": (1, 26)}
 _LINE = '{"sepal_length": %s, "sepal_width": %s, "petal_length": %s, "petal_width": %s}'
@@ -49,8 +49,8 @@ class Run:
 
     Attributes:
         seconds: from its start to its end.
-        cpu: seconds of processor time, of all its threads.
-        mib: the most memory it held.
+        cpu: processor time of all its threads, in seconds.
+        mib: its peak memory, in MiB.
     """
 
     seconds: float
@@ -59,7 +59,7 @@ class Run:
 
 
 def records(count: int, *, bad_percent: int = 0) -> Path:
-    """Give a file of iris records as JSON Lines, which is made when it is first asked for.
+    """Return a file of iris records as JSON Lines; it is made on first use.
 
     Args:
         count: how many records.
@@ -87,9 +87,9 @@ def records(count: int, *, bad_percent: int = 0) -> Path:
 
 
 class Peak(threading.Thread):
-    """Looks again and again at the most memory that a process has held so far.
+    """Reads the peak memory of a process again and again.
 
-    What wait4() tells is no use: a process begins with what we hold ourselves when we start it, and keeps that figure.
+    The figure of wait4() is useless: a process starts with the memory of its parent, and keeps that as its maximum.
 
     Args:
         pid: the process.
@@ -105,20 +105,20 @@ class Peak(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Look until it is told to stop."""
-        every = 0.001  # a short process is gone before a slow look, a long one is not to be disturbed
+        """Read it until `stop` is called."""
+        every = 0.001  # a short process ends before a slow reading, a long one should not be disturbed
         while not self._ended.wait(every):
             self.most = max(self.most, peak(self._pid))
-            every = min(2 * every, EVERY)
+            every = min(2 * every, PEAK_INTERVAL_S)
 
     def stop(self) -> None:
-        """Wait for the last look."""
+        """Wait for the last reading."""
         self._ended.set()
         self.join()
 
 
 def peak(pid: int) -> float:
-    """Give the most that a process itself has held since its start, in MiB; 0 if the system does not tell."""
+    """Return the peak memory of a process itself since its start, in MiB; 0 if the system does not report it."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123  many times a second
             return next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")), 0.0)
@@ -127,9 +127,9 @@ def peak(pid: int) -> float:
 
 
 def environment() -> dict[str, str]:
-    """Give our environment without settings of ours, and with the estimators' models importable.
+    """Return the current environment without settings of model_etl, and with the estimators' models importable.
 
-    Python may keep what it has compiled: a run that has to compile all modules again is none that anybody has at night.
+    Python may keep compiled modules: no nightly run has to compile all of them again.
     """
     left_out = ("MODEL_ETL_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
@@ -137,18 +137,18 @@ def environment() -> dict[str, str]:
 
 
 def trained() -> None:
-    """See to it that the estimators of `peers/` are there."""
+    """Train the estimators of `peers/` if they are missing."""
     timed([sys.executable, HERE / "peers" / "iris_models.py"])
 
 
 def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] | None = None) -> Run:
     """Run a command to its end.
 
-    It works in this folder, where it finds `models.py`, and knows nothing of the settings in our environment.
+    It runs in this folder, where it finds `models.py`, without the settings in our environment.
 
     Args:
         command: what to run.
-        reader: reads its standard output to the end, if that is more than words.
+        reader: reads its standard output to the end, if that is data.
 
     Raises:
         RuntimeError: if it fails, or takes more than half an hour.
@@ -163,13 +163,13 @@ def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] |
             cwd=HERE,
             env=environment(),
         )
-        watch, limit = Peak(process.pid), threading.Timer(LIMIT, process.kill)
+        watch, limit = Peak(process.pid), threading.Timer(TIME_LIMIT_S, process.kill)
         watch.start()
         limit.start()
         if reader and process.stdout:
             with process.stdout:
                 reader(cast("BinaryIO", process.stdout))
-        _, status, used = os.wait4(process.pid, 0)  # unlike wait(), it tells what this one process used
+        _, status, used = os.wait4(process.pid, 0)  # unlike wait(), it returns what this one process used
         seconds = time.perf_counter() - start
         watch.stop()
         limit.cancel()
@@ -183,7 +183,7 @@ def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] |
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """Give an empty folder beside the inputs, for as long as the block runs."""
+    """Return an empty folder beside the inputs, for as long as the block runs."""
     DATA.mkdir(exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix="run-", dir=DATA))
     try:
@@ -223,17 +223,17 @@ def in_turn(ways: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, lis
 
 
 def seconds(runs: Sequence[Run]) -> float:
-    """Give the median of the durations."""
+    """Return the median of the durations."""
     return median(run.seconds for run in runs)
 
 
 def ratios(runs: Sequence[float], base: Sequence[float]) -> list[float]:
-    """Divide round by round: both of a round met the same weather."""
+    """Divide round by round: both runs of a round met the same conditions."""
     return [a / b for a, b in zip(runs, base, strict=True)]
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Tell a median, and the least and the most if they are others."""
+    """Format a median, with the least and the most if they differ."""
     middle, least, most = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
     return middle if least == most else f"{middle} ({least} to {most})"
 
@@ -242,7 +242,9 @@ def options(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """Make a parser with the options that all benchmarks have."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each is run (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round of few records: only to see that all works")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of few records: only to check that everything works"
+    )
     return parser
 
 
@@ -255,5 +257,5 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def scaled(count: int, asked: argparse.Namespace) -> int:
-    """Give a number of records, or a hundredth of it for a quick look."""
+    """Return a number of records, or a hundredth of it for a quick run."""
     return max(count // 100, 1) if asked.quick else count

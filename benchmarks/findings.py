@@ -1,4 +1,4 @@
-"""What `peers.py` found, as it is kept: cells of runs that were made in turn, and who took no part."""
+"""The results of `peers.py`: cells of runs that were made in turn, and the peers that took no part."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Cell:
         form: of the input.
         rounds: how often each way was run.
         runs: by way.
-        differ: whose predictions are not those of our first run.
-        about: when and on what it was measured.
+        differ: the ways whose predictions differ from those of our first run.
+        about: when and on which machine it was measured.
     """
 
     model: str
@@ -49,33 +49,33 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What it is about; there is one cell of each."""
+        """Model, records and input format; there is one cell for each combination."""
         return f"{self.model}, {self.records}, {self.form}"
 
     def seconds(self, way: str) -> list[float]:
-        """Give the durations of a way."""
+        """Return the seconds of each run of a way."""
         return [run.seconds for run in self.runs[way]]
 
     def rates(self, way: str) -> list[float]:
-        """Give the records a second of a way."""
+        """Return the records per second of each run of a way."""
         return [self.records / run.seconds for run in self.runs[way]]
 
     def mib(self, way: str) -> list[float]:
-        """Give the most memory of each run of a way."""
+        """Return the peak memory of each run of a way, in MiB."""
         return [run.mib for run in self.runs[way]]
 
     def times(self, way: str, base: str) -> list[float]:
-        """Tell how many times as long a way takes as another, round by round."""
+        """Return how many times as long one way takes as another, round by round."""
         return common.ratios(self.seconds(way), self.seconds(base))
 
     def check(self, first: Predictions) -> None:
-        """Note whose predictions are not those given."""
+        """Note the ways whose predictions differ from the expected ones."""
         for way, runs in self.runs.items():
             if not all(run.predictions.same(first, order=ways.keeps_order(way)) for run in runs):
                 self.differ.append(f"{ways.title(way)} ({self.key})")
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Give a head and rows that tell all of it."""
+        """Return the head and the rows of a table of this cell."""
         bases = {ours: name for ours, name in _BASES.items() if ours in self.runs} if len(self.runs) > 1 else {}
         rate = ["records/s"] if self.records > ways.START_UP else []
         head = ["", "seconds", *rate, "MiB", *bases.values()]
@@ -97,12 +97,12 @@ _BASES = {
 
 @dataclass
 class Findings:
-    """All that is kept.
+    """All saved results.
 
     Attributes:
         cells: by their keys.
         versions: of the peers that could be started.
-        left_out: why a peer took no part, or no longer did.
+        left_out: the reason why a peer took no part.
     """
 
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -110,25 +110,25 @@ class Findings:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def cell(self, model: str, records: int, form: str = LDJSON) -> Cell | None:
-        """Give a cell, or None if it was not measured."""
+        """Return a cell, or None if it was not measured."""
         return self.cells.get(f"{model}, {records}, {form}")
 
     def of(self, model: str, form: str = LDJSON) -> list[Cell]:
-        """Give the cells of a model, the least records first."""
+        """Return the cells of a model, by number of records."""
         found = [cell for cell in self.cells.values() if (cell.model, cell.form) == (model, form)]
         return sorted(found, key=lambda cell: cell.records)
 
     def models(self) -> list[str]:
-        """Give the models that were run on more than the records of a start-up."""
+        """Return the models that were run on more records than the start-up has."""
         return [model for model in ways.MODELS if any(cell.records > ways.START_UP for cell in self.of(model))]
 
     def add(self, cell: Cell) -> None:
-        """Keep a cell instead of an earlier one."""
+        """Add a cell; it replaces an earlier one with the same key."""
         self.cells[cell.key] = cell
 
     @classmethod
     def load(cls, path: Path) -> Findings:
-        """Read what was kept; nothing if there is no file."""
+        """Read saved findings; there are none if the file does not exist."""
         if not path.exists():
             return cls()
         kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -149,6 +149,6 @@ def _scored(run: dict[str, Any]) -> Scored:
 
 
 def largest(cells: Sequence[Cell], way: str, most: int) -> Cell | None:
-    """Give the cell with the most records, but not over so many, in which a way took part."""
+    """Return the cell with the most records, up to a limit, in which a way took part."""
     fitting = [cell for cell in cells if way in cell.runs and ways.START_UP < cell.records <= most]
     return max(fitting, key=lambda cell: cell.records, default=None)

@@ -84,7 +84,7 @@ async def rate(address: str, base: str, count: int) -> float:
     await consumer.start()
     ends = [TopicPartition(name, at) for name in (f"{base}.outputs", f"{base}.errors") for at in range(PARTITIONS)]
     first: tuple[float, int] | None = None
-    limit = time.monotonic() + common.LIMIT
+    limit = time.monotonic() + common.TIME_LIMIT_S
     try:
         while time.monotonic() < limit:
             there = sum((await consumer.end_offsets(ends)).values())

@@ -17,7 +17,7 @@ class Caller(Protocol):
     """Calls something on account of a step."""
 
     def __call__(self, step: str, call: Callable[..., Result], *arguments: Any) -> Result:
-        """Give what it returns."""
+        """Return what it returns."""
 
 
 def directly(step: str, call: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ARG001  others measure

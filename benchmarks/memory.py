@@ -4,7 +4,7 @@ Exits with 1 if a run holds over 250 MiB, or if five million records (one millio
 more than a hundred thousand.
 
 A slow writer is a disk, for the output or for the prediction log, that takes a fifth of what a run makes in a second;
-or whoever reads the output from a pipe at that speed.
+or a program that reads the output from a pipe at that speed.
 """
 
 from __future__ import annotations

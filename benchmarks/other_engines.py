@@ -28,7 +28,7 @@ MACHINES = (2, 4, 8, 16, 64)
 
 
 def python_of(engine: str) -> Path:
-    """Give the interpreter of an engine's environment."""
+    """Return the interpreter of an engine's environment."""
     return Path(sys.executable).parent.parent.with_name(f".venv-{engine}") / "bin" / "python"
 
 
@@ -99,7 +99,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[int, list[Run]]]:
 
 
 def line(runs: dict[int, list[Run]]) -> tuple[float, float]:
-    """Give the start-up and the seconds a million records, by the smallest and the largest size."""
+    """Return the start-up and the seconds a million records, by the smallest and the largest size."""
     small, large = SIZES[0], SIZES[-1]
     seconds = {size: median(run.seconds for run in runs[size]) for size in (small, large)}
     slope = (seconds[large] - seconds[small]) / (large - small)

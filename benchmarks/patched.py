@@ -26,7 +26,7 @@ def queue(value: str) -> None:
     """Set how many bags wait before a node."""
     from model_etl.pipeline import strategy as execution  # noqa: PLC0415
 
-    execution.QUEUE = int(value)
+    execution.QUEUE_SIZE = int(value)
 
 
 def turn(value: str) -> None:

@@ -44,12 +44,12 @@ FAILED = 2
 
 
 def ours(way: str, model: str, source: Path, output: Path) -> list[str | Path]:
-    """Give our command."""
+    """Return our command."""
     return [common.MODEL_ETL, "run", "-i", source, "-o", output, "-m", CLASSES[model], *ways.OPTIONS[way]]
 
 
 def theirs(peer: str, model: str, source: Path, output: Path) -> list[str | Path]:
-    """Give a peer's command; its environment is made if there is none yet.
+    """Return a peer's command; its environment is made if there is none yet.
 
     Raises:
         environments.NotInstallableError: if that cannot be done.
@@ -60,12 +60,12 @@ def theirs(peer: str, model: str, source: Path, output: Path) -> list[str | Path
 
 
 def plain(exc: Exception) -> str:
-    """Give a message without the folders of this machine: it goes into a document."""
+    """Return a message without the folders of this machine: it goes into a document."""
     return re.sub(r"(?<![\w:/.])(?:/[^\s/:'\"]+)+/", ".../", str(exc))
 
 
 def attempts(peer: str) -> int:
-    """Tell how often a peer may try: stock Bonobo may lose a run in a race and say so nowhere."""
+    """Return how often a peer may try: stock Bonobo may lose a run in a race without reporting it."""
     return ATTEMPTS if peer == "original" else 1
 
 
@@ -166,7 +166,7 @@ def compare_forms(model: str, count: int, rounds: int, findings: Findings) -> No
 
 
 def sizes(model: str, asked: argparse.Namespace) -> list[int]:
-    """Give the numbers of records that a model is given."""
+    """Return the numbers of records that a model is given."""
     if asked.quick:
         return [count for count in QUICK if count > START_UP or model == asked.models[0]]
     return [count for count in asked.sizes or ways.SIZES[model] if asked.sizes or count in ways.SIZES[model]]

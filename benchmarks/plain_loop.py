@@ -21,7 +21,7 @@ MODELS = {"logistic regression": common.LOGISTIC_REGRESSION, "SVC": common.SVC}
 
 
 def command(model: str, source: Path, place: Path, *, log: bool) -> list[str | Path]:
-    """Give the loop's command."""
+    """Return the loop's command."""
     files = [source, place / "output.json", *([place / "log.ldjson"] if log else [])]
     return [sys.executable, common.HERE / "loop.py", model, *files]
 
@@ -33,7 +33,7 @@ def looped(model: str, source: Path, *, log: bool) -> Run:
 
 
 def same(model: str) -> bool:
-    """Tell whether both write the same."""
+    """Return whether both write the same."""
     source = common.records(10_000)
     with common.folder() as place:
         common.timed(command(model, source, place, log=False))

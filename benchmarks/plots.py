@@ -17,7 +17,7 @@ OURS = tuple(ways.OPTIONS)
 
 
 def bar_rows(findings: Findings, model: str, values: Callable[[Cell, str], list[float]]) -> tuple[list[Bar], int]:
-    """Give a bar for each way's largest run of at most a million records, and how many the largest has."""
+    """Return a bar for each way's largest run of at most a million records, and how many the largest has."""
     cells = findings.of(model)
     found = {way: largest(cells, way, LARGE) for cell in cells for way in cell.runs}
     most = max(cell.records for cell in found.values() if cell)

@@ -37,13 +37,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def when(about: dict[str, Any]) -> str:
-    """Tell when and on what something was measured."""
+    """Return when and on which machine a benchmark was run."""
     machine = f"Python {about['python']}, {about['system']}, {about['cores']} cores, {about['gib']} GiB"
     return f"{about['made'][:10]}, {machine}"
 
 
 def small(found: dict[str, Any]) -> str:
-    """Write what one of the small benchmarks told."""
+    """Write the results of one of the small benchmarks."""
     parts = [f"Measured {when(found)}."]
     for item in found["items"]:
         if item["kind"] == "table":
@@ -56,7 +56,7 @@ def small(found: dict[str, Any]) -> str:
 
 
 def machine(all_about: Sequence[dict[str, Any]]) -> str:
-    """Tell when and on what all of it was measured."""
+    """Return when and on which machine all benchmarks were run."""
     days = sorted(about["made"][:10] for about in all_about)
     last = max(all_about, key=lambda about: str(about["made"]))
     span = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
@@ -64,7 +64,7 @@ def machine(all_about: Sequence[dict[str, Any]]) -> str:
 
 
 def verdicts(findings: Findings, others: Sequence[dict[str, Any]]) -> str:
-    """Write all claims and what became of them."""
+    """Write all claims and whether they held."""
     rows = [
         [verdict.text, "" if verdict.found == WORDS[None] else verdict.found, WORDS[verdict.held]]
         for verdict in targets.judge(findings)
@@ -78,7 +78,7 @@ def verdicts(findings: Findings, others: Sequence[dict[str, Any]]) -> str:
 
 
 def compared(findings: Findings) -> str:
-    """Write a table for each cell, and who the peers are."""
+    """Write a table for each cell, and the list of peers."""
     peers = [f"{ways.title(peer)} ({version})" for peer, version in findings.versions.items()]
     out = [f"{ways.title(peer)}: {reason}" for peer, reason in findings.left_out.items()]
     parts = [f"Peers: {'; '.join(peers)}."]
@@ -88,12 +88,14 @@ def compared(findings: Findings) -> str:
             few = " (start-up)" if cell.records == ways.START_UP else ""
             parts.append(f"#### {_capital(ways.MODELS[model])}, {cell.records:,} records{few}")
             parts += [f"{cell.rounds} rounds, {cell.about['made'][:10]}.", table(*cell.table())]
-            parts += [f"Other predictions than ours: {'; '.join(cell.differ)}"] if cell.differ else []
+            parts += (
+                [f"Predictions that differ from those of model_etl: {'; '.join(cell.differ)}"] if cell.differ else []
+            )
     return "\n\n".join(parts)
 
 
 def forms(cells: Sequence[Cell]) -> str:
-    """Write how ours does by the form of its input."""
+    """Write how fast model_etl is for each input format."""
     rows = []
     for cell in sorted(cells, key=lambda cell: (cell.records, cell.form)):
         (way,) = cell.runs
@@ -109,14 +111,14 @@ def _capital(words: str) -> str:
 
 
 def replaced(page: str, name: str, content: str) -> str:
-    """Put the content of a part between its markers.
+    """Replace the content of a part between its markers.
 
     Raises:
-        ValueError: if it has none.
+        ValueError: if the page has no such markers, or more than one pair.
     """
     begin, end = f"<!-- begin: {name}{BY} -->", f"<!-- end: {name} -->"
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-        raise ValueError(f"the document has no one place for {name}: {begin} ... {end}")
+        raise ValueError(f"{PAGE.name} must have exactly one pair of markers for {name}: {begin} ... {end}")
     before, rest = page.split(begin)
     _, after = rest.split(end)
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
@@ -144,7 +146,7 @@ def parts_of(folder: Path, images: Path) -> dict[str, str]:
 
 
 def write(*, quick: bool = False) -> int:
-    """Write the document from what is kept; give the exit code."""
+    """Write the document from the saved results; return the exit code."""
     folder = results.folder(quick=quick)
     page = folder / PAGE.name if quick else PAGE
     text = PAGE.read_text("utf-8")
@@ -165,7 +167,7 @@ def write(*, quick: bool = False) -> int:
 def main() -> int:
     """Write the document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="what a quick look found, into a page of its own")
+    parser.add_argument("--quick", action="store_true", help="write the results of a quick run into another page")
     return write(quick=parser.parse_args().quick)
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks found, printed and kept as JSON, for documents to be made from: `report.py`."""
+"""The results of the benchmarks, printed and saved as JSON, from which `report.py` writes the document."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ QUICK = common.DATA / "quick"
 
 
 def folder(*, quick: bool) -> Path:
-    """Tell where results are kept; those of a quick look apart, since they mean nothing."""
+    """Return the folder of the results; those of a quick run have another one, since they mean nothing."""
     place = QUICK if quick else FOLDER
     place.mkdir(parents=True, exist_ok=True)
     return place
 
 
 def about() -> dict[str, Any]:
-    """Describe when and on what something is measured; nothing that would tell whose machine it is."""
+    """Describe when and on which machine a benchmark runs, without anything that identifies its owner."""
     return {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": sys.version.split()[0],
@@ -36,7 +36,7 @@ def about() -> dict[str, Any]:
 
 
 class Results:
-    """What one benchmark found.
+    """The results of one benchmark.
 
     Args:
         name: the benchmark's.

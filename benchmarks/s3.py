@@ -49,7 +49,7 @@ class Watch(threading.Thread):
                 target = str(link.readlink())
                 if target.startswith(f"{self._folder}/") and target.endswith(" (deleted)"):
                     unnamed += link.stat().st_size
-            except OSError:  # it was closed meanwhile, or is somebody else's
+            except OSError:  # it was closed meanwhile, or belongs to another process
                 continue
         return named + unnamed
 

@@ -80,7 +80,7 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """Give the place of a value."""
+        """Return the place of a value."""
         if self.low > 0:
             share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
         else:
@@ -88,7 +88,7 @@ class Axis:
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Give round values to be labelled."""
+        """Return the round values that are labelled."""
         if self.low > 0:
             steps = (1, 2, 5) if self.high / self.low < MANY else (1,)
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
@@ -99,7 +99,7 @@ class Axis:
 
 
 def _step(most: float) -> float:
-    """Give a round step that makes at most six of something."""
+    """Return a round step that makes at most six of something."""
     step = float(10 ** math.floor(math.log10(most)))
     return next(s for s in (step / 5, step / 2, step, 2 * step) if most / s <= 6)
 

@@ -1,4 +1,4 @@
-"""What is claimed of ours against its peers, and whether what was measured bears it out."""
+"""The claims about model_etl and its peers, and whether the measurements support them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLES = ("polars_whole", "duckdb_arrow")
 
 @dataclass(frozen=True)
 class Target:
-    """How many times as long as ours a peer has to take; of several, the best counts."""
+    """How many times as long as model_etl a peer has to take; of several peers, the fastest counts."""
 
     peers: tuple[str, ...]
     records: int
@@ -56,7 +56,7 @@ TARGETS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
+    """Whether a claim held.
 
     Attributes:
         text: the claim.
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def judge(findings: Findings) -> list[Verdict]:
-    """Hold what was measured against all claims."""
+    """Compare the measurements with all claims."""
     verdicts = [_against(target, findings) for target in TARGETS]
     verdicts.append(_log(findings))
     verdicts += [_growth(findings, model, way) for model in (LR, SVC) for way in (OURS, OURS_LOG)]

@@ -19,7 +19,7 @@ def main() -> None:
     from model_etl.pipeline import strategy as execution  # noqa: PLC0415
 
     place = Path(sys.argv.pop(1))
-    work, run_job = execution._work, job.run_job  # noqa: SLF001  there is no other way in
+    work, run_job = execution._run_node, job.run_job  # noqa: SLF001  there is no other way in
     nodes: dict[str, float] = {}
 
     def working(node: Any, ended: Any) -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         place.write_text(json.dumps({"phases": report.seconds, "nodes": nodes}), "utf-8")
         return report, failure
 
-    execution._work = working  # noqa: SLF001
+    execution._run_node = working  # noqa: SLF001
     job.run_job = running
     command()
 

@@ -1,21 +1,21 @@
-"""Ways to do the work: ours with its options, and the peers."""
+"""Ways to do the work: model_etl with its options, and the peers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 START_UP = 15
-"""So few records that a run is all start-up."""
+"""So few records that nearly all of a run is start-up."""
 MODELS = {"logistic_regression": "logistic regression", "svc": "SVC", "forest": "a random forest of 100 trees"}
 SIZES = {
     "logistic_regression": (START_UP, 10_000, 100_000, 1_000_000, 5_000_000),
     "svc": (10_000, 100_000, 1_000_000, 5_000_000),
     "forest": (10_000, 1_000_000),
 }
-"""By model, numbers of records: a start-up is much the same with all, and a forest is dear."""
+"""Numbers of records by model: the start-up is nearly the same with all, and a forest is expensive."""
 FIRST = next(iter(SIZES))
 FORM_SIZES = (10_000, 1_000_000, 5_000_000)
-"""Numbers of records that ours reads in all forms."""
+"""Numbers of records that model_etl reads in all input formats."""
 WORKERS_FROM = 1_000_000
 """Fewer records need no workers."""
 
@@ -64,12 +64,12 @@ PEERS = {
 
 
 def ours(count: int) -> list[str]:
-    """Name our ways with so many records."""
+    """Return the ways of model_etl for so many records."""
     return [name for name in OPTIONS if name != OURS_WORKERS or count >= WORKERS_FROM]
 
 
 def takes_part(peer: str, model: str, count: int) -> bool:
-    """Tell whether a peer gets so many records: what takes minutes tells no more than what takes one."""
+    """Return whether a peer gets so many records: a run of several minutes shows no more than a run of one."""
     most = PEERS[peer].most
     if PEERS[peer].slow_start and model != FIRST and count < most:
         return False
@@ -79,10 +79,10 @@ def takes_part(peer: str, model: str, count: int) -> bool:
 
 
 def title(way: str) -> str:
-    """Tell what tables and plots call a way."""
+    """Return the name of a way in tables and plots."""
     return PEERS[way].title if way in PEERS else way
 
 
 def keeps_order(way: str) -> bool:
-    """Tell whether a way writes in the order of its input."""
+    """Return whether a way writes in the order of its input."""
     return way not in PEERS or PEERS[way].order

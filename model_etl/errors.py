@@ -2,33 +2,35 @@
 
     ModelEtlError                1   a bug of ours; the base of all others
       UsageError                 2   the command line is wrong
-        SameFile                 2   two of the named files are one
+        SameFile                 2   two names of a run are the same file
       DataError                 65   the records are unusable: too many rejects, an empty input, a broken file
       InputMissing              66   there is no such input
       ModelUnavailable          69   the model cannot be loaded, or is not the expected one
       OutputRefused             73   an output cannot be created
       StorageFailure            74   reading or writing failed
-      TryAgain                  75   another run holds the lock, or the storage is down: nothing is wrong for good
-      PermissionRefused         77   the operating system or the storage said no
-      ConfigurationError        78   settings, rules and data do not go together
+      TryAgain                  75   another run holds the lock, or the storage is down: the cause is temporary
+      PermissionRefused         77   the operating system or the storage refused access
+      ConfigurationError        78   settings, rules and data contradict each other
     Interrupted        130, 143, ..  a signal; not an Exception, so that nothing swallows it
 
-A single record that cannot be scored ends no run: it is a `RecordError` and becomes a reject.
-The exit codes are those of BSD's sysexits.h, where it has one.
+A single record that cannot be scored does not end the run: it is a `RecordError` and becomes a reject.
+The exit codes are those of BSD's sysexits.h, where it has a fitting one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import signal
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 RecordStep = Literal["parse", "input_schema", "predict", "output_schema", "rule"]
-"""Where a record can drop out, in the order of the chain."""
+"""Where a record can be rejected, in the order of the steps."""
 
 
 class ModelEtlError(Exception):
-    """Base of what ends a run; catch it to handle every foreseen failure.
+    """Base of the errors that end a run; catch it to handle every expected failure.
 
     Args:
         message: what happened, to which file or option, at which position, and why.
@@ -45,35 +47,35 @@ class ModelEtlError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel from a worker process with both."""
+    def __reduce__(self) -> tuple[type[ModelEtlError], tuple[str, str]]:
+        """Keep message and remedy when the error is pickled, as it is on the way from a worker process."""
         return type(self), (self.message, self.remedy)
 
 
 class UsageError(ModelEtlError):
-    """The command line cannot be obeyed as it stands."""
+    """The command line is wrong: an unknown option, a value that is not permitted, or a name that cannot be used."""
 
     exit_code = 2
 
 
 class SameFile(UsageError):
-    """Two files of a run are one; then nothing at all is written, not even a report."""
+    """Two names of a run are the same file; then nothing at all is written, not even a report."""
 
 
 class DataError(ModelEtlError):
-    """The input was read but must not be published from."""
+    """The input was read, but its predictions must not be published."""
 
     exit_code = 65
 
 
 class InputMissing(ModelEtlError):
-    """There is nothing to read under that name."""
+    """There is no input of that name."""
 
     exit_code = 66
 
 
 class ModelUnavailable(ModelEtlError):
-    """The model cannot be imported or constructed, is no MLModel, or has another version than expected."""
+    """The model cannot be imported or constructed, is not an MLModel, or has another version than expected."""
 
     exit_code = 69
 
@@ -85,19 +87,19 @@ class OutputRefused(ModelEtlError):
 
 
 class StorageFailure(ModelEtlError):
-    """Reading or writing broke off; the same command may work once the cause is gone."""
+    """Reading or writing failed; the same command may work once the cause is gone."""
 
     exit_code = 74
 
 
 class TryAgain(ModelEtlError):
-    """Nothing is wrong for good: run the same command later."""
+    """The cause is temporary: run the same command later."""
 
     exit_code = 75
 
 
 class PermissionRefused(ModelEtlError):
-    """The rights of the user who runs this do not suffice."""
+    """The user who runs the program lacks a permission."""
 
     exit_code = 77
 
@@ -115,7 +117,7 @@ class Interrupted(BaseException):
         signum: the signal's number; the exit code is 128 more, as a shell reports it.
 
     Attributes:
-        remark: what became of the outputs.
+        remark: what happened to the outputs.
     """
 
     remark = "nothing was published"
@@ -126,12 +128,12 @@ class Interrupted(BaseException):
 
 
 class RecordError(Exception):
-    """One record cannot be scored; its neighbours can.
+    """A record cannot be scored; the other records of its batch can.
 
     Args:
-        stage: where in the chain.
-        type_name: name of the exception or of the kind of mistake.
-        message: the cause; never holds more of the record's values than its author's own message does.
+        stage: the step that failed.
+        type_name: name of the exception or of the mistake.
+        message: the cause; it holds no values of the record, unless the model's author put them into a message.
     """
 
     def __init__(self, stage: RecordStep, type_name: str, message: str) -> None:
@@ -141,59 +143,154 @@ class RecordError(Exception):
         self.message = printable(message)
 
     def without_traceback(self) -> RecordError:
-        """Forget where it was raised and why: kept by the thousands, that would keep alive all that was at hand."""
+        """Drop traceback and cause: thousands of kept errors would keep the local variables of their frames alive."""
         self.__traceback__ = self.__cause__ = self.__context__ = None
         return self
 
 
 def printable(text: str) -> str:
-    """Give a text that UTF-8 can hold: lone surrogates (from file names, or from a model's words) become escapes."""
+    """Return a text that UTF-8 can encode: lone surrogates, from file names or a model's messages, become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+def describe_exception(exc: BaseException) -> str:
+    """Return the type and the message of an exception, on one line."""
+    message = " ".join(str(exc).split())
+    return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
+
+
+def counts_disagree(details: str) -> ModelEtlError:
+    """Return the error for a run that lost records, or has some twice.
+
+    Args:
+        details: the numbers that contradict each other.
+    """
+    return ModelEtlError(f"the counts disagree: {details}; nothing was published", "This is a bug: please report it.")
+
+
+def input_changed(name: str) -> TryAgain:
+    """Return the error for an input that was changed during the run.
+
+    Args:
+        name: the input's name, as messages show it.
+    """
+    return TryAgain(
+        f"{name} was changed while it was read; nothing was published", "Run again once nothing writes to it."
+    )
+
+
+def rebuild(
+    type_name: str, message: str, remedy: str = "", *, default: type[ModelEtlError] = ModelEtlError
+) -> ModelEtlError:
+    """Rebuild an error of this module that another process could only report as text.
+
+    Args:
+        type_name: name of its class.
+        message: its message.
+        remedy: its remedy.
+        default: class of the result if this module has no error of that name.
+    """
+    error = globals().get(type_name)
+    if isinstance(error, type) and issubclass(error, ModelEtlError):
+        return error(message, remedy)
+    return default(message, remedy)
+
+
+@contextlib.contextmanager
+def translate_storage_errors(action: str, name: str) -> Iterator[None]:
+    """Translate what a file system raises in the block into an error that names the file.
+
+    Args:
+        action: "read", "write" or another verb, for the message.
+        name: the file, as the user named it.
+
+    Raises:
+        ModelEtlError: instead of an OSError, an EOFError or an error of the `fs` package; see `storage_error`.
+    """
+    try:
+        yield
+    except (OSError, EOFError) as exc:
+        raise storage_error(exc, action, name) from exc
+    except Exception as exc:
+        if type(exc).__module__ == "fs.errors":  # known by name, because importing fs takes long
+            raise storage_error(exc, action, name) from exc
+        raise
+
+
+_NOT_FOUND = (errno.ENOENT,)
+_IS_FOLDER = (errno.EISDIR,)
+_BAD_PATH = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_CODES_OF_FS = {"ResourceNotFound": errno.ENOENT, "FileExpected": errno.EISDIR, "PermissionDenied": errno.EACCES}
+"""Error numbers of the errors of `fs`, by the names of their classes."""
+_REASONS = {
+    errno.EISDIR: "it is a folder, not a file",
+    errno.EACCES: "permission refused",
+    errno.EPERM: "permission refused",
+    errno.EROFS: "the file system is read-only",
+}
+"""Texts for error numbers, instead of the operating system's."""
+_READ_ERRORS: dict[tuple[int, ...], tuple[type[ModelEtlError], str, str]] = {
+    _NOT_FOUND: (InputMissing, "there is no such file", "Check the path of the input."),
+    _IS_FOLDER: (InputMissing, "", "Name a file."),
+    _BAD_PATH: (InputMissing, "", "Check the path."),
+    _DENIED: (PermissionRefused, "", "Check who owns it and who runs this."),
+}
+_WRITE_ERRORS: dict[tuple[int, ...], tuple[type[ModelEtlError], str, str]] = {
+    _NOT_FOUND: (OutputRefused, "its folder does not exist", "Make the folder, or check the path."),
+    _IS_FOLDER: (OutputRefused, "", "Name a file."),
+    _BAD_PATH: (OutputRefused, "", "Check the path."),
+    _DENIED: (PermissionRefused, "", "Check who owns it and who runs this."),
+}
+"""Class, reason (empty: that of `_REASONS`, or the operating system's) and remedy, by error numbers."""
 _REMEDIES = {
     errno.ENOSPC: "Free some disk space, or write to another disk.",
     errno.EDQUOT: "Free some of the disk quota, or write to another disk.",
     errno.EFBIG: "The file-size limit is reached: raise it (ulimit -f), or write to another disk.",
-    errno.EPIPE: "The program that reads our output went away before the end.",
+    errno.EPIPE: "The program that reads the output went away before the end.",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
-    errno.EBADF: "Leave it open, or name a file.",
+    errno.EBADF: "Do not close the stream, or name a file.",
 }
 _RUN_AGAIN = "Check the disk or the connection, and run again."
 
 
-def storage_error(exc: BaseException, action: str, place: str) -> ModelEtlError:
-    """Translate what a file system raised into the error that a user should see.
+def storage_error(exc: BaseException, action: str, name: str) -> ModelEtlError:
+    """Translate an error of a file system into the error that a user should see.
 
     Args:
-        exc: an OSError, or an error of the `fs` package (which carries its cause in `exc`).
-        action: "read" or "write" (or what else was being done), for the message.
-        place: the file as the user named it.
+        exc: an OSError, or an error of the `fs` package, which has its cause in `exc`.
+        action: "read", "write" or another verb, for the message.
+        name: the file, as the user named it.
 
     Returns:
-        The error to raise; an error of ours is given back as it is.
+        The error to raise; a `ModelEtlError` is returned as it is.
     """
     if isinstance(exc, ModelEtlError):
         return exc
     inner = getattr(exc, "exc", None)  # fs.errors.OperationFailed keeps the OSError there
     cause = inner if isinstance(inner, Exception) else exc
+    code = _error_number(exc, cause)
+    system_reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    table = _READ_ERRORS if action == "read" else _WRITE_ERRORS
+    for codes, (error, reason, remedy) in table.items():
+        if code in codes:
+            return error(f"cannot {action} {name}: {reason or _REASONS.get(code, system_reason)}", remedy)
+    return StorageFailure(f"cannot {action} {name}: {system_reason}", _REMEDIES.get(code, _RUN_AGAIN))
+
+
+def _error_number(exc: BaseException, cause: BaseException) -> int:
+    """Return the error number of an error, also of those that carry none, or 0 if there is none that fits."""
+    if type(exc).__name__ in _CODES_OF_FS:
+        return _CODES_OF_FS[type(exc).__name__]
     code = getattr(cause, "errno", None)
-    kind = type(exc).__name__
-    if isinstance(cause, FileNotFoundError) or kind == "ResourceNotFound":
-        if action == "read":
-            return InputMissing(f"cannot read {place}: there is no such file", "Check the path of the input.")
-        return OutputRefused(
-            f"cannot {action} {place}: its folder does not exist", "Make the folder, or check the path."
-        )
-    if isinstance(cause, IsADirectoryError) or kind == "FileExpected":
-        error = InputMissing if action == "read" else OutputRefused
-        return error(f"cannot {action} {place}: it is a folder, not a file", "Name a file.")
-    if code in _DENIED or isinstance(cause, PermissionError) or kind == "PermissionDenied":
-        why = "the file system is read-only" if code == errno.EROFS else "permission refused"
-        return PermissionRefused(f"cannot {action} {place}: {why}", "Check who owns it and who runs this.")
-    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    if isinstance(cause, NotADirectoryError) or code in (errno.ENAMETOOLONG, errno.ELOOP):
-        error = InputMissing if action == "read" else OutputRefused
-        return error(f"cannot {action} {place}: {reason}", "Check the path.")
-    return StorageFailure(f"cannot {action} {place}: {reason}", _REMEDIES.get(code or 0, _RUN_AGAIN))
+    if isinstance(code, int) and code:
+        return code
+    for error, number in (
+        (FileNotFoundError, errno.ENOENT),
+        (IsADirectoryError, errno.EISDIR),
+        (NotADirectoryError, errno.ENOTDIR),
+        (PermissionError, errno.EACCES),
+    ):
+        if isinstance(cause, error):
+            return number
+    return 0

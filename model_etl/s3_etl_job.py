@@ -1,9 +1,9 @@
-"""The original's script for a bucket: its files are objects, and nothing else differs from `etl_job.py`.
+"""The script of the original for a bucket: the files are objects; all else is as in `etl_job.py`.
 
     python model_etl/s3_etl_job.py --input_file=input.json --output_file=output.json --bucket=data --key=... \
         --secret_key=... --endpoint_url=http://127.0.0.1:9000
 
-It scores with the iris model unless another is named, and takes all options of `model-etl run`.
+It scores with the iris model by default, and takes all options of `model-etl run`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Run as a script, Python puts this folder on the path, where our modules would hide others (schema, for one).
+    # Python puts the folder of a script on the path, where modules of model_etl would hide others (schema, for one).
     sys.path[0] = __file__.rpartition("/")[0].rpartition("/")[0] or "."
 else:
-    import model_etl.compat  # noqa: F401  so that whoever imports this can import bonobo next
+    import model_etl.compat  # noqa: F401  after it, bonobo can be imported
 
 from typing import Any
 
@@ -24,7 +24,7 @@ __all__ = ["get_graph", "get_services"]
 
 
 def get_services(**options: Any) -> dict[str, Any]:
-    """Give the services to inject: a bucket.
+    """Return the services to inject into the graph: a bucket.
 
     Args:
         options: `bucket`, and as far as needed `key`, `secret_key`, `endpoint_url` and the rest of what

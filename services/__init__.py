@@ -1,93 +1,140 @@
-"""File systems to inject. To add one, write a module with a `locate` function and add a line to `SCHEMES`."""
+"""The storages, by the scheme of a file's name. To add one, write a module and register it with `register_storage`.
+
+A module with all functions of `model_etl.services.common.storage.Storage` has folders and patterns; one that only has
+`locate` has single files.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
-from model_etl.errors import UsageError
-from model_etl.publishing.publication import FoundFile, Location
+from typing_extensions import Unpack, override
+
+from model_etl.errors import UsageError, printable
+from model_etl.publishing.storage import FoundFile, Location
+from model_etl.services.common.storage import LookupOptions, Storage, StorageOptions
 
 SCHEMES = {"": "model_etl.services.local", "file": "model_etl.services.local", "s3": "model_etl.services.s3"}
-"""Module that knows the names of a scheme; imported when a name needs it."""
+"""Name of the storage module of each scheme; a module is imported when a name needs it."""
 
 
-def locate(name: str, **options: Any) -> Location:
-    """Find out where a file lies.
+def register_storage(scheme: str, module: str) -> None:
+    """Register the storage of a scheme, in place of an earlier one.
+
+    Args:
+        scheme: what names have before `://`.
+        module: full name of the module; it is imported when a name of this scheme is first used.
+    """
+    SCHEMES[scheme] = module
+
+
+def locate(name: str, **options: Unpack[LookupOptions]) -> Location:
+    """Return the location of a file, which need not exist.
 
     Args:
         name: a path, a URI with a scheme of `SCHEMES`, or `-` for a standard stream.
-        options: how to reach the storage, see `StorageSettings`; and `bucket`, in which names without a scheme lie.
+        options: how to reach the storage (`StorageSettings`), and the bucket of names without a scheme.
 
     Raises:
-        UsageError: if no service knows the scheme.
+        UsageError: if no storage is registered for the scheme.
     """
-    module, name, options = _service(name, options)
-    location: Location = module.locate(name, **options)
-    return location
+    storage, name, rest = _resolve(name, options)
+    return storage.locate(name, **rest)
 
 
-def find(name: str, **options: Any) -> list[FoundFile]:
-    """Find the files that a name stands for: itself, those in a folder, or those that a pattern fits.
+def find_files(name: str, **options: Unpack[LookupOptions]) -> list[FoundFile]:
+    """Return the files that a name stands for: the file itself, those in a folder, or those that a pattern matches.
 
     Args:
-        name: as for `locate`; a folder, or a pattern (see `model_etl.services.common.patterns`).
+        name: as for `locate`; or a folder, or a pattern (see `model_etl.services.common.patterns`).
         options: as for `locate`.
 
     Returns:
-        The files in the order of their names. A plain file that does not exist is among them: reading it tells why.
+        The files in the order of their names. A plain name is returned even if the file does not exist: reading it
+        then raises the error that fits.
 
     Raises:
-        InputMissing: if a folder is empty, or nothing fits a pattern.
+        InputMissing: if a folder is empty, or nothing matches a pattern.
     """
-    module, name, options = _service(name, options)
-    if not hasattr(module, "find"):
-        location = module.locate(name, **options)
-        return [FoundFile(location, location.name.rpartition("/")[2])]
-    found: list[FoundFile] = module.find(name, **options)
-    return sorted(found, key=lambda file: file.relative)
+    storage, name, rest = _resolve(name, options)
+    return sorted(storage.find_files(name, **rest), key=lambda file: file.relative)
 
 
-def below(folder: str, relative: str, **options: Any) -> Location:
-    """Find out where an output lies in a folder, which need not exist.
+def locate_in_folder(folder: str, relative: str, **options: Unpack[LookupOptions]) -> Location:
+    """Return the location of an output in a folder, which need not exist.
 
     Args:
-        folder: name of the folder, which `is_folder` said is one.
-        relative: name of the file in it, with slashes.
+        folder: name of a folder, for which `is_folder` is true.
+        relative: name of the file below it, with slashes.
         options: as for `locate`.
 
     Raises:
         UsageError: if the name would lead out of the folder.
     """
     if not {"", ".", ".."}.isdisjoint(relative.split("/")):
-        raise UsageError(f"{relative} is no name for a file in {folder}", "Rename the input, or name a file as output.")
-    module, name, options = _service(f"{folder.removesuffix('/')}/{relative}", options)
-    if hasattr(module, "below"):
-        location: Location = module.below(name.removesuffix(relative), relative, **options)
-        return location
-    return locate(name, **options)
+        raise UsageError(
+            f"{printable(repr(relative))} is not a valid name for a file in the folder {folder}",
+            "Rename the input, or name a file as output.",
+        )
+    storage, name, rest = _resolve(f"{folder.removesuffix('/')}/{relative}", options)
+    return storage.locate_in_folder(name.removesuffix(relative), relative, **rest)
 
 
-def is_folder(name: str, **options: Any) -> bool:
-    """Tell whether a name is a folder to write to: it ends with a slash, or is one already."""
-    module, name, options = _service(name, options)
-    return name.endswith("/") or (hasattr(module, "is_folder") and bool(module.is_folder(name)))
+def is_folder(name: str, **options: Unpack[LookupOptions]) -> bool:
+    """Return whether a name stands for a folder to write to: it ends with a slash, or the folder exists."""
+    storage, name, rest = _resolve(name, options)
+    return name.endswith("/") or storage.is_folder(name, **rest)
 
 
-def _service(name: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
-    """Give the module that knows a name, the name with its bucket, and the options without it."""
-    rest = {key: value for key, value in options.items() if key != "bucket"}
+def _resolve(name: str, options: LookupOptions) -> tuple[Storage, str, StorageOptions]:
+    """Return the storage of a name, the name with its bucket, and the options for the storage."""
+    rest = cast("StorageOptions", {key: value for key, value in options.items() if key != "bucket"})
     scheme, separator, _ = name.partition("://")
     if not separator:
         scheme = ""
     bucket = options.get("bucket")
     if not separator and bucket is not None and name != "-":
         if not bucket:
-            raise UsageError(f"there is no bucket for {name}", "Give --bucket NAME, or write it as s3://BUCKET/KEY.")
+            raise UsageError(
+                f"there is no bucket for {name}", "Pass --bucket NAME, or write the name as s3://BUCKET/KEY."
+            )
         scheme, name = "s3", f"s3://{bucket}/{name.removeprefix('/')}"
     if scheme not in SCHEMES:
-        known = ", ".join(f"{s}://" for s in SCHEMES if s)
-        raise UsageError(
-            f"cannot tell where {name} lies: no service knows {scheme}://", f"Use a path or one of: {known}"
-        )
-    return importlib.import_module(SCHEMES[scheme]), name, rest
+        known = ", ".join(f"{registered}://" for registered in SCHEMES if registered)
+        raise UsageError(f"unsupported scheme {scheme}:// in {name!r}", f"Use a local path, or one of: {known}.")
+    return _import_storage(SCHEMES[scheme]), name, rest
+
+
+def _import_storage(module_name: str) -> Storage:
+    module = importlib.import_module(module_name)
+    return module if isinstance(module, Storage) else _SingleFileStorage(module.locate)
+
+
+class _SingleFileStorage(Storage):
+    """A storage module that only has `locate`: every name is one file, and there are no folders or patterns.
+
+    Args:
+        locate_file: the module's `locate`.
+    """
+
+    def __init__(self, locate_file: Callable[..., Location]) -> None:
+        self._locate_file = locate_file
+
+    @override
+    def locate(self, name: str, /, **options: Unpack[StorageOptions]) -> Location:
+        return self._locate_file(name, **options)
+
+    @override
+    def find_files(self, name: str, /, **options: Unpack[StorageOptions]) -> list[FoundFile]:
+        location = self.locate(name, **options)
+        return [FoundFile(location, location.name.rpartition("/")[2])]
+
+    @override
+    def locate_in_folder(self, folder: str, relative: str, /, **options: Unpack[StorageOptions]) -> Location:
+        return self.locate(f"{folder}{relative}", **options)
+
+    @override
+    def is_folder(self, name: str, /, **options: Unpack[StorageOptions]) -> bool:
+        return False

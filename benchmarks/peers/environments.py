@@ -23,7 +23,7 @@ class NotInstallableError(Exception):
 
 @cache
 def python(peer: str) -> Path:
-    """Give the interpreter of a peer's environment, which is made when it is first asked for.
+    """Return the interpreter of a peer's environment, which is made when it is first asked for.
 
     It has the peer's pinned requirements, and of what the estimators stand on the very versions that we have.
 
@@ -53,7 +53,7 @@ def python(peer: str) -> Path:
 
 
 def release(peer: str, package: str) -> str:
-    """Tell the version of the package that a peer is: the pinned one, or ours where the peer has our environment."""
+    """Return the version of a peer's package: the pinned one, or that of this environment if the peer has no other."""
     requirements = HERE / f"requirements-{peer}.txt"
     lines = requirements.read_text("utf-8").splitlines() if requirements.exists() else []
     for name, _, pinned in (line.partition("==") for line in lines):

@@ -12,7 +12,7 @@ FORMATS = ("ldjson", "ldjson with an id", "csv", "parquet")
 
 
 def file(count: int, form: str = "ldjson") -> Path:
-    """Give a file with so many records."""
+    """Return a file with so many records."""
     plain = common.records(count)
     if form == "ldjson":
         return plain

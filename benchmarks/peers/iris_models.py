@@ -19,12 +19,12 @@ _FOLDER = Path(__file__).resolve().parent.parent / "data" / "models"
 
 
 def path(name: str) -> Path:
-    """Tell where an estimator lies."""
+    """Return the path of an estimator."""
     return _FOLDER / f"{name}.joblib"
 
 
 def load(name: str) -> Any:
-    """Give an estimator."""
+    """Return an estimator."""
     import joblib  # noqa: PLC0415  those who only want the names need not wait for it
 
     return joblib.load(path(name))

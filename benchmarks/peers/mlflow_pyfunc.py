@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def folder(model: str) -> Path:
-    """Tell where an MLflow model lies."""
+    """Return the path of an MLflow model."""
     return iris_models.path(model).with_suffix(".mlflow")
 
 

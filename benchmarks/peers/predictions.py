@@ -29,7 +29,7 @@ class Predictions:
     counts: dict[str, int]
 
     def same(self, other: Predictions, *, order: bool) -> bool:
-        """Tell whether both hold the same; those without an order are compared as multisets."""
+        """Return whether both hold the same; those without an order are compared as multisets."""
         return self.counts == other.counts and (self.digest == other.digest or not order)
 
 

@@ -14,7 +14,7 @@ import psutil
 from common import HERE, Run, environment, peak
 
 EVERY = 0.05
-LIMIT = 1800.0
+TIME_LIMIT_S = 1800.0
 _MIB = 1 << 20
 
 
@@ -39,10 +39,10 @@ class Tree(threading.Thread):
         self.most = 0.0
         self._root = psutil.Process(pid)
         self._ended = threading.Event()
-        self._limit = time.monotonic() + LIMIT
+        self._limit = time.monotonic() + TIME_LIMIT_S
 
     def run(self) -> None:
-        """Look until it is told to stop."""
+        """Read it until `stop` is called."""
         while not self._ended.wait(EVERY):
             try:
                 found = [self._root, *self._root.children(recursive=True)]
@@ -54,7 +54,7 @@ class Tree(threading.Thread):
                     _kill(process)
 
     def stop(self) -> None:
-        """Wait for the last look."""
+        """Wait for the last reading."""
         self._ended.set()
         self.join()
 

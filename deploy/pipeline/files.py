@@ -1,8 +1,8 @@
-"""The files that steps hand to one another: below one root, which is a bucket, `s3://NAME`, or a folder.
+"""The files that steps pass to each other: below one root, which is a bucket, `s3://NAME`, or a folder.
 
-training/iris.csv     labelled records                incoming/        what is to be scored
-runs/RUN/             what the steps of one run hand to one another
-published/NAME/RUN/   what a run published            published/NAME/manifest.json   which run counts
+training/iris.csv     labelled records                incoming/                      records to score
+runs/RUN/             files of the steps of one run   published/NAME/manifest.json   names the current run
+published/NAME/RUN/   published files of a run
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from model_etl import services
-from model_etl.errors import ConfigurationError, storage_error
-from model_etl.publishing.publication import Location, Publication
+from model_etl.errors import ConfigurationError, translate_storage_errors
+from model_etl.publishing.publication import Publication, write_and_publish
+from model_etl.publishing.storage import Location
 from model_etl.settings.job_config import StorageSettings, fields_from
 from model_etl.settings.sources import merge_settings
 
 TRAIN, TEST, MODEL, EVALUATION = "train.ldjson", "test.ldjson", "model.json", "evaluation.json"
 PREDICTIONS, REPORT = "predictions.json", "report.json"
 JSON = "application/json"
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
-def setting(name: str) -> str:
-    """Read a variable of the environment.
+def read_variable(name: str) -> str:
+    """Return the value of an environment variable.
 
     Raises:
         ConfigurationError: if it is not set.
@@ -37,48 +38,45 @@ def setting(name: str) -> str:
     return value
 
 
-def below(relative: str) -> Location:
-    """Find a file below the root."""
-    return services.below(setting("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
+def locate_below_root(relative: str) -> Location:
+    """Return the location of a file below the root."""
+    return services.locate_in_folder(read_variable("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
 
 
-def of_run(name: str) -> Location:
-    """Find a file that belongs to this run."""
-    return below(f"runs/{setting('PIPELINE_RUN')}/{name}")
+def locate_in_run(name: str) -> Location:
+    """Return the location of a file of this run."""
+    return locate_below_root(f"runs/{read_variable('PIPELINE_RUN')}/{name}")
 
 
-def located(name: str) -> Location:
-    """Find a file by its whole name."""
+def locate(name: str) -> Location:
+    """Return the location of a file by its absolute name."""
     return services.locate(name, **_storage())
 
 
 def _storage() -> dict[str, Any]:
-    """Give what reaches the storage, from the same MODEL_ETL_* variables that `model-etl run` takes."""
+    """Return the storage settings, from the same MODEL_ETL_* variables as those of `model-etl run`."""
     options = {name: value for name, value in merge_settings({}).items() if name != "bucket"}
     return StorageSettings(**fields_from(StorageSettings, options)).as_options()
 
 
-def blocks(location: Location) -> Iterator[bytes]:
-    """Read a file piece by piece.
+def read_blocks(location: Location) -> Iterator[bytes]:
+    """Yield the content of a file in blocks.
 
     Raises:
         ModelEtlError: if it cannot be read.
     """
-    try:
-        with location.fs.openbin(location.path) as file:
-            while block := file.read(_BLOCK):
-                yield block
-    except Exception as exc:
-        raise storage_error(exc, "read", location.display_name) from exc
+    with translate_storage_errors("read", location.display_name), location.fs.openbin(location.path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def read(location: Location) -> bytes:
-    """Read a file whole.
+    """Return the content of a file.
 
     Raises:
         ModelEtlError: if it cannot be read.
     """
-    return b"".join(blocks(location))
+    return b"".join(read_blocks(location))
 
 
 def write(location: Location, content: bytes, media_type: str = JSON) -> None:
@@ -88,8 +86,4 @@ def write(location: Location, content: bytes, media_type: str = JSON) -> None:
         ModelEtlError: if it cannot be written.
     """
     with Publication() as publication:
-        stage = publication.stage(location, media_type)
-        with stage.fs.openbin(stage.path, "w") as file:
-            file.write(content)
-        stage.prepare()
-        stage.publish()
+        write_and_publish(publication.stage(location, media_type), content)

@@ -23,6 +23,7 @@ from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import stop_on_signals
+from model_etl.settings.options import did_you_mean
 from model_etl.settings.values import parse_positive_int
 
 
@@ -152,6 +153,9 @@ def main(arguments: Sequence[str]) -> int:
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
     if verb not in VERBS:
         verbs = "\n".join(f"  {name:<14} {function.__doc__}" for name, function in VERBS.items())
+        close = did_you_mean(verb, VERBS) if verb else None
+        if close:
+            print_notice(f"there is no such verb: did you mean {close}?")
         print_notice(f"usage: python -m model_etl.engines.kafka VERB [OPTIONS]; VERB --help lists the options\n{verbs}")
         return 0 if verb in ("-h", "--help") else UsageError.exit_code
     install_log_handler()

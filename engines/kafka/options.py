@@ -9,12 +9,14 @@ from typing import Any
 from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
 from model_etl.settings.arguments import add_options
+from model_etl.settings.job_config import defaults_of
 from model_etl.settings.options import OPTIONS, Option, option_table
 from model_etl.settings.sources import merge_settings
 from model_etl.settings.values import parse_bool, parse_positive_int, parse_positive_seconds, parse_seconds
@@ -55,13 +57,11 @@ DEFAULTS: dict[str, Any] = {
     "prefix": PREFIX,
     "partitions": 1,
     "replication_factor": 1,
-    "max_records": 4000,
-    "session_timeout": 10.0,
-    "rebalance_timeout": 300.0,
     "report_every": 60.0,
     "grace": 25.0,
-    "exactly_once": False,
+    **defaults_of(ProcessorSettings),
 }
+"""The defaults of Kafka's own options, by name."""
 ALL_SCORING = tuple(name for name in SCORING_NAMES if name != "model")
 
 
@@ -106,12 +106,9 @@ class Parser(arguments.Parser):
             ConfigurationError: if a variable has a value that its option does not take.
         """
         parsed = super().parse_args(args, namespace)
-        vars(parsed).update(merge_settings(vars(parsed), defaults=_defaults(self._own), options=self._own))
+        defaults = {name: DEFAULTS[name] for name in self._own}
+        vars(parsed).update(merge_settings(vars(parsed), defaults=defaults, options=self._own))
         return parsed
-
-
-def _defaults(options: dict[str, Option]) -> dict[str, Any]:
-    return {name: DEFAULTS[name] for name in options}
 
 
 def connection_of(parsed: argparse.Namespace) -> Connection:

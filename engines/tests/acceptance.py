@@ -26,7 +26,7 @@ def write_input(path: Path, records: int = RECORDS) -> None:
     draw = random.Random(5)
     lines: list[bytes] = []
     for number in range(records):
-        record = {
+        record: dict[str, object] = {
             "id": number,
             "sepal_length": round(draw.uniform(4.3, 7.9), 2),
             "sepal_width": round(draw.uniform(2.0, 4.4), 2),

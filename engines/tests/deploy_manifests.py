@@ -14,12 +14,9 @@ from deploy_references import Document, pods
 from deploy_tools import DEPLOY, build, reader, run
 
 EXTERNAL_SECRETS = yaml.safe_load((DEPLOY / "secrets.yaml").read_text())
-
 OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
-
 STEPS = ["prepare", "train", "test", "score", "publish"]
-
-VERSION = re.search(r"(?m)^PIPELINE_VERSION=(.+)$", (DEPLOY / "base" / "settings.env").read_text())[1]
+(VERSION,) = re.findall(r"(?m)^PIPELINE_VERSION=(.+)$", (DEPLOY / "base" / "settings.env").read_text())
 
 _CACHE: dict[str, list[Document]] = {}
 

@@ -71,7 +71,7 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def _built(name: str, make: Callable[[Path], None]) -> Path:
+def _built(name: str, make: Callable[[Path], object]) -> Path:
     """Return the path of a cached program; one process at a time builds it aside and renames it."""
     program = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -159,7 +159,11 @@ class FlinkCluster:
         driver = [f"-Xbootclasspath/a:{':'.join(own)}", "org.apache.beam.runners.flink.FlinkJobServerDriver"]
         self._java("jobservice", "512m", sent, *driver, *options)
         self.wait("the TaskManagers", lambda: len(self.get("/taskmanagers")["taskmanagers"]) == self._wanted)
-        self.wait("the job service", lambda: socket.create_connection(("127.0.0.1", self._job), 1).close() is None)
+        self.wait("the job service", self._job_service_answers)
+
+    def _job_service_answers(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self._job), 1):
+            return True
 
     def _java(self, name: str, heap: str, jars: list[Path], *arguments: str) -> int:
         command = [tool("setpriv", "util-linux"), "--pdeathsig", "KILL", java(), *JAVA, f"-Xmx{heap}"]

@@ -19,6 +19,12 @@ VERBS = {
 }
 """What each verb does."""
 
+_USAGES = {
+    "run": "-i FILE -o FILE -m PACKAGE.MODULE:CLASS",
+    "check": "-i FILE -o FILE -m PACKAGE.MODULE:CLASS",
+    "describe": "-m PACKAGE.MODULE:CLASS",
+    "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
+}
 _DESCRIBE_OPTIONS = ("model", "expect_version")
 _NOT_FOR_RETRY = ("input_file", "input_format")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
@@ -56,11 +62,20 @@ def build_parser() -> Parser:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=VerbParser)
     for verb, meaning in VERBS.items():
-        verb_parser = verbs.add_parser(verb, help=meaning, description=f"{meaning.capitalize()}.", epilog=_EXIT_CODES)
+        verb_parser = verbs.add_parser(
+            verb,
+            usage=f"%(prog)s {_USAGES[verb]} [OPTIONS]",
+            help=meaning,
+            description=f"{meaning[0].upper()}{meaning[1:]}.",
+            epilog=f"Options may have hyphens: --input-file is --input_file. {_EXIT_CODES}",
+            add_help=False,
+        )
         if verb == "retry":
             verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
+        help_group = verb_parser.add_argument_group("help")
+        help_group.add_argument("-h", "--help", action="help", help="print this help and exit")
     return parser
 
 

@@ -1,31 +1,25 @@
-"""A line on a terminal that shows how far a run is."""
+"""The line on a terminal that shows the progress of a run."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from typing_extensions import Self
 
+from model_etl.records.run_counts import RunCounters
 
-class _Tallies(Protocol):
-    expected: int | None
-
-    @property
-    def read(self) -> tuple[int, int]: ...
-
-
-DELAY = 0.5
-"""Seconds that a run may take without showing anything."""
+SHOW_AFTER_S = 0.5
+"""How long a run may take without a line that shows its progress."""
 
 
 class Progress:
-    """The progress of one run; silent unless shown.
+    """Shows the progress of one run on standard error.
 
     Args:
-        shown: whether to show anything.
+        shown: whether to show it at all.
     """
 
     def __init__(self, *, shown: bool) -> None:
@@ -37,21 +31,21 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, tallies: _Tallies) -> None:
-        """Show how much was read so far."""
-        if not self._shown or time.monotonic() - self._since < DELAY:
+    def show(self, counters: RunCounters) -> None:
+        """Show how many bytes and records were read so far."""
+        if not self._shown or time.monotonic() - self._since < SHOW_AFTER_S:
             return
         if self._bar is None:
-            self._bar = self._start(tallies.expected)
-        self._bar.n, records = tallies.read
-        self._bar.set_postfix_str(f"{records:,} records")
+            self._bar = self._start(counters.expected_bytes)
+        self._bar.n = counters.bytes_read
+        self._bar.set_postfix_str(f"{counters.records_read:,} records")
 
     def _start(self, total: int | None) -> Any:
-        from tqdm import tqdm  # noqa: PLC0415  imported for a person at a terminal, not by cron
+        from tqdm import tqdm  # noqa: PLC0415  not imported if nobody watches
 
         return tqdm(total=total, unit="B", unit_scale=True, leave=False, dynamic_ncols=True, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a run did: for machines (the report file), and for people (a few lines)."""
+"""The run report: as plain values for the report file, and as a few lines for people."""
 
 from __future__ import annotations
 
@@ -9,45 +9,59 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl import __version__
+from model_etl.errors import describe_exception, printable
+from model_etl.records.run_counts import RunCounts
 from model_etl.scoring.model import ModelFacts
 
 
-def about_model(model: ModelFacts) -> dict[str, Any]:
-    """Say which model this is."""
+def describe_model(facts: ModelFacts) -> dict[str, Any]:
+    """Return the facts that identify a model, as plain values."""
     return {
-        "reference": model.reference,
-        "qualified_name": model.name,
-        "display_name": model.display_name,
-        "version": model.version,
-        "package_version": model.package_version,
+        "reference": facts.reference,
+        "qualified_name": facts.name,
+        "display_name": facts.display_name,
+        "version": facts.version,
+        "package_version": facts.package_version,
     }
 
 
-def about_software() -> dict[str, str]:
-    """Say which software runs."""
+def describe_software() -> dict[str, str]:
+    """Return the versions of this package and of Python, and the platform."""
     system = os.uname()
-    # As platform.platform() writes it, which starts a process to ask for the processor.
-    named = f"{system.sysname}-{system.release}-{system.machine}-with-{''.join(platform.libc_ver())}"
-    return {"model_etl": __version__, "python": platform.python_version(), "platform": named}
+    # In the format of platform.platform(), which starts a process to ask for the processor.
+    name = f"{system.sysname}-{system.release}-{system.machine}-with-{''.join(platform.libc_ver())}"
+    return {"model_etl": __version__, "python": platform.python_version(), "platform": name}
+
+
+def describe_run(job: str, facts: ModelFacts, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the first event of a prediction log says of its run, as plain values.
+
+    Args:
+        job: name of the job.
+        facts: of the model.
+        settings: of the run, with secrets masked.
+    """
+    return {"job": job, "model": describe_model(facts), "software": describe_software(), "settings": settings}
 
 
 @dataclass
 class Report:
-    """One run, told as it goes on.
+    """The report of one run, completed while the run goes on.
 
     Attributes:
-        run_id: of this run alone.
+        run_id: identifies the run.
         job: name of the job.
-        settings: without secrets.
+        settings: the settings of the run, with secrets masked.
+        started: when the run started, as RFC 3339 text in UTC.
         status: "published", "skipped", "dry_run" or "failed".
-        exit_code: of the process.
-        error: what ended the run, or None.
-        started: time in UTC.
-        ended: time in UTC.
-        seconds: durations by phase.
-        counts: of records: read, written, rejected, withheld.
-        files: by role; name, URI, bytes and SHA-256 of each.
-        model: which model, once it is loaded.
+        exit_code: of the process; see `model_etl.errors`.
+        error: type and message of the error that ended the run, or None.
+        ended: when the run ended, as RFC 3339 text in UTC.
+        seconds: durations of the phases load, score and publish, in seconds.
+        counts: the number of records by outcome.
+        files: name, URI, bytes and SHA-256 of the files, by role.
+        model: the model, once it is loaded; see `describe_model`.
+        software: see `describe_software`.
     """
 
     run_id: str
@@ -59,29 +73,30 @@ class Report:
     error: dict[str, Any] | None = None
     ended: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("read", "written", "rejected", "withheld"), 0)
-    )
+    counts: RunCounts = field(default_factory=RunCounts)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: dict[str, Any] | None = None
-    software: Mapping[str, str] = field(default_factory=about_software)
+    software: Mapping[str, str] = field(default_factory=describe_software)
+
+    def fail(self, failure: BaseException) -> None:
+        """Record the error that ended the run, and its exit code."""
+        self.status = "failed"
+        self.exit_code = getattr(failure, "exit_code", 1)
+        message = printable(getattr(failure, "message", describe_exception(failure)))
+        self.error = {"type": type(failure).__name__, "message": message}
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as plain values, for the report file."""
-        return dict(vars(self))
+        """Return the report as plain values, for the report file."""
+        return {**vars(self), "counts": self.counts.as_dict()}
 
     def summary(self) -> str:
-        """Give it as a few lines for a person."""
-        c = self.counts
-        lines = [
-            f"{self.status}: {c['read']:,} read = {c['written']:,} written + {c['rejected']:,} rejected"
-            f" + {c['withheld']:,} withheld, in {sum(self.seconds.values()):.2f} s"
-        ]
+        """Return the report as a few lines for people."""
+        lines = [f"{self.counts.summary(self.status)}, in {sum(self.seconds.values()):.2f} s"]
         if self.model:
             lines.append(
                 f"  model       {self.model['qualified_name']} {self.model['version']} ({self.model['reference']})"
             )
-        for role, about in self.files.items():
-            many = f"{len(about['files']):,} files, " if "files" in about else ""
-            lines.append(f"  {role:<11} {about['name']} ({many}{about['bytes']:,} bytes)")
+        for role, file in self.files.items():
+            number = f"{len(file['files']):,} files, " if "files" in file else ""
+            lines.append(f"  {role:<11} {file['name']} ({number}{file['bytes']:,} bytes)")
         return "\n".join(lines)

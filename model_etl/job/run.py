@@ -1,4 +1,4 @@
-"""run_job: lock, stage, run the graph, check the counts, publish, report."""
+"""run_job: lock and stage the files, run the graph, check the counts, publish, report."""
 
 from __future__ import annotations
 
@@ -9,235 +9,239 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_etl.errors import Interrupted, ModelEtlError, OutputRefused, SameFile, printable, storage_error
+from model_etl.errors import Interrupted, ModelEtlError, SameFile, printable, storage_error
 from model_etl.evidence.prediction_log import now
-from model_etl.evidence.run_report import Report, about_model
+from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
-from model_etl.job.verification import too_many, verify
-from model_etl.pipeline.build import (
-    GraphFiles,
-    GraphInput,
-    GraphOutput,
-    RunCounts,
-    format_of_output,
-    load,
-    score,
-    scoring_graph,
-)
-from model_etl.publishing.publication import Location, Publication, StagedFile, StagedFileSystem, refuse_existing
-from model_etl.records.run_counts import FileCounts
+from model_etl.job.score_files import score_files
+from model_etl.job.verification import RejectSummary, check_unchanged, no_records, too_many_rejects
+from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
+from model_etl.pipeline.writers import TooManyRejects
+from model_etl.publishing.publication import Publication, RunPublication, write_and_publish
+from model_etl.publishing.storage import Location, StagedFile
+from model_etl.records.run_counts import FileCounts, RunCounters
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime.signals import Interrupts
-from model_etl.scoring.model import describe_exception
-from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
 
 def run_job(
-    config: JobConfig, interrupts: Interrupts | None = None, progress: Callable[[RunCounts], None] | None = None
+    config: JobConfig, interrupts: Interrupts | None = None, on_progress: Callable[[RunCounters], None] | None = None
 ) -> tuple[Report, BaseException | None]:
     """Score a file, or several in one run.
 
     Args:
-        config: what to do.
-        interrupts: the signals that may end it; none by default.
-        progress: called some times a second with the counts so far.
+        config: the settings of the run.
+        interrupts: the signals that may end the run; none by default.
+        on_progress: called several times a second with the counters of the run.
 
     Returns:
         The report, and what ended the run if it failed.
     """
     interrupts = interrupts or Interrupts()
     report = Report(uuid.uuid4().hex, config.scoring.job, config.masked_options(), now())
-    tallies = RunCounts.hashing(hashed=config.report is not None)
-    failure: BaseException | None = None
-    with Publication(config.lock_wait) as publication:
-        stage: StagedFile | None = None
-        try:
-            place = report_location(config)
-            if place is not None:  # before the work: better no run than one without its report
-                stage = publication.stage(place, "application/json")
-            files = RunFiles.from_config(config, place)
-            files.find_inputs(config)
-            raise_open_file_limit(len(files.outputs))
-            _run(config, files, interrupts, report, tallies, progress)
-            report.exit_code = 0
-        except (Exception, Interrupted) as exc:  # noqa: BLE001  told to the user by whoever called
-            failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
-            report.status = "failed"
-            report.exit_code = getattr(failure, "exit_code", 1)
-            message = printable(getattr(failure, "message", describe_exception(failure)))
-            report.error = {"type": type(failure).__name__, "message": message}
-        report.counts = tallies.counts()
-        report.ended = now()
-        if stage is not None and not isinstance(failure, SameFile):
-            try:
-                _write_report(stage, report)
-            except (OSError, ModelEtlError) as exc:
-                error = storage_error(exc, "write", stage.location.name)
-                if report.status == "published":
-                    error.message += "; the predictions were published"
-                failure = failure or error
-                report.exit_code = report.exit_code or error.exit_code
-    return report, failure
-
-
-def _run(
-    config: JobConfig,
-    files: RunFiles,
-    interrupts: Interrupts,
-    report: Report,
-    tallies: RunCounts,
-    progress: Callable[[RunCounts], None] | None,
-) -> None:
-    inputs = [GraphInput(file.name, file.path, file.identity()) for file in files.inputs]
-    sizes = [file.size for file in files.inputs]
-    tallies.expected = None if None in sizes else sum(size or 0 for size in sizes)
-    with Publication(config.lock_wait) as publication, contextlib.ExitStack() as loaded:
-        stages = _Stages([_staged(publication, output, config) for output in files.outputs])
-        if config.if_exists == "skip" and _all_exist(files.outputs):
-            report.status = "skipped"
-            return
-        if config.if_exists == "fail":
-            refuse_existing(files.outputs)
-        if files.log is not None:
-            stages.log = publication.stage(files.log, private=True)
-        # Without a place for rejects they are only counted: their file is staged, but never published.
-        stages.rejects = rejects = publication.stage(files.rejects or locate("-"), private=True)
-        with _timed(report, "load"):
-            scoring = loaded.enter_context(contextlib.closing(load(config, internals=files.log is not None)))
-            report.model = about_model(scoring.facts)
-        outputs = [GraphOutput(stage.location.name, str(n), stage.path) for n, stage in enumerate(stages.outputs)]
-        paths = GraphFiles(inputs, outputs, rejects.path, stages.log.path if stages.log else None)
-        graph = scoring_graph(config, scoring, paths, run_id=report.run_id, tallies=tallies)
-        interrupts.check()
-        with _timed(report, "score"):
-            stopped = score(
-                graph, stages.services(files.inputs[0].fs), (lambda: progress(tallies)) if progress else None
-            )
-        if config.limit is None and not stopped:  # else it was not read to its end
-            report.files["input"] = _about(files.inputs, tallies.inputs, files.name)
-        with _timed(report, "publish"):
-            read, rejected = tallies.read[1], tallies.rejects.records
-            if stopped or config.max_errors.exceeded(rejected, read):
-                if files.rejects is not None and not config.dry_run:
-                    rejects.prepare()
-                    with interrupts.uninterruptible():
-                        rejects.publish()
-                        report.files["rejects"] = _about([files.rejects], [tallies.rejects])
-                raise too_many(config, files, tallies, stopped=stopped)
-            verify(config, files, [file.identity for file in inputs], tallies)
-            if config.dry_run:
-                report.status = "dry_run"
-                return
-            _publish(config, files, stages, interrupts, report, tallies)
-
-
-_TOLD = 3
-"""Files that a message names before it only counts them."""
+    counters = RunCounters.with_digests(hashed=config.report is not None)
+    with Publication(config.lock_wait) as publication, _reported(report, counters, interrupts) as outcome:
+        location = report_location(config)
+        if location is not None:  # before the work: better no run than a run without its report
+            outcome.report_file = publication.stage(location, "application/json")
+        files = RunFiles.from_config(config, location)
+        files.find_inputs(config)
+        raise_open_file_limit(len(files.outputs))
+        Run(config, files, interrupts, report, counters, on_progress).execute()
+    return report, outcome.failure
 
 
 @dataclass
-class _Stages:
-    """What a run writes before it is published."""
+class _Outcome:
+    """How a run ended.
 
-    outputs: list[StagedFile]
-    log: StagedFile | None = None
-    rejects: StagedFile | None = None
-
-    def services(self, fs: Any) -> dict[str, Any]:
-        """Give the file systems to inject."""
-        return {
-            "fs": fs,
-            "output_fs": StagedFileSystem(self.outputs),
-            "log_fs": self.log and self.log.fs,
-            "rejects_fs": self.rejects and self.rejects.fs,
-        }
-
-
-def _staged(publication: Publication, output: Location, config: JobConfig) -> StagedFile:
-    return publication.stage(output, media_type(*format_of_output(output.name, config)))
-
-
-def _all_exist(locations: Sequence[Location]) -> bool:
-    """Tell whether all of some files exist.
-
-    Raises:
-        OutputRefused: if some do and others do not: done in parts, log and outputs would not belong together.
+    Attributes:
+        report_file: the staged report file, or None for no such file.
+        failure: what ended the run, or None.
     """
-    existing = [location.name for location in locations if location.exists()]
-    if existing and len(existing) < len(locations):
-        raise OutputRefused(
-            f"{len(existing)} of {len(locations)} outputs exist already, {existing[0]} for one",
-            "Remove them, or say --if_exists replace.",
-        )
-    return bool(existing)
 
-
-def _publish(
-    config: JobConfig,
-    files: RunFiles,
-    stages: _Stages,
-    interrupts: Interrupts,
-    report: Report,
-    tallies: RunCounts,
-) -> None:
-    any_rejects = tallies.rejects.records > 0
-    first = [stage for stage in (stages.rejects if any_rejects else None, stages.log) if stage is not None]
-    for stage in (*first, *stages.outputs):
-        stage.prepare()
-    # An earlier run's would be taken for this one's.
-    stale = files.rejects if files.rejects is not None and not any_rejects and files.rejects.exists() else None
-    with interrupts.uninterruptible():
-        if config.if_exists == "fail":
-            refuse_existing(files.outputs)
-        if stale is not None:
-            stale.remove()
-        _publish_in_turn([*first, *stages.outputs])  # the outputs last
-        if any_rejects and files.rejects is not None:
-            report.files["rejects"] = _about([files.rejects], [tallies.rejects])
-        if files.log is not None:
-            report.files["log"] = _about([files.log], [tallies.log])
-        report.files["output"] = _about(files.outputs, tallies.outputs, printable(config.output_file))
-        report.status = "published"
-
-
-def _publish_in_turn(stages: Sequence[StagedFile]) -> None:
-    for number, stage in enumerate(stages):
-        try:
-            stage.publish()
-        except ModelEtlError as exc:
-            if number:
-                names = [done.location.name for done in stages[:number]]
-                more = [f"{number - _TOLD} more"] if number > _TOLD else []
-                exc.message += f"; {', '.join(names[:_TOLD] + more)} {'was' if number == 1 else 'were'} published"
-            raise
-
-
-def _about(locations: Sequence[Location], tallies: Sequence[FileCounts], name: str = "") -> dict[str, Any]:
-    """Describe a file for the report, or several together."""
-    told = [
-        {"name": place.name, "uri": place.uri, "bytes": tally.size, "sha256": tally.sha256}
-        for place, tally in zip(locations, tallies, strict=True)
-    ]
-    if len(told) == 1:
-        return told[0]
-    for about, tally in zip(told, tallies, strict=True):
-        about["records"] = tally.records
-    return {"name": name, "bytes": sum(tally.size for tally in tallies), "files": told}
+    report_file: StagedFile | None = None
+    failure: BaseException | None = None
 
 
 @contextlib.contextmanager
-def _timed(report: Report, phase: str) -> Iterator[None]:
-    start = time.monotonic()
+def _reported(report: Report, counters: RunCounters, interrupts: Interrupts) -> Iterator[_Outcome]:
+    """Record in the report how the block ends, and write the report file; raise nothing that the block raises."""
+    outcome = _Outcome()
     try:
-        yield
-    finally:
-        report.seconds[phase] = round(time.monotonic() - start, 6)
+        yield outcome
+        report.exit_code = 0
+    except (Exception, Interrupted) as exc:  # noqa: BLE001  the caller of run_job reports it
+        outcome.failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
+        report.fail(outcome.failure)
+    report.counts = counters.counts()
+    report.ended = now()
+    if outcome.report_file is not None and not isinstance(outcome.failure, SameFile):
+        try:
+            write_and_publish(outcome.report_file, encode_json(report.as_json()) + b"\n")
+        except (OSError, ModelEtlError) as exc:
+            error = storage_error(exc, "write", outcome.report_file.location.name)
+            if report.status == "published":
+                error.message += "; the predictions were published"
+            outcome.failure = outcome.failure or error
+            report.exit_code = report.exit_code or error.exit_code
 
 
-def _write_report(stage: StagedFile, report: Report) -> None:
-    with stage.fs.openbin(stage.path, "w") as file:
-        file.write(encode_json(report.as_json()) + b"\n")
-    stage.prepare()
-    stage.publish()
+class Run:
+    """One run, from its inputs to its published files.
+
+    Args:
+        config: the settings.
+        files: the locations of the files, with the inputs found.
+        interrupts: the signals that may end the run.
+        report: completed while the run goes on.
+        counters: count what is read and written.
+        on_progress: called several times a second with the counters.
+    """
+
+    def __init__(
+        self,
+        config: JobConfig,
+        files: RunFiles,
+        interrupts: Interrupts,
+        report: Report,
+        counters: RunCounters,
+        on_progress: Callable[[RunCounters], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._files = files
+        self._interrupts = interrupts
+        self._report = report
+        self._counters = counters
+        self._on_progress = on_progress
+        self._identities: list[str] = []
+        self._publication = RunPublication(config.if_exists, config.lock_wait)
+
+    def execute(self) -> None:
+        """Execute the run.
+
+        Raises:
+            ModelEtlError: if nothing, or not everything, was published.
+            Interrupted: if a signal ended the run.
+        """
+        self._identities = [location.identity() for location in self._files.inputs]
+        sizes = [location.size for location in self._files.inputs]
+        self._counters.expected_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+        with self._publication:
+            if not self._stage_outputs():
+                self._report.status = "skipped"
+                return
+            self._files.stage_log_and_rejects(self._publication, dry_run=self._config.dry_run)
+            with contextlib.closing(self._load()) as scoring:
+                self._interrupts.check()
+                stopped = self._score(scoring)
+                if self._config.limit is None and not stopped:  # else the inputs were not read to their ends
+                    self._report.files["input"] = _describe_files(
+                        self._files.inputs, self._counters.inputs, self._files.name
+                    )
+                with self._timed("publish"):
+                    self._refuse_rejects(stopped=stopped)
+                    self._verify_and_publish()
+
+    def _stage_outputs(self) -> bool:
+        """Stage and lock the outputs; return False if they exist and are to be kept."""
+        return self._publication.stage_outputs(
+            (location, media_type(*output_format_of(location.name, self._config.output_format)))
+            for location in self._files.outputs
+        )
+
+    def _load(self) -> LoadedScoring:
+        with self._timed("load"):
+            scoring = load_scoring(
+                self._config.scoring, workers=self._config.workers, internals=self._files.log is not None
+            )
+        self._report.model = describe_model(scoring.facts)
+        return scoring
+
+    def _score(self, scoring: LoadedScoring) -> bool:
+        """Score the inputs; return whether the run was stopped because of its rejects."""
+        on_progress = self._on_progress
+        with self._timed("score"):
+            try:
+                score_files(
+                    self._config,
+                    self._files,
+                    self._identities,
+                    self._publication,
+                    scoring,
+                    self._counters,
+                    run_id=self._report.run_id,
+                    on_progress=(lambda: on_progress(self._counters)) if on_progress else None,
+                )
+            except TooManyRejects:
+                return True
+        return False
+
+    def _refuse_rejects(self, *, stopped: bool) -> None:
+        """Check that the rejects are tolerated; if not, publish them, and nothing else.
+
+        Raises:
+            DataError: if there are too many.
+        """
+        counts = self._counters.counts()
+        if not stopped and not self._config.max_errors.exceeded(counts.rejected, counts.read):
+            return
+        published = self._publication.publish_rejects(self._interrupts)
+        if published is not None:
+            self._report.files["rejects"] = _describe_files([published], [self._counters.rejects])
+        first = map(RejectSummary.from_rejection, self._counters.first_rejects)
+        rejects_name = published.name if published is not None else None
+        raise too_many_rejects(counts, self._config.max_errors, first, rejects_name, stopped=stopped)
+
+    def _verify_and_publish(self) -> None:
+        self._verify()
+        if self._config.dry_run:
+            self._report.status = "dry_run"
+            return
+        files, counters = self._files, self._counters
+        any_rejects = counters.rejects.records > 0
+        self._publication.publish(self._interrupts, any_rejects=any_rejects)
+        if any_rejects and files.rejects is not None:
+            self._report.files["rejects"] = _describe_files([files.rejects], [counters.rejects])
+        if files.log is not None:
+            self._report.files["log"] = _describe_files([files.log], [counters.log])
+        output_name = printable(self._config.output_file)
+        self._report.files["output"] = _describe_files(files.outputs, counters.outputs, output_name)
+        self._report.status = "published"
+
+    def _verify(self) -> None:
+        """Check that no record was lost, and that the inputs are still the same.
+
+        Raises:
+            TryAgain: if an input was changed.
+            DataError: if there are no records, and the run does not accept that.
+            ModelEtlError: if the counts disagree.
+        """
+        self._counters.check(logged=self._files.log is not None)
+        for location, identity in zip(self._files.inputs, self._identities, strict=True):
+            check_unchanged(location, identity)
+        if not self._counters.records_read and self._config.on_empty == "fail":
+            raise no_records(self._files.name)
+
+    @contextlib.contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._report.seconds[phase] = round(time.monotonic() - start, 6)
+
+
+def _describe_files(locations: Sequence[Location], counts: Sequence[FileCounts], name: str = "") -> dict[str, Any]:
+    """Return what the report says of a file, or of several files of one role together."""
+    files: list[dict[str, Any]] = [
+        {"name": location.name, "uri": location.uri, "bytes": file_counts.size, "sha256": file_counts.sha256}
+        for location, file_counts in zip(locations, counts, strict=True)
+    ]
+    if len(files) == 1:
+        return files[0]
+    for file, file_counts in zip(files, counts, strict=True):
+        file["records"] = file_counts.records
+    return {"name": name, "bytes": sum(file_counts.size for file_counts in counts), "files": files}

@@ -1,4 +1,4 @@
-"""Where the files of a run lie."""
+"""The locations of the files of a run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from dataclasses import dataclass, field
 
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
-from model_etl.publishing.publication import FoundFile, Location
-from model_etl.services import below, find, is_folder, locate
+from model_etl.publishing.publication import RunPublication
+from model_etl.publishing.storage import FoundFile, Location
+from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
 
-_FEW, _SPARE = 32, 256
-"""Files that are open at the same time whatever the number of outputs (libraries, connections, streams): without which
-nothing works, and enough."""
+_MIN_OTHER_FILES, _ENOUGH_OTHER_FILES = 32, 256
+"""File descriptors for libraries, connections and streams, beside those of the outputs: the least with which a run
+works, and a comfortable number."""
 
 
 @dataclass
 class RunFiles:
-    """Where the files of a run lie.
+    """The locations of the files of a run.
 
     Attributes:
-        name: what the user called the input.
-        inputs: the files to read, in this order; none before `look`.
-        outputs: the files to write: one for all inputs, or one for each; if the latter, none before `look`.
-        log: the prediction log, or None for none.
-        rejects: the rejects file, or None for none.
-        report: the report, or None for none.
+        name: the input, as the user named it.
+        inputs: the files to read, in the order of reading; empty before `find_inputs`.
+        outputs: the files to write: one for all inputs, or one for each, which are empty before `find_inputs`.
+        log: the prediction log, or None for no log.
+        rejects: the rejects file, or None for no file.
+        report: the run report, or None for no report.
     """
 
     name: str
@@ -40,19 +41,19 @@ class RunFiles:
 
     @classmethod
     def from_config(cls, config: JobConfig, report: Location | None) -> RunFiles:
-        """Find what is not found by looking around.
+        """Locate the files whose names the settings tell, without listing folders.
 
         Args:
-            config: what the files are called.
-            report: where the report lies, or None for none.
+            config: the settings of the run.
+            report: location of the report, or None for no report.
 
         Raises:
-            SameFile: if two of them are one.
-            UsageError: if rejects are tolerated but have no place.
+            SameFile: if two names are the same file.
+            UsageError: if rejects are tolerated, but there is no file for them.
         """
-        where = config.storage.as_options()
-        folder = is_folder(config.output_file, **where)
-        output = None if folder else locate(config.output_file, **where)
+        options = config.storage.as_options()
+        folder = is_folder(config.output_file, **options)
+        output = None if folder else locate(config.output_file, **options)
         stream = output is not None and output.stream
         log = config.log_name(stream=stream)
         rejects = config.rejects_name(stream=stream)
@@ -63,7 +64,7 @@ class RunFiles:
             rejects=_located(rejects, config) if rejects else None,
             report=report,
         )
-        files._check()
+        files._refuse_same_files()
         if files.rejects is None and config.max_errors.limit:
             raise UsageError(
                 "--max_errors tolerates rejects, but there is no place for them beside a stream", "Add --rejects FILE."
@@ -71,36 +72,50 @@ class RunFiles:
         return files
 
     def find_inputs(self, config: JobConfig) -> None:
-        """Find the inputs, and an output for each of them if the output is a folder.
+        """Find the inputs, and locate an output for each of them if the output is a folder.
+
+        Args:
+            config: the settings of the run.
 
         Raises:
             InputMissing: if there are none.
-            SameFile: if two files are one.
-            ModelEtlError: if a storage does not tell.
+            SameFile: if two names are the same file.
+            ModelEtlError: if a storage fails.
         """
-        where = config.storage.as_options()
-        found = find(config.input_file, **where)
-        self.inputs = [file.location for file in found]
+        options = config.storage.as_options()
+        found_files = find_files(config.input_file, **options)
+        self.inputs = [file.location for file in found_files]
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
-            self.outputs = [below(config.output_file, _output_name(file, config), **where) for file in found]
-        self._check()
-
-    @property
-    def each(self) -> bool:
-        """Whether each input has its output."""
-        return len(self.inputs) > 1 and len(self.outputs) > 1
+            names = [_output_name(file, config) for file in found_files]
+            self.outputs = [locate_in_folder(config.output_file, name, **options) for name in names]
+        self._refuse_same_files()
 
     def outputs_by_role(self) -> Iterator[tuple[str, Location]]:
-        """Yield the role and the place of all files that a run may write."""
+        """Yield the role and the location of every file that a run may write."""
         for output in self.outputs:
             yield "output", output
         for role, location in (("log", self.log), ("rejects", self.rejects), ("report", self.report)):
             if location is not None:
                 yield role, location
 
-    def _check(self) -> None:
+    def stage_log_and_rejects(self, publication: RunPublication, *, dry_run: bool = False) -> None:
+        """Stage the prediction log, if there is one, and the rejects file.
+
+        Args:
+            publication: of the run.
+            dry_run: whether the rejects file is never published.
+
+        Raises:
+            ModelEtlError: if a file cannot be written, or another run has its lock.
+        """
+        if self.log is not None:
+            publication.stage_log(self.log)
+        # Without a name for the rejects file, a stream is staged that is never published: the rejects are counted.
+        publication.stage_rejects(self.rejects or locate("-"), publishes=self.rejects is not None and not dry_run)
+
+    def _refuse_same_files(self) -> None:
         seen: dict[str, str] = {}
         for role, location in (*(("input", location) for location in self.inputs), *self.outputs_by_role()):
             if location.stream:
@@ -121,48 +136,53 @@ class RunFiles:
             while "/" in folder and not location.stream:
                 if folder in seen:
                     raise SameFile(
-                        f"{location.name} would lie below another file of the run, the {seen[folder]}",
+                        f"{location.name} would be in a folder that is another file of the run, the {seen[folder]}",
                         "Give each a name of its own.",
                     )
                 folder = folder.rpartition("/")[0]
 
 
 def report_location(config: JobConfig) -> Location | None:
-    """Find out where the report lies; it is found before all else, to tell what goes wrong with the rest."""
+    """Locate the run report; a run does this first, so that the report tells about failures of all other steps."""
     return _located(config.report, config) if config.report else None
 
 
 def _located(name: str, config: JobConfig) -> Location:
-    """Find out where a file lies that may be in the output folder, which a run may have to make."""
-    where = config.storage.as_options()
+    """Locate a file that may be in the output folder, which need not exist yet."""
+    options = config.storage.as_options()
     folder = f"{config.output_file.rstrip('/')}/"
-    if name.startswith(folder) and is_folder(config.output_file, **where):
-        return below(folder, name.removeprefix(folder), **where)
-    return locate(name, **where)
+    if name.startswith(folder) and is_folder(config.output_file, **options):
+        return locate_in_folder(folder, name.removeprefix(folder), **options)
+    return locate(name, **options)
 
 
 def raise_open_file_limit(count: int) -> None:
-    """Let this process have so many outputs open beside what it has open anyway.
+    """Raise this process's limit of open files so that all outputs can be open at the same time.
+
+    Args:
+        count: number of outputs.
 
     Raises:
-        OutputRefused: if the machine does not allow that.
+        OutputRefused: if the machine does not permit that.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
-    if count > 1 and count + _FEW > most:
+    maximum = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+    if count > 1 and count + _MIN_OTHER_FILES > maximum:
         raise OutputRefused(
             f"{count:,} outputs are written in one run, but no more than {hard:,} files may be open at a time",
             "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
         )
-    if soft != resource.RLIM_INFINITY and count + _SPARE > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _SPARE, most), hard))
+    if soft != resource.RLIM_INFINITY and count + _ENOUGH_OTHER_FILES > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _ENOUGH_OTHER_FILES, maximum), hard))
 
 
 def _output_name(file: FoundFile, config: JobConfig) -> str:
-    """Name the output of an input in the output folder: as the input, but with the suffix of a wanted format."""
-    _, kind = format_for(file.location.name, config.input_format, "--input_format")
+    """Return the name of an input's output in the output folder: the input's, with the suffix of --output_format."""
+    _, compression = format_for(file.location.name, config.input_format, "--input_format")
     if config.output_format is None:
         return file.relative
-    form, _ = format_for("-", config.output_format, "--output_format")
-    suffix = form.suffixes[0] if form.suffixes else f".{form.name}"
-    return sibling_name(file.relative, suffix + (f".{kind}" if kind and form.compressible else ""))
+    file_format, _ = format_for("-", config.output_format, "--output_format")
+    suffix = file_format.suffixes[0] if file_format.suffixes else f".{file_format.name}"
+    if compression and file_format.compressible:
+        suffix += f".{compression}"
+    return sibling_name(file.relative, suffix)

@@ -1,74 +1,104 @@
-"""What the counts of a run mean: whether it may be published."""
+"""Whether a run may be published: its rejects, its counts, and its inputs, which must not change meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from model_etl.errors import DataError, InputMissing, ModelEtlError, TryAgain
-from model_etl.job.run_files import RunFiles
-from model_etl.pipeline.build import RunCounts
-from model_etl.publishing.publication import Location
-from model_etl.settings.job_config import JobConfig
+import msgspec
+from typing_extensions import Self
+
+from model_etl.errors import DataError, InputMissing, input_changed
+from model_etl.publishing.storage import Location
+from model_etl.records.batch import Rejection
+from model_etl.records.run_counts import FIRST_REJECTS, RunCounts
+from model_etl.settings.values import MaxErrors
 
 
-def verify(config: JobConfig, files: RunFiles, identities: Sequence[str], tallies: RunCounts) -> None:
-    """See that nothing was lost, before anything is published.
+class RejectSummary(NamedTuple):
+    """What an error message says of a rejected record.
+
+    Attributes:
+        position: number of the record in its input, from 1.
+        input_name: name of the input.
+        stage: the step that failed.
+        type_name: name of the exception or of the mistake.
+        message: the cause.
+    """
+
+    position: int
+    input_name: str
+    stage: str
+    type_name: str
+    message: str
+
+    @classmethod
+    def from_rejection(cls, rejection: Rejection) -> Self:
+        """Build the summary of a rejected record."""
+        return cls(rejection.position, rejection.source.name, rejection.stage, rejection.type_name, rejection.message)
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Build the summary from a line of a rejects file."""
+        reject: dict[str, Any] = msgspec.json.decode(line)
+        return cls(reject["position"], reject["input"], reject["stage"], reject["type"], reject["message"])
+
+    def __str__(self) -> str:
+        message = " ".join(self.message.split())
+        return f"record {self.position} of {self.input_name}, {self.stage}: {self.type_name}: {message}"
+
+
+def too_many_rejects(
+    counts: RunCounts,
+    max_errors: MaxErrors,
+    first: Iterable[RejectSummary],
+    rejects_name: str | None = None,
+    *,
+    stopped: bool = False,
+) -> DataError:
+    """Return the error for a run with more rejects than are tolerated.
 
     Args:
-        config: what was run.
-        files: where its files lie.
-        identities: the inputs' before they were read.
-        tallies: what went through the files.
+        counts: of the run.
+        max_errors: how many rejects are tolerated.
+        first: the first rejects; the message has at most `FIRST_REJECTS` of them.
+        rejects_name: name of the published rejects file, or None if there is no such file.
+        stopped: whether the run was stopped before it read all records.
+    """
+    described = [f"  {reject}" for _, reject in zip(range(FIRST_REJECTS), first, strict=False)]
+    if described and counts.rejected > len(described):
+        described.append(f"  and {counts.rejected - len(described)} more")
+    headline = f"{counts.rejected} of {counts.read} records were rejected, {max_errors} are tolerated"
+    headline += ", so the run was stopped; nothing was published" if stopped else "; nothing was published"
+    remedy = "Correct the records or the model and run again, or tolerate some with --max_errors N."
+    return DataError("\n".join([headline, *described]), f"See {rejects_name}. {remedy}" if rejects_name else remedy)
+
+
+def no_records(input_name: str) -> DataError:
+    """Return the error for an input without records.
+
+    Args:
+        input_name: the input, as the user named it.
+    """
+    return DataError(f"{input_name} has no records", "Pass --on_empty ok to accept an empty input.")
+
+
+def check_unchanged(location: Location, identity: str) -> None:
+    """Check that an input is the same as before it was read; a stream cannot be checked.
+
+    Args:
+        location: the location of the input.
+        identity: its identity before it was read.
 
     Raises:
-        TryAgain: if an input was changed.
-        DataError: if there were no records, where that is an error.
-        ModelEtlError: if the counts disagree.
+        TryAgain: if it was changed.
+        ModelEtlError: if the storage fails.
     """
-    counts = tallies.counts()
-    if counts["read"] != counts["written"] + counts["rejected"] + counts["withheld"]:
-        raise ModelEtlError(f"the counts disagree: {counts}; nothing was published", "This is a bug: please report it.")
-    if files.log is not None and tallies.log.records != counts["read"]:
-        raise ModelEtlError(
-            f"the log has {tallies.log.records} events for {counts['read']} records; nothing was published",
-            "This is a bug: please report it.",
-        )
-    for file, identity in zip(files.inputs, identities, strict=True):
-        if not file.stream and not _is_still(file, identity):
-            raise TryAgain(
-                f"{file.display_name} was changed while it was read; nothing was published",
-                "Run again when whoever writes it is done.",
-            )
-    if not counts["read"] and config.on_empty == "fail":
-        raise no_records(files)
-
-
-def _is_still(file: Location, identity: str) -> bool:
+    if location.stream:
+        return
     try:
-        return file.identity() == identity
+        changed = location.identity() != identity
     except InputMissing:
-        return False
-
-
-def no_records(files: RunFiles) -> DataError:
-    """Give the error for an input without records."""
-    return DataError(f"{files.name} has no records", "Say --on_empty ok if that may be.")
-
-
-def too_many(config: JobConfig, files: RunFiles, tallies: RunCounts, *, stopped: bool) -> DataError:
-    """Give the error for more rejects than are tolerated, with the first of them."""
-    counts = tallies.counts()
-    told = [
-        f"  record {r.position} of {r.source.name}, {r.stage}: {r.type_name}: {' '.join(r.message.split())}"
-        for r in tallies.first_rejects
-    ]
-    rejected = counts["rejected"]
-    if rejected > len(told):
-        told.append(f"  and {rejected - len(told)} more")
-    head = f"{rejected} of {counts['read']} records were rejected, {config.max_errors} are tolerated"
-    head += ", so the run was stopped" if stopped else ""
-    where = f"See {files.rejects.name}; c" if files.rejects and not config.dry_run else "C"
-    return DataError(
-        f"{head}; nothing was published\n" + "\n".join(told),
-        where + "orrect the records or the model and run again, or tolerate some with --max_errors N.",
-    )
+        changed = True
+    if changed:
+        raise input_changed(location.display_name)

@@ -1,89 +1,35 @@
-"""How a configuration becomes a graph: the nodes, what they count, and what is injected."""
+"""Builds the scoring graph of a configuration: its nodes, their counters, and the names of its file systems."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from model_etl.evidence.prediction_log import PredictionLog
-from model_etl.evidence.run_report import about_model, about_software
+from model_etl.evidence.run_report import describe_run
 from model_etl.formats import format_for
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
 from model_etl.formats.output_layout import Layout
 from model_etl.graphs.scoring import get_graph
-from model_etl.pipeline.nodes import (
-    InputFile,
-    OutputFile,
-    PredictionLogWriter,
-    RecordReader,
-    RecordWriter,
-    RejectsWriter,
-    TooManyRejects,
-    WorkersTransformer,
-)
-from model_etl.pipeline.strategy import run_graph
-from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.run_counts import FileCounts
+from model_etl.pipeline.files import InputFile, OutputFile
+from model_etl.pipeline.reader import RecordReader
+from model_etl.pipeline.workers_node import WorkersTransformer
+from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
+from model_etl.records.batch import Batch, Source
+from model_etl.records.run_counts import RunCounters
 from model_etl.scoring.model import ModelFacts
+from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
 from model_etl.scoring.worker_pool import WorkerPool
-from model_etl.settings.job_config import JobConfig
+from model_etl.settings.job_config import JobConfig, ScoringSettings
+from model_etl.settings.values import MaxErrors
 
-MORE_REJECTS = 1000
-"""How many rejects beyond the tolerated ones are still collected: enough to see what is wrong."""
-
-
-@dataclass
-class RunCounts:
-    """What went through the files of a run.
-
-    Attributes:
-        hashed: whether to digest the files: that costs time.
-        inputs: one for each input.
-        outputs: one for each output.
-        log: events and bytes of the log.
-        rejects: rejected records, and bytes of their file.
-        withheld: records that rules held back.
-        first_rejects: the first rejected records.
-        expected: bytes of all inputs, or None if that is not known.
-    """
-
-    hashed: bool = False
-    inputs: list[FileCounts] = field(default_factory=list)
-    outputs: list[FileCounts] = field(default_factory=list)
-    log: FileCounts = field(default_factory=FileCounts)
-    rejects: FileCounts = field(default_factory=FileCounts)
-    withheld: FileCounts = field(default_factory=FileCounts)
-    first_rejects: list[Rejection] = field(default_factory=list)
-    expected: int | None = None
-
-    @classmethod
-    def hashing(cls, *, hashed: bool) -> RunCounts:
-        """Count files, with their digests if asked for."""
-        return cls(hashed, log=FileCounts(hashed), rejects=FileCounts(hashed))
-
-    def more(self, tallies: list[FileCounts]) -> FileCounts:
-        """Count one more file of those in a list."""
-        tallies.append(FileCounts(self.hashed))
-        return tallies[-1]
-
-    @property
-    def read(self) -> tuple[int, int]:
-        """How many bytes and records were read so far."""
-        return sum(tally.size for tally in self.inputs), sum(tally.records for tally in self.inputs)
-
-    def counts(self) -> dict[str, int]:
-        """Give the number of records by what became of them."""
-        return {
-            "read": self.read[1],
-            "written": sum(tally.records for tally in self.outputs),
-            "rejected": self.rejects.records,
-            "withheld": self.withheld.records,
-        }
+REJECTS_BEYOND_LIMIT = 1000
+"""How many rejects beyond the tolerated number are written before the run is stopped: enough to find the cause."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +37,8 @@ class GraphInput:
     """An input of the graph.
 
     Attributes:
-        name: as the user knows it.
-        path: in the file system that is injected.
+        name: the name that the user knows.
+        path: the path in the injected file system.
         identity: see `Location.identity`.
     """
 
@@ -106,9 +52,9 @@ class GraphOutput:
     """An output of the graph.
 
     Attributes:
-        name: as the user knows it; it tells the format.
-        path: in the file system that is injected.
-        display_name: what errors call it, since it may be written elsewhere first.
+        name: the name that the user knows, whose suffix shows the format.
+        path: the path in the injected file system.
+        display_name: the name in error messages: that of the staged file, if there is one.
     """
 
     name: str
@@ -118,13 +64,13 @@ class GraphOutput:
 
 @dataclass(frozen=True)
 class GraphFiles:
-    """Where the graph reads and writes, in the file systems that are injected.
+    """The files of the graph, by their paths in the injected file systems.
 
     Attributes:
         inputs: the inputs, in the order of reading.
         outputs: one output for all inputs, or one for each.
         rejects: path of the rejects file.
-        log: path of the prediction log, or None for none.
+        log: path of the prediction log, or None for no log.
     """
 
     inputs: Sequence[GraphInput]
@@ -135,122 +81,123 @@ class GraphFiles:
 
 @dataclass(frozen=True)
 class LoadedScoring:
-    """What scores, here or in workers.
+    """The loaded model and rules, in this process or in worker processes.
 
     Attributes:
-        facts: what is known of the model.
-        transformer: the node that runs the model; with workers, the node that does it all.
-        rules: the nodes that apply the rules.
-        decode: decodes a batch; None with workers.
-        close: ends the workers.
+        facts: the facts about the model that a run needs.
+        transformer: the node that runs the model; with worker processes, it decodes and applies the rules, too.
+        rules: the nodes that apply the rules; empty with worker processes.
+        decode: decodes a batch; None with worker processes.
+        close: ends the worker processes.
     """
 
     facts: ModelFacts
-    transformer: Any
+    transformer: MLModelTransformer | WorkersTransformer
     rules: Sequence[BusinessRuleTransformer] = ()
     decode: Callable[[Batch], Batch] | None = None
     close: Callable[[], None] = lambda: None
 
 
-def load(config: JobConfig, *, internals: bool) -> LoadedScoring:
-    """Load the model and the rules of a configuration, or start workers that do.
+def load_scoring(settings: ScoringSettings, *, workers: int, internals: bool) -> LoadedScoring:
+    """Load the model and the rules, or start worker processes that do.
 
     Args:
-        config: what to do.
-        internals: whether the log asks the model for what it computed on the way.
+        settings: the model and the rules.
+        workers: number of processes that score; with 1, this process does.
+        internals: whether the prediction log has the model's internals.
 
     Raises:
-        ModelUnavailable, ConfigurationError, UsageError: if one cannot be loaded.
+        ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
     """
-    wanted = config.scoring
-    make = partial(ScoringSteps, wanted.model, wanted.rules, internals=internals, expect_version=wanted.expect_version)
-    if config.workers == 1:
-        steps = make()
+    load_steps = partial(
+        ScoringSteps, settings.model, settings.rules, internals=internals, expect_version=settings.expect_version
+    )
+    if workers == 1:
+        steps = load_steps()
         return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
-    workers = WorkerPool(config.workers, make)
+    pool = WorkerPool(workers, load_steps)
     try:
-        return LoadedScoring(workers.facts(), WorkersTransformer(workers), close=workers.end)
+        return LoadedScoring(pool.facts(), WorkersTransformer(pool), close=pool.end)
     except BaseException:
-        workers.end()
+        pool.end()
         raise
 
 
-def layout_of(config: JobConfig, facts: ModelFacts) -> Layout:
-    """Say what the output records of a configuration hold."""
-    return Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep)
-
-
 def scoring_graph(
-    config: JobConfig,
-    scoring: LoadedScoring,
-    paths: GraphFiles,
-    *,
-    run_id: str,
-    tallies: RunCounts,
+    config: JobConfig, scoring: LoadedScoring, files: GraphFiles, *, run_id: str, counters: RunCounters
 ) -> Any:
     """Build the graph of a configuration.
 
     Args:
-        config: what to do.
-        scoring: what scores; loaded with the internals if there is a log.
-        paths: where to read and write.
-        run_id: of this run.
-        tallies: counts what goes through.
+        config: the settings of the run.
+        scoring: the loaded model and rules; with the model's internals if there is a prediction log.
+        files: the files to read and write.
+        run_id: identifies the run in the prediction log.
+        counters: count what is read and written.
+
+    Returns:
+        A `bonobo.Graph`; run it with the services fs, output_fs, rejects_fs and, if there is a log, log_fs.
     """
-    inputs = [_input_file(file, config, tallies.more(tallies.inputs)) for file in paths.inputs]
-    outputs = [
-        OutputFile(file.path, file.display_name, *format_of_output(file.name, config), tallies.more(tallies.outputs))
-        for file in paths.outputs
-    ]
-    log_writer = None
-    if paths.log is not None:
-        facts = scoring.facts
-        log = PredictionLog(
-            config.scoring.job, facts.name, facts.version, config.scoring.log_inputs, frozenset(config.scoring.redact)
-        )
-        about = {"job": config.scoring.job, "model": about_model(facts), "software": about_software()}
-        first = log.started(run_id, {**about, "settings": config.masked_options()})
-        log_writer = PredictionLogWriter(paths.log, log=log, first=first, tally=tallies.log)
-    tolerated = config.max_errors
     return get_graph(
-        reader=RecordReader(tuple(inputs), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit),
+        reader=_reader(config, scoring, files.inputs, counters),
         rules=scoring.rules,
         model=scoring.transformer,
-        log_writer=log_writer,
-        rejects_writer=RejectsWriter(
-            paths.rejects,
-            stop_after=None if tolerated.percent else int(tolerated.limit) + MORE_REJECTS,
-            first=tallies.first_rejects,
-            tally=tallies.rejects,
-        ),
-        writer=RecordWriter(tuple(outputs), layout=layout_of(config, scoring.facts), withheld=tallies.withheld),
+        log_writer=_log_writer(config, scoring.facts, files.log, run_id, counters) if files.log is not None else None,
+        rejects_writer=_rejects_writer(config.max_errors, files.rejects, counters),
+        writer=_record_writer(config, scoring.facts, files.outputs, counters),
     )
 
 
-def _input_file(file: GraphInput, config: JobConfig, tally: FileCounts) -> InputFile:
-    form, compression = format_for(file.name, config.input_format, "--input_format")
-    return InputFile(file.path, form, compression, Source(file.name, file.identity, form.name), tally)
-
-
-def format_of_output(name: str, config: JobConfig) -> tuple[Format, Compression]:
-    """Tell the format of an output.
-
-    Raises:
-        UsageError: if nothing tells it.
-    """
-    return format_for(name, config.output_format, "--output_format")
-
-
-def score(graph: Any, services: dict[str, Any], on_tick: Callable[[], None] | None) -> bool:
-    """Run the graph; tell whether it was stopped for too many rejects.
+def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compression]:
+    """Return the format and the compression of an output.
 
     Args:
-        graph: the graph.
-        services: the file systems to inject: fs, output_fs, rejects_fs and, if there is a log, log_fs.
-        on_tick: called some times a second.
+        name: name of the output.
+        file_format: name of the format, or None if the output's name shows it.
+
+    Raises:
+        UsageError: if neither shows the format.
     """
-    try:
-        run_graph(graph, services, on_tick)
-    except TooManyRejects:
-        return True
-    return False
+    return format_for(name, file_format, "--output_format")
+
+
+def _reader(
+    config: JobConfig, scoring: LoadedScoring, inputs: Sequence[GraphInput], counters: RunCounters
+) -> RecordReader:
+    files = []
+    for graph_input in inputs:
+        file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
+        source = Source(graph_input.name, graph_input.identity, file_format.name)
+        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))
+    return RecordReader(tuple(files), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit)
+
+
+def _log_writer(
+    config: JobConfig, facts: ModelFacts, path: str, run_id: str, counters: RunCounters
+) -> PredictionLogWriter:
+    settings = config.scoring
+    log = PredictionLog.for_model(facts, settings.job, settings.log_inputs, settings.redact)
+    first_event = log.started(run_id, describe_run(settings.job, facts, config.masked_options()))
+    return PredictionLogWriter(path, log=log, first_event=first_event, counts=counters.log)
+
+
+def _rejects_writer(max_errors: MaxErrors, path: str, counters: RunCounters) -> RejectsWriter:
+    # How many rejects a percentage permits is known only at the end.
+    stop_after = None if max_errors.percent else int(max_errors.limit) + REJECTS_BEYOND_LIMIT
+    return RejectsWriter(path, stop_after=stop_after, first=counters.first_rejects, counts=counters.rejects)
+
+
+def _record_writer(
+    config: JobConfig, facts: ModelFacts, outputs: Sequence[GraphOutput], counters: RunCounters
+) -> RecordWriter:
+    files = [
+        OutputFile(
+            output.path,
+            output.display_name,
+            *output_format_of(output.name, config.output_format),
+            counters.add_output(),
+        )
+        for output in outputs
+    ]
+    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep)
+    return RecordWriter(tuple(files), layout=layout, withheld=counters.withheld)

@@ -1,7 +1,7 @@
-"""StagedFileSystem files: written aside, published whole or not at all.
+"""Publishing: files are staged and locked before the work, and published whole or not at all after it.
 
-A service gives a `Location` for a name, a location gives a `StagedFile`, and a `Publication` sees to it that what a run
-staged and did not publish is thrown away.
+A service returns a `Location` for a name, the location returns a `StagedFile`, and a `Publication` discards what a run
+staged and did not publish.
 """
 
 from __future__ import annotations
@@ -9,117 +9,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import BinaryIO, Literal
 
 from typing_extensions import Self
 
-from model_etl.errors import OutputRefused, TryAgain
-from model_etl.runtime.signals import signals_deferred
+from model_etl.errors import ModelEtlError, OutputRefused, TryAgain, translate_storage_errors
+from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
+from model_etl.runtime.signals import Interrupts, signals_deferred
 
 IfExists = Literal["replace", "fail", "skip"]
-LINES = "application/x-ndjson"
-"""Content type of JSON Lines, in which logs and rejects are."""
-_POLL = 0.1
-
-
-class Location(Protocol):
-    """One file of some storage, which need not exist.
-
-    Attributes:
-        name: as the user wrote it.
-        place: what errors call it: the name, and the server if there is one.
-        uri: its absolute name.
-        fs: the file system to read it from.
-        path: its path there.
-        stream: whether it is a stream, a device or a pipe: nothing lies beside it, and it cannot be replaced.
-        size: bytes that it had when `identity` looked, or None if that is not known.
-    """
-
-    name: str
-    display_name: str
-    uri: str
-    fs: Any
-    path: str
-    stream: bool
-    size: int | None
-
-    def exists(self) -> bool:
-        """Tell whether there is such a file; a stream is none."""
-
-    def identity(self) -> str:
-        """Give a digest that changes when the file does.
-
-        Raises:
-            ModelEtlError: if it cannot be read.
-        """
-
-    def check_writable(self) -> None:
-        """See whether it could be written, without writing.
-
-        Raises:
-            ModelEtlError: if it could not.
-        """
-
-    def remove(self) -> None:
-        """Delete the file if there is one."""
-
-    def stage(self, *, private: bool, media_type: str) -> StagedFile:
-        """Make a place to write its next content to.
-
-        Args:
-            private: whether only its owner may read it.
-            media_type: its content type, for storages that keep one.
-        """
-
-
-class FoundFile(NamedTuple):
-    """One of the files that a name stands for.
-
-    Attributes:
-        location: where it lies.
-        relative: its name below the folder that was named, or in which a pattern looks; with slashes.
-    """
-
-    location: Location
-    relative: str
-
-
-class StagedFile(Protocol):
-    """The next content of a file, not yet visible under the file's name.
-
-    Attributes:
-        location: what it will become.
-        fs: the file system to write it to.
-        path: its path there.
-    """
-
-    location: Location
-    fs: Any
-    path: str
-
-    def lock(self) -> bool:
-        """Take the stage for this run; False if another run has it. A crash gives it back."""
-
-    def prepare(self) -> None:
-        """Bring all of it where publishing can hardly fail any more; what takes time or space is done here."""
-
-    def publish(self) -> None:
-        """Make it the file's content, at once and whole; after `prepare`."""
-
-    def discard(self) -> None:
-        """Throw it away; does nothing before `lock` and after `publish`."""
+JSON_LINES = "application/x-ndjson"
+"""Content type of JSON Lines, the format of prediction logs and rejects files (https://github.com/ndjson/ndjson-spec)."""
+LOCK_POLL_S = 0.1
+_NAMES_IN_MESSAGE = 3
+"""How many published files an error message names before it only counts the others."""
 
 
 class Publication:
-    """The stages of one run.
+    """The staged files of one run; those that are not published are discarded at its end.
 
     Args:
-        lock_wait: seconds to wait for another run that writes to the same files.
-        sleep: waits; another in tests.
+        lock_wait: seconds to wait for another run that has the lock of a file.
+        sleep: waits for some seconds; replaced in tests.
     """
 
     def __init__(self, lock_wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._stages: list[StagedFile] = []
+        self._staged_files: list[StagedFile] = []
         self._deadline = time.monotonic() + lock_wait
         self._sleep = sleep
 
@@ -127,55 +42,214 @@ class Publication:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with signals_deferred():  # a signal must not keep some of them from being discarded
-            for stage in reversed(self._stages):  # the first may have made the folder that the others lie in
-                stage.discard()
+            for staged in reversed(self._staged_files):  # the first may have made the folder that the others lie in
+                staged.discard()
 
-    def stage(self, location: Location, media_type: str = LINES, *, private: bool = False) -> StagedFile:
+    def stage(self, location: Location, media_type: str = JSON_LINES, *, private: bool = False) -> StagedFile:
         """Stage a file and lock it.
 
+        Args:
+            location: the location of the file.
+            media_type: the content type.
+            private: whether only the file's owner may read it.
+
         Raises:
-            TryAgain: if another run holds it.
-            ModelEtlError: if it cannot be written.
+            TryAgain: if another run has the lock.
+            ModelEtlError: if the file cannot be written.
         """
-        stage = location.stage(private=private, media_type=media_type)
-        self._stages.append(stage)  # before it is locked: a signal can come at any moment
-        while not stage.lock():
+        staged = location.stage(private=private, media_type=media_type)
+        self._staged_files.append(staged)  # before it is locked: a signal can come at any moment
+        while not staged.lock():
             if time.monotonic() >= self._deadline:
                 raise TryAgain(
                     f"another run is writing {location.display_name}",
-                    "Wait for it to end, or give --lock_wait SECONDS to wait here.",
+                    "Wait for it to end, or pass --lock_wait SECONDS to wait here.",
                 )
-            self._sleep(_POLL)
-        return stage
+            self._sleep(LOCK_POLL_S)
+        return staged
 
 
-class StagedFileSystem:
-    """Several stages as one file system to write to; a path is a stage's number, from 0.
+class RunPublication(Publication):
+    """The staged outputs, prediction log and rejects file of a run; they are published in the opposite order.
 
     Args:
-        stages: the stages.
+        if_exists: what to do if an output exists.
+        lock_wait: seconds to wait for another run that has the lock of a file.
+
+    Attributes:
+        outputs: the staged outputs.
+        log: the staged prediction log, or None for no log.
+        rejects: the staged rejects file, or None before it is staged.
     """
 
-    def __init__(self, stages: Sequence[StagedFile]) -> None:
-        self._stages = stages
+    def __init__(self, if_exists: IfExists = "replace", lock_wait: float = 0.0) -> None:
+        super().__init__(lock_wait)
+        self._if_exists = if_exists
+        self.outputs: list[StagedFile] = []
+        self.log: StagedFile | None = None
+        self.rejects: StagedFile | None = None
+        self._publishes_rejects = False
 
-    def openbin(self, path: str, mode: str = "w", **_: Any) -> Any:
+    def stage_outputs(self, outputs: Iterable[tuple[Location, str]]) -> bool:
+        """Stage and lock the outputs.
+
+        Args:
+            outputs: the location and the content type of each output.
+
+        Returns:
+            False if there is nothing to do, because the outputs exist and are to be kept.
+
+        Raises:
+            OutputRefused: if an output exists that must not be replaced, or only some exist that are to be kept.
+            ModelEtlError: if an output cannot be written, or another run has its lock.
+        """
+        self.outputs = [self.stage(location, media_type) for location, media_type in outputs]
+        if self._if_exists == "skip":
+            return not all_exist(self._output_locations)
+        self._refuse_existing_outputs()
+        return True
+
+    def stage_log(self, location: Location) -> None:
+        """Stage and lock the prediction log.
+
+        Raises:
+            ModelEtlError: if it cannot be written, or another run has its lock.
+        """
+        self.log = self.stage(location, private=True)
+
+    def stage_rejects(self, location: Location, *, publishes: bool = True) -> None:
+        """Stage and lock the rejects file.
+
+        Args:
+            location: the location of the file.
+            publishes: whether it is to be published; if not, it is only written, so that the rejects are counted.
+
+        Raises:
+            ModelEtlError: if it cannot be written, or another run has its lock.
+        """
+        self.rejects = self.stage(location, private=True)
+        self._publishes_rejects = publishes
+
+    def publish(self, interrupts: Interrupts, *, any_rejects: bool) -> None:
+        """Publish all files, the outputs last; remove the rejects file of an earlier run if there are no rejects now.
+
+        Args:
+            interrupts: signals that may end the run; from the first published file on, none does.
+            any_rejects: whether there are rejects.
+
+        Raises:
+            OutputRefused: if an output exists that must not be replaced.
+            ModelEtlError: if a file cannot be published.
+        """
+        rejects = self.rejects if self._publishes_rejects else None
+        wanted = [rejects if any_rejects else None, self.log, *self.outputs]
+        staged_files = [staged for staged in wanted if staged is not None]
+        for staged in staged_files:
+            staged.prepare()
+        # The rejects file of an earlier run would be taken for one of this run.
+        stale = rejects.location if rejects is not None and not any_rejects and rejects.location.exists() else None
+        with interrupts.uninterruptible():
+            self._refuse_existing_outputs()
+            if stale is not None:
+                stale.remove()
+            _publish_in_order(staged_files)
+
+    def publish_rejects(self, interrupts: Interrupts) -> Location | None:
+        """Publish the rejects file alone, of a run with too many rejects.
+
+        Args:
+            interrupts: signals that may end the run.
+
+        Returns:
+            Its location, or None if it is not to be published.
+
+        Raises:
+            ModelEtlError: if the file cannot be published.
+        """
+        if self.rejects is None or not self._publishes_rejects:
+            return None
+        self.rejects.prepare()
+        with interrupts.uninterruptible():
+            self.rejects.publish()
+        return self.rejects.location
+
+    @property
+    def _output_locations(self) -> list[Location]:
+        return [staged.location for staged in self.outputs]
+
+    def _refuse_existing_outputs(self) -> None:
+        if self._if_exists == "fail":
+            refuse_existing(self._output_locations)
+
+
+class StagedFileSystem(BinaryOpener):
+    """Several staged files as one file system to write to; a path is the number of a staged file, from 0.
+
+    Args:
+        staged_files: the staged files.
+    """
+
+    def __init__(self, staged_files: Sequence[StagedFile]) -> None:
+        self._staged_files = staged_files
+
+    def openbin(self, path: str, mode: str = "w") -> BinaryIO:
         """Open a staged file."""
-        stage = self._stages[int(path)]
-        return stage.fs.openbin(stage.path, mode)
+        staged = self._staged_files[int(path)]
+        return staged.fs.openbin(staged.path, mode)
+
+
+def write_and_publish(staged: StagedFile, content: bytes) -> None:
+    """Write the whole content of a staged file and publish it.
+
+    Raises:
+        ModelEtlError: if it cannot be written or published.
+    """
+    with translate_storage_errors("write", staged.location.name), staged.fs.openbin(staged.path, "w") as file:
+        file.write(content)
+    staged.prepare()
+    staged.publish()
 
 
 def refuse_existing(locations: Iterable[Location]) -> None:
-    """Refuse to go on if one of some files exists.
+    """Check that none of the files exists.
 
     Raises:
-        OutputRefused: if it does.
+        OutputRefused: if one exists.
     """
     for location in locations:
         if location.exists():
             raise OutputRefused(
-                f"{location.display_name} exists already", "Remove it, or say --if_exists replace or --if_exists skip."
+                f"{location.display_name} exists already",
+                "Remove it, or pass --if_exists replace or --if_exists skip.",
             )
+
+
+def all_exist(locations: Sequence[Location]) -> bool:
+    """Return whether all of the files exist.
+
+    Raises:
+        OutputRefused: if only some exist: log and outputs of a run that writes the others would not belong together.
+    """
+    existing = [location.name for location in locations if location.exists()]
+    if existing and len(existing) < len(locations):
+        raise OutputRefused(
+            f"{len(existing)} of {len(locations)} outputs exist already, {existing[0]} among them",
+            "Remove them, or pass --if_exists replace.",
+        )
+    return bool(existing)
+
+
+def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:
+    for number, staged in enumerate(staged_files):
+        try:
+            staged.publish()
+        except ModelEtlError as exc:
+            if number:
+                names = [published.location.name for published in staged_files[:number]]
+                others = number - _NAMES_IN_MESSAGE
+                shown = names[:_NAMES_IN_MESSAGE] + ([f"{others} more"] if others > 0 else [])
+                exc.message += f"; {', '.join(shown)} {'was' if number == 1 else 'were'} published"
+            raise

@@ -170,6 +170,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def record_count(self) -> int:
+        """Number of records with any outcome: those still in the columns, the rejected and the withheld ones."""
+        return len(self.texts) + len(self.rejected) + len(self.withheld)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Number of records by outcome, once the batch is scored."""
+        return {"written": len(self.texts), "rejected": len(self.rejected), "withheld": len(self.withheld)}
+
     def replace(self, **columns: Any) -> Batch:
         """Return a batch with other columns."""
         return dataclasses.replace(self, **columns)

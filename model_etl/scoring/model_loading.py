@@ -7,8 +7,8 @@ import os
 import sys
 from typing import Any
 
-from model_etl.errors import ModelUnavailable, UsageError
-from model_etl.scoring.model import Model, describe_exception
+from model_etl.errors import ModelUnavailable, UsageError, describe_exception
+from model_etl.scoring.model import Model
 
 
 def load_class(reference: str) -> Any:

@@ -8,10 +8,10 @@ from typing import get_args
 
 import msgspec
 
-from model_etl.errors import ConfigurationError, RecordError, UsageError, printable
+from model_etl.errors import ConfigurationError, RecordError, UsageError, describe_exception, printable
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.rules import BusinessRule, Prediction
-from model_etl.scoring.model import Model, describe_exception
+from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
 
 

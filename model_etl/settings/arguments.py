@@ -22,13 +22,20 @@ class AcceptsArguments(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser without abbreviations that suggests the option that a mistyped one resembles.
+    """A parser without abbreviations, whose flags may have hyphens, that suggests what a mistyped option resembles.
 
     It never repeats a value that it does not understand, because that may be a secret after a mistyped flag.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
+
+    @override
+    def add_argument(self, *name_or_flags: str, **options: Any) -> argparse.Action:
+        action: argparse.Action = super().add_argument(*name_or_flags, **options)
+        if hyphenated := _hyphenated(name_or_flags):
+            super().add_argument(*hyphenated, **{**options, "dest": action.dest, "help": argparse.SUPPRESS})
+        return action
 
     @override
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -79,8 +86,8 @@ def add_options(
         settings = {**_settings_of(option), "dest": option.name, "default": default if apply_defaults else None}
         flags = (option.flag, *option.short)
         parser.add_argument(*flags, help=_help(option, default), **settings)
-        hyphenated = [f"--{flag[2:].replace('_', '-')}" for flag in flags if flag.startswith("--") and "_" in flag]
-        if hyphenated:
+        hyphenated = _hyphenated(flags)
+        if hyphenated and not isinstance(parser, Parser):  # which adds them itself
             parser.add_argument(*hyphenated, help=argparse.SUPPRESS, **settings)
 
 
@@ -100,6 +107,11 @@ def add_grouped_options(
         members = [option for option in options if option.group == title and not option.everyday]
         if members:
             add_options(parser.add_argument_group(title), members, defaults)
+
+
+def _hyphenated(flags: Iterable[str]) -> list[str]:
+    """Return those flags that have underscores, with hyphens instead."""
+    return [f"--{flag[2:].replace('_', '-')}" for flag in flags if flag.startswith("--") and "_" in flag]
 
 
 def _settings_of(option: Option) -> dict[str, Any]:

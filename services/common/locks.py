@@ -1,4 +1,4 @@
-"""Locks with a name, for files that have no place on this machine: they keep its runs apart, not two machines'."""
+"""Locks of this machine, also for files that lie elsewhere: they separate its own runs, not those of two machines."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from model_etl.errors import OutputRefused, PermissionRefused, StorageFailure, p
 
 
 def open_locked(path: str) -> int | None:
-    """Open a file, which is made if it does not exist, and lock it.
+    """Open a file, create it if it does not exist, and lock it.
 
     Returns:
-        Its descriptor, or None if another run holds it.
+        The file's descriptor, or None if another run holds the lock.
 
     Raises:
-        OSError: if it cannot be made or locked.
+        OSError: if the file cannot be created or locked.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have renamed or removed it since we opened it: then this is no longer the lock.
+        # The last holder may have renamed or removed the file since it was opened here: then it is not the lock.
         if os.path.samestat(os.fstat(fd), os.stat(path)):  # noqa: PTH116
             return fd
     except (BlockingIOError, FileNotFoundError):
@@ -37,13 +37,13 @@ def open_locked(path: str) -> int | None:
 
 
 class NamedLock:
-    """A lock that a crash gives back. It holds a note, so that the next holder can clear up after the crash.
+    """A lock that a crash releases. It keeps a note, with which the next holder can clean up after the crash.
 
-    It is a file in a folder of this user's own below the folder for temporary files; runs with another TMPDIR have
-    other locks.
+    The lock is a file in a folder that belongs to this user, below the folder for temporary files. Runs with different
+    TMPDIRs do not exclude each other.
 
     Args:
-        name: what is locked.
+        name: the name of the thing that is locked.
 
     Raises:
         ModelEtlError: if there is no folder for temporary files.
@@ -56,10 +56,13 @@ class NamedLock:
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False if another run has it.
+        """Take the lock without waiting.
+
+        Returns:
+            Whether this run holds the lock now; False if another run holds it.
 
         Raises:
-            ModelEtlError: if its file cannot be made.
+            ModelEtlError: if the lock file cannot be created.
         """
         try:
             self._make_folder()
@@ -69,18 +72,19 @@ class NamedLock:
         return self._fd is not None
 
     def _make_folder(self) -> None:
+        """Make the folder of the locks, and check that no other user can change what is in it."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._folder, 0o700)  # noqa: PTH102
-        found = os.lstat(self._folder)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        status = os.lstat(self._folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise PermissionRefused(
-                f"cannot lock: {self._folder} belongs to somebody else",
-                "Remove it, or set TMPDIR to a folder of yours.",
+                f"cannot lock: {self._folder} is not a folder that belongs to this user",
+                "Remove it, or set TMPDIR to a folder of your own.",
             )
 
     @property
     def note(self) -> bytes:
-        """What the last holder wrote; nothing if it ended well."""
+        """What the last holder wrote; empty if it released the lock normally."""
         assert self._fd is not None
         return os.pread(self._fd, 1 << 16, 0)
 
@@ -94,10 +98,10 @@ class NamedLock:
             raise storage_error(exc, "lock", self._path) from exc
 
     def release(self, *, keep: bool = False) -> None:
-        """Give the lock back; does nothing if it is not held.
+        """Release the lock; do nothing if it is not held.
 
         Args:
-            keep: whether to leave the note for the next holder.
+            keep: whether to keep the note for the next holder.
         """
         if self._fd is None:
             return
@@ -109,13 +113,21 @@ class NamedLock:
 
 
 def _temporary_folder() -> str:
-    """Give the folder for temporary files. Python takes another if TMPDIR is of no use: locks would be elsewhere."""
-    wanted = os.environ.get("TMPDIR")
-    if wanted and not os.path.isdir(wanted):  # noqa: PTH112
-        raise OutputRefused(f"cannot lock: TMPDIR, {printable(wanted)}, is no folder", "Make it, or set another.")
-    if wanted and not os.access(wanted, os.W_OK | os.X_OK):
-        raise PermissionRefused(f"cannot lock: nothing can be written to TMPDIR, {printable(wanted)}", "Set another.")
+    """Return the folder for temporary files.
+
+    If TMPDIR is unusable, Python silently takes another folder, where other runs would not look for the locks.
+    """
+    tmpdir = os.environ.get("TMPDIR")
+    if tmpdir and not os.path.isdir(tmpdir):  # noqa: PTH112
+        raise OutputRefused(
+            f"cannot lock: TMPDIR is not a folder: {printable(tmpdir)}",
+            "Make the folder, or set TMPDIR to another one.",
+        )
+    if tmpdir and not os.access(tmpdir, os.W_OK | os.X_OK):
+        raise PermissionRefused(
+            f"cannot lock: no permission to write to TMPDIR: {printable(tmpdir)}", "Set TMPDIR to another folder."
+        )
     try:
         return tempfile.gettempdir()
     except OSError as exc:
-        raise StorageFailure(f"cannot lock: {exc}", "Set TMPDIR to a folder with room.") from exc
+        raise StorageFailure(f"cannot lock: {exc}", "Set TMPDIR to a folder with free space.") from exc

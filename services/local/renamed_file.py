@@ -7,30 +7,32 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from typing_extensions import override
 
 from model_etl.errors import storage_error
-from model_etl.publishing.publication import Location
+from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
 from model_etl.services.common.locks import open_locked
 
 
-class RenamedFile:
-    """See `StagedFile`. A file in the same folder, locked while it is written, then renamed.
+class RenamedFile(StagedFile):
+    """A staged file in the folder of its target, locked while it is written and renamed at the end.
 
-    The lock is on the staged file itself, so that a crash leaves no lock, and no more than this one file, which the
-    next run takes over.
+    The lock is on the staged file itself, so a crash releases it. The crash leaves only this one file, which the next
+    run takes over.
 
     Args:
-        location: what it will become.
-        missing_folders: names the folders that are to be made first, the outermost first.
+        location: the target.
+        missing_folders: returns the folders that have to be made first, the outermost first.
         private: whether only its owner may read the file.
     """
 
     def __init__(self, location: Location, missing_folders: Callable[[], list[str]], *, private: bool) -> None:
         self.location = location
-        self.fs: Any = self
-        self.path = location.name  # for errors; `openbin` needs no path
+        self.fs: BinaryOpener = self
+        self.path = location.name  # for errors: `openbin` ignores its path
         self._target = location.path
         folder, base = os.path.split(location.path)
         self._folder = folder
@@ -38,18 +40,18 @@ class RenamedFile:
         self._mode = 0o600 if private else None
         self._fd: int | None = None
         self._missing_folders = missing_folders
-        self._made: list[str] = []
+        self._made_folders: list[str] = []
 
+    @override
     def lock(self) -> bool:
-        """See `StagedFile`."""
-        with signals_deferred():  # a file that was made must be known, or it would not be discarded
+        with signals_deferred():  # a signal between creating the file and storing its descriptor would leave the file
             return self._lock()
 
     def _lock(self) -> bool:
         try:
             for folder in self._missing_folders():
                 os.mkdir(folder)  # noqa: PTH102
-                self._made.append(folder)
+                self._made_folders.append(folder)
             if os.path.isdir(self._target):  # noqa: PTH112
                 raise IsADirectoryError(self._target)
             self._fd = open_locked(self._part)
@@ -59,34 +61,35 @@ class RenamedFile:
             raise storage_error(exc, "write", self.location.name) from exc
         return self._fd is not None
 
-    def openbin(self, path: str, mode: str = "w", **_: Any) -> BinaryIO:  # noqa: ARG002  the interface of fs
-        """Open the staged file."""
+    def openbin(self, path: str, mode: str = "w") -> BinaryIO:  # noqa: ARG002  the interface of fs
+        """Open the staged file for writing."""
         assert self._fd is not None
         return os.fdopen(os.dup(self._fd), "wb")
 
+    @override
     def prepare(self) -> None:
-        """See `StagedFile`. On the disk before it gets the name."""
         assert self._fd is not None
         try:
-            os.fchmod(self._fd, self._mode if self._mode is not None else self._usual_mode())
-            os.fsync(self._fd)
+            os.fchmod(self._fd, self._mode if self._mode is not None else self._default_mode())
+            os.fsync(self._fd)  # before the rename: a power failure must not leave the name with a part of the content
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
 
+    @override
     def publish(self) -> None:
-        """See `StagedFile`. The name is on the disk, too, before it is believed."""
         assert self._fd is not None
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
-            for folder in (self._folder, *map(os.path.dirname, self._made)):
-                _sync_folder(folder)
+            for folder in (self._folder, *map(os.path.dirname, self._made_folders)):
+                _sync_folder(folder)  # else the new name might not survive a power failure
         except OSError as exc:
             raise storage_error(exc, "publish", self.location.name) from exc
         os.close(self._fd)
         self._fd = None
-        self._made = []
+        self._made_folders = []
 
-    def _usual_mode(self) -> int:
+    def _default_mode(self) -> int:
+        """Return the permissions of the file that is replaced, or those of a new file."""
         try:
             return stat.S_IMODE(os.stat(self._target).st_mode)  # noqa: PTH116
         except FileNotFoundError:
@@ -94,24 +97,25 @@ class RenamedFile:
             os.umask(umask)
             return 0o666 & ~umask
 
+    @override
     def discard(self) -> None:
-        """See `StagedFile`."""
         if self._fd is not None:
-            with contextlib.suppress(OSError):  # what ended the run is worth telling, this is not
+            with contextlib.suppress(OSError):  # must not hide the error that ended the run
                 if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
                     os.unlink(self._part)  # noqa: PTH108
             os.close(self._fd)
             self._fd = None
-        while self._made:
-            with contextlib.suppress(OSError):  # another file is in it
-                os.rmdir(self._made.pop())  # noqa: PTH106
+        while self._made_folders:
+            with contextlib.suppress(OSError):  # the folder is not empty
+                os.rmdir(self._made_folders.pop())  # noqa: PTH106
 
 
 def _sync_folder(folder: str) -> None:
+    """Write the entries of a folder to the disk."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except PermissionError:
-        return  # a folder that may be written but not listed
+        return  # the folder may be written to but not listed
     try:
         os.fsync(fd)
     except OSError as exc:

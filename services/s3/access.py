@@ -1,12 +1,13 @@
-"""How a run reaches an S3 server: keys, endpoint, patience; and the client that is made of them."""
+"""How a run reaches an S3 server: keys, endpoint, timeouts and retries; and the client that is made from them."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import boto3.session
@@ -15,25 +16,29 @@ from botocore.exceptions import BotoCoreError
 
 from model_etl.errors import ConfigurationError, UsageError
 
-_AMAZON = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-_REGION = "us-east-1"
-"""What servers that have no regions expect, MinIO among them; Amazon's own redirects from there."""
+S3Client: TypeAlias = Any
+"""A boto3 client for S3: its methods are made at run time, so it has no type."""
+S3Answer: TypeAlias = Mapping[str, Any]
+"""The members of a server's answer, as boto3 returns them."""
+_AMAZON_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_DEFAULT_REGION = "us-east-1"
+"""Expected by servers without regions, such as MinIO; Amazon redirects from there to a bucket's own region."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a server. What is None is looked up where all programs do: environment, profile, instance role.
+    """How to reach a server. A key or URL that is None comes from the environment, the profile or the instance role.
 
     Attributes:
         key: the access key.
-        secret_key: what proves it.
+        secret_key: the secret that belongs to the access key.
         endpoint_url: the server's URL.
         connect_timeout: seconds to wait for a connection.
-        read_timeout: seconds to wait for the next bytes of an answer.
-        retries: how many times a request is repeated that the server or the network did not answer well.
+        read_timeout: seconds to wait for the next bytes of a response.
+        retries: how many times a request is repeated after a failure of the server or the network.
 
     Raises:
-        UsageError: if one of the keys is missing, or the URL is none.
+        UsageError: if only one of the keys is set, or the URL is invalid.
     """
 
     key: str | None = field(default=None, repr=False)
@@ -45,69 +50,70 @@ class Access:
 
     def __post_init__(self) -> None:
         if bool(self.key) != bool(self.secret_key):
-            given, missing = ("--key", "--secret_key") if self.key else ("--secret_key", "--key")
-            raise UsageError(f"{given} was given without {missing}", "Give both or none.")
+            present, missing = ("--key", "--secret_key") if self.key else ("--secret_key", "--key")
+            raise UsageError(f"{present} was given without {missing}", "Pass both or neither.")
         if self.endpoint_url:
             check_endpoint(self.endpoint_url)
 
-    def impatient(self) -> Access:
-        """Give an access for what is only worth one short try."""
+    def with_short_timeouts(self) -> Access:
+        """Return the same access for requests that are worth a single short try only."""
         return dataclasses.replace(self, connect_timeout=2.0, read_timeout=3.0, retries=0)
 
 
 def check_endpoint(url: str) -> None:
-    """See that an endpoint is a URL that may be shown.
+    """Check that an endpoint is a URL, and one without a password, so that it may be printed.
 
     Raises:
-        UsageError: if it is none, or holds a password.
+        UsageError: if it is not.
     """
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        parts, good = urlsplit(""), False
+        is_valid = False
     if "@" in url:
         raise UsageError(
-            "the endpoint's URL holds a user name or a password", "Leave it out; the keys have options of their own."
+            "the endpoint URL contains a user name or a password",
+            "Remove it, and pass the keys as --key and --secret_key or in the AWS_* variables.",
         )
-    if not good:
-        raise UsageError(f"the endpoint {url!r} is no URL", "Write it like http://127.0.0.1:9000.")
+    if not is_valid:
+        raise UsageError(f"invalid endpoint URL {url!r}", "Write it like http://127.0.0.1:9000.")
 
 
 @lru_cache(maxsize=16)
-def connect(access: Access) -> Any:
-    """Make a client; nothing is sent yet. One client serves all threads.
+def connect(access: Access) -> S3Client:
+    """Build a client, without sending a request. The same access gets the same client, which all threads may use.
 
     Returns:
-        A boto3 client for S3, whose `meta.endpoint_url` tells the server.
+        A boto3 client for S3; its `meta.endpoint_url` is the URL of the server.
 
     Raises:
-        ConfigurationError: if what was found in the environment or the profile makes no sense.
-        UsageError: if the endpoint found there is no URL, or holds a password.
+        ConfigurationError: if the environment or the profile has invalid settings.
+        UsageError: if the endpoint set there is not a URL, or contains a password.
     """
     try:
-        authority = os.environ.get("AWS_CA_BUNDLE")
-        if authority and not os.path.isfile(authority):  # noqa: PTH113
-            raise ConfigurationError(f"AWS_CA_BUNDLE is {authority}, which is no file", "Check the path.")
+        bundle = os.environ.get("AWS_CA_BUNDLE")
+        if bundle and not os.path.isfile(bundle):  # noqa: PTH113
+            raise ConfigurationError(f"AWS_CA_BUNDLE is not a file: {bundle}", "Check the path.")
         session = boto3.session.Session()
         client = _client(session, access, "auto")
         endpoint = client.meta.endpoint_url
         check_endpoint(endpoint)
-        if (urlsplit(endpoint).hostname or "").endswith(_AMAZON):
+        if (urlsplit(endpoint).hostname or "").endswith(_AMAZON_DOMAINS):
             return client
-        return _client(session, access, "path")  # a server of one's own seldom has a name for each bucket
+        return _client(session, access, "path")  # most other servers have no host name for each bucket
     except (BotoCoreError, ValueError) as exc:
-        # An endpoint that cannot be read may hold a password.
-        why = "an endpoint's URL holds a user name or a password" if "@" in str(exc) else exc
+        # The text of the error may quote an endpoint with a password.
+        reason = "an endpoint URL contains a user name or a password" if "@" in str(exc) else exc
         raise ConfigurationError(
-            f"the settings for S3 make no sense: {why}", "Check the AWS_* variables and the profile."
+            f"invalid S3 settings: {reason}", "Check the AWS_* variables and the profile."
         ) from exc
 
 
-def _client(session: Any, access: Access, addressing: str) -> Any:
+def _client(session: boto3.session.Session, access: Access, addressing_style: str) -> S3Client:
     return session.client(
         "s3",
-        region_name=os.environ.get("AWS_REGION") or session.region_name or _REGION,
+        region_name=os.environ.get("AWS_REGION") or session.region_name or _DEFAULT_REGION,
         aws_access_key_id=access.key or None,
         aws_secret_access_key=access.secret_key or None,
         endpoint_url=access.endpoint_url or None,
@@ -115,9 +121,9 @@ def _client(session: Any, access: Access, addressing: str) -> Any:
             connect_timeout=access.connect_timeout,
             read_timeout=access.read_timeout,
             retries={"total_max_attempts": access.retries + 1, "mode": "standard"},
-            s3={"addressing_style": addressing},
+            s3={"addressing_style": addressing_style},
             tcp_keepalive=True,
-            # Older servers know no other checksums than MD5, which we send and compare ourselves.
+            # Older servers only know MD5, which `Upload` sends and `ObjectReader` compares.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),

@@ -1,141 +1,175 @@
-"""Objects in buckets, of Amazon S3, MinIO or another server that speaks S3, as file systems to inject."""
+"""Objects in buckets: how they are found, read and written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from typing_extensions import Unpack, override
+
 from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
-from model_etl.publishing.publication import FoundFile, Location, StagedFile
+from model_etl.publishing.storage import BinaryOpener, FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.services.common.locks import NamedLock
-from model_etl.services.common.patterns import is_pattern, matches, split
-from model_etl.services.s3.access import Access
-from model_etl.services.s3.file_system import BucketFS
-from model_etl.services.s3.upload import UploadedFile, clearing
+from model_etl.services.common.patterns import FileSelection, matches, select_files
+from model_etl.services.common.storage import StorageOptions
+from model_etl.services.s3.access import Access, S3Answer
+from model_etl.services.s3.bucket import Bucket
+from model_etl.services.s3.staged_object import StagedObject
+from model_etl.services.s3.upload import Upload
+
+if TYPE_CHECKING:
+    from model_etl.services.s3.file_system import BucketFS
 
 _SCHEME = "s3://"
 
 
-def get_services(*, bucket: str, **options: Any) -> dict[str, Any]:
-    """Give the services of a scoring graph that runs on a bucket, to be injected by name.
+def get_services(*, bucket: str, **options: Unpack[StorageOptions]) -> dict[str, BucketFS]:
+    """Return the services that a scoring graph needs to run on a bucket, by the names that they are injected by.
 
     Args:
-        bucket: its name.
-        options: `key`, `secret_key`, `endpoint_url` and the other fields of `Access`; None stands for not given.
+        bucket: name of the bucket.
+        options: how to reach the server.
     """
+    from model_etl.services.s3.file_system import BucketFS  # noqa: PLC0415  a run does not need fs-s3fs
+
     fs = BucketFS(bucket, _access(options))
     return {"fs": fs, "output_fs": fs, "log_fs": fs, "rejects_fs": fs}
 
 
-def locate(name: str, **options: Any) -> Location:
-    """Find an object by its URI, s3://bucket/key; the key is taken as it is written.
+def locate(name: str, /, **options: Unpack[StorageOptions]) -> Location:
+    """Return the location of an object.
+
+    Args:
+        name: the object's URI, s3://BUCKET/KEY; the key is taken as it is written, without any escapes.
+        options: how to reach the server.
 
     Raises:
-        UsageError: if the URI names no bucket or no object.
+        UsageError: if the URI has no bucket or no key, or is not valid UTF-8.
     """
     bucket, _, key = name.removeprefix(_SCHEME).partition("/")
     if not bucket or not key or key.endswith("/"):
-        raise UsageError(f"{name} names no object", "Write it as s3://bucket/key.")
+        raise UsageError(f"{name} does not name an object", "Write it as s3://BUCKET/KEY.")
     if printable(name) != name:
-        raise UsageError(f"{printable(name)} is no UTF-8", "Keys are UTF-8: check the name.")
-    return S3Object(BucketFS(bucket, _access(options)), key)
+        raise UsageError(f"{printable(name)} is not valid UTF-8", "Keys are UTF-8: check the name.")
+    return S3Object(Bucket(bucket, _access(options)), key)
 
 
-def find(name: str, **options: Any) -> list[FoundFile]:
-    """Find an object, the objects in a folder, or those that a pattern fits; see `services.find`.
+def find_files(name: str, /, **options: Unpack[StorageOptions]) -> list[FoundFile]:
+    """Return an object, the objects in a folder, or those that a pattern matches; see `services.find_files`.
 
     Raises:
         InputMissing: if there are none, or there is no such bucket.
-        ModelEtlError: if the server does not list them.
+        UsageError: if the URI has no bucket, or is not valid UTF-8.
+        ModelEtlError: if the server refuses or does not answer.
     """
-    bucket, _, key = name.removeprefix(_SCHEME).partition("/")
-    if not bucket or printable(name) != name:
-        raise UsageError(f"{printable(name)} names no object", "Write it as s3://bucket/key, in UTF-8.")
-    fs = BucketFS(bucket, _access(options))
-    told = fs.look(key) if key and not key.endswith("/") else None
-    pattern = is_pattern(key) and not told
-    if told or not (pattern or key.endswith("/") or _is_folder(fs, key)):
-        return [FoundFile(S3Object(fs, key, told), key.rpartition("/")[2])]
-    if key and not pattern:
-        key = key.removesuffix("/") + "/"
-    folder, parts = split(key) if pattern else (key, ["*"])
-    found = []
-    for item in fs.listed(folder, deep=len(parts) > 1):
-        below = item.get("Key", "")[len(folder) :]
-        if below and not below.endswith("/") and matches(parts, below.split("/")):
-            found.append(FoundFile(S3Object(fs, folder + below, {"ContentLength": item["Size"], **item}), below))
-    if not found:
-        why = "no object has such a key" if pattern else "there are no objects in that folder"
-        raise InputMissing(f"cannot read {fs.place(key)}: {why}", "Check the bucket, the key and the endpoint.")
-    return found
+    bucket_name, _, key = name.removeprefix(_SCHEME).partition("/")
+    if not bucket_name or printable(name) != name:
+        raise UsageError(f"{printable(name)} does not name an object", "Write it as s3://BUCKET/KEY, in UTF-8.")
+    bucket = Bucket(bucket_name, _access(options))
+    answer = bucket.head_or_none(key) if key and not key.endswith("/") else None
+    selection = select_files(
+        key, exists=lambda _: answer is not None, is_folder=lambda key: answer is None and _is_input_folder(bucket, key)
+    )
+    if selection is None:
+        return [FoundFile(S3Object(bucket, key, answer), key.rpartition("/")[2])]
+    files = _list_files(bucket, selection)
+    if not files:
+        reason = "no object has such a key" if selection.is_pattern else "there are no objects in that folder"
+        folder_or_pattern = key if selection.is_pattern else selection.folder
+        raise InputMissing(
+            f"cannot read {bucket.display_name(folder_or_pattern)}: {reason}",
+            "Check the bucket, the key and the endpoint.",
+        )
+    return files
 
 
-def _is_folder(fs: BucketFS, key: str) -> bool:
+def _is_input_folder(bucket: Bucket, key: str) -> bool:
+    """Return whether a key without an object is the name of a folder."""
+    if not key or key.endswith("/"):
+        return True
     try:
-        return fs.isdir(key)
-    except (PermissionRefused, InputMissing):  # asked for the object itself, the server says more
+        return bucket.has_folder(key)
+    except (PermissionRefused, InputMissing):  # reading the object itself gives the better error
         return False
 
 
-def _access(options: dict[str, Any]) -> Access:
-    return Access(**{name: value for name, value in options.items() if value is not None})
+def _list_files(bucket: Bucket, selection: FileSelection) -> list[FoundFile]:
+    files = []
+    for answer in bucket.list_objects(selection.folder, recursive=len(selection.parts) > 1):
+        relative = answer["Key"].removeprefix(selection.folder)
+        if relative and not relative.endswith("/") and matches(selection.parts, relative.split("/")):
+            head = {"ContentLength": answer["Size"], **answer}
+            files.append(FoundFile(S3Object(bucket, answer["Key"], head), relative))
+    return files
 
 
-def _server(endpoint: str) -> str:
-    """Give an endpoint's URL so that the same server is always spelled the same."""
+def locate_in_folder(folder: str, relative: str, /, **options: Unpack[StorageOptions]) -> Location:
+    """Return the location of an object below a prefix."""
+    return locate(f"{folder}{relative}", **options)
+
+
+def is_folder(name: str, /, **_: Unpack[StorageOptions]) -> bool:
+    """Return whether a name ends with a slash; prefixes that objects have are not looked up."""
+    return name.endswith("/")
+
+
+def _access(options: StorageOptions) -> Access:
+    set_options: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    return Access(**set_options)
+
+
+def _canonical_url(endpoint: str) -> str:
+    """Return an endpoint's URL in the one spelling that all URLs of the same server have here."""
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
 
 
-class S3Object:
-    """See `Location`. An object in a bucket.
+class S3Object(Location):
+    """An object in a bucket.
 
     Args:
-        fs: the bucket.
+        bucket: the bucket.
         key: the object.
-        told: what the server told of it just now, if it did.
+        head: what the server has just told of the object, if it was asked.
     """
 
     stream = False
 
-    def __init__(self, fs: BucketFS, key: str, told: Mapping[str, Any] | None = None) -> None:
-        self.name = f"{_SCHEME}{fs.bucket}/{key}"
-        self.uri = f"{_SCHEME}{fs.bucket}/{quote(key)}"
-        self.display_name = fs.place(key)
-        self.fs: Any = fs
-        self.key = key
-        self.path = f"/{key}"  # a key may begin with a slash of its own
+    def __init__(self, bucket: Bucket, key: str, head: S3Answer | None = None) -> None:
+        self.name = f"{_SCHEME}{bucket.name}/{key}"
+        self.uri = f"{_SCHEME}{bucket.name}/{quote(key)}"
+        self.display_name = bucket.display_name(key)
+        self.fs: BinaryOpener = bucket
+        self.path = key
         self.size: int | None = None
-        self._told = told
+        self._bucket = bucket
+        self._head = head
 
+    @override
     def exists(self) -> bool:
-        """See `Location`."""
-        return self.fs.look(self.key) is not None
+        return self._bucket.head_or_none(self.path) is not None
 
+    @override
     def identity(self) -> str:
-        """See `Location`. The URI, the size and the ETag; what was told just now is not asked again."""
-        told, self._told = self._told or self.fs.head(self.key), None
-        self.size = int(told["ContentLength"])
-        return source_identity(self.uri, self.size, told["ETag"])
+        # What was told when the object was found is used once: later calls have to see whether it was changed.
+        head, self._head = self._head or self._bucket.head(self.path), None
+        self.size = int(head["ContentLength"])
+        return source_identity(self.uri, self.size, head["ETag"])
 
+    @override
     def check_writable(self) -> None:
-        """See `Location`. Asks the server to begin an upload, and takes it back: nothing of it is ever seen."""
-        upload = self.fs.upload_of(self.key, "application/octet-stream")
+        upload = Upload(self._bucket, self.path, "application/octet-stream")
         upload.begin()
-        upload.abort(clearing(self.fs.access))
+        upload.abort()
 
+    @override
     def remove(self) -> None:
-        """See `Location`."""
-        self.fs.remove(self.path)
+        self._bucket.remove(self.path)
 
-    def stage(self, *, private: bool, media_type: str) -> StagedFile:  # noqa: ARG002  who may read is the bucket's matter
-        """See `Location`."""
-        return UploadedFile(
-            self,
-            self.fs.upload_of(self.key, media_type),
-            clearing(self.fs.access),
-            NamedLock(f"{_server(self.fs.endpoint)} {self.uri}"),
-        )
+    @override
+    def stage(self, *, private: bool, media_type: str) -> StagedFile:
+        # Who may read an object is decided by the bucket's policy, so `private` has no effect.
+        upload = Upload(self._bucket, self.path, media_type)
+        return StagedObject(self, upload, NamedLock(f"{_canonical_url(self._bucket.endpoint)} {self.uri}"))

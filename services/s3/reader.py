@@ -1,4 +1,4 @@
-"""Reading an object as a stream: nothing is copied to the disk, and a connection may break on the way."""
+"""Reading an object as a stream, which goes on after a broken connection and copies nothing to the disk."""
 
 from __future__ import annotations
 
@@ -9,139 +9,147 @@ import time
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from typing_extensions import override
 
-from model_etl.errors import StorageFailure
-from model_etl.services.s3.errors import changed, code_of, s3_error, told, translate_s3_errors
+from model_etl.errors import StorageFailure, input_changed
+from model_etl.services.s3.access import S3Answer, S3Client
+from model_etl.services.s3.errors import error_code, required_member, s3_error, translate_s3_errors
 
-_AT_ONCE = 128 << 10
-"""Bytes taken at a time: what arrived before a connection breaks is not lost."""
-_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-"""Seconds before the first repetition, twice as many before each next one, and the most."""
-_CHANGED = ("PreconditionFailed", "NoSuchKey", "InvalidRange")
+_READ_BYTES = 128 << 10
+"""How much is taken from a connection at a time; only the last such block is lost when the connection breaks."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+"""The pause before the first retry, which doubles with each one, and its upper limit."""
+_CHANGED_CODES = ("PreconditionFailed", "NoSuchKey", "InvalidRange")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 class ObjectReader(io.RawIOBase):
-    """An object from its start to its end; seeking is possible, and costs a request.
+    """An object as a raw binary stream; a seek costs a request.
 
-    All requests are for the version that the first one found. After a broken connection it goes on where it stopped.
-    Where the server tells the MD5 of the whole, as it does for objects that came in one piece without a key of their
-    own, what arrived is compared with it at the end.
+    All requests are for the version of the object that the first one returned. After a broken connection reading goes
+    on where it stopped. If the ETag is the MD5 of the object (it was uploaded in one part and is not encrypted with a
+    key of its own), the bytes that arrived are compared with it at the end.
 
     Args:
         client: a boto3 client for S3.
         bucket: the bucket.
         key: the object.
-        place: both and the server, for errors.
-        retries: how many times in a row a broken connection is tried again.
+        display_name: the bucket, the object and the server, for errors.
+        retries: how many times in a row a broken connection is opened again.
 
     Raises:
         ModelEtlError: if there is no such object or it cannot be read.
     """
 
-    def __init__(self, client: Any, bucket: str, key: str, place: str, retries: int) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str, display_name: str, retries: int) -> None:
         self._client = client
         self._bucket = bucket
         self._key = key
-        self._place = place
+        self._display_name = display_name
         self._retries = retries
         self._position = 0
         self._body: Any = None
-        with translate_s3_errors("read", place):
-            found = client.get_object(Bucket=bucket, Key=key)
-        self._body = found["Body"]
-        self._size = int(told(found, "ContentLength", f"cannot read {place}"))
-        self._etag = str(told(found, "ETag", f"cannot read {place}"))
-        self._expected = _md5(found)
+        with translate_s3_errors("read", display_name):
+            answer = client.get_object(Bucket=bucket, Key=key)
+        self._body = answer["Body"]
+        self._size = int(required_member(answer, "ContentLength", f"cannot read {display_name}"))
+        self._etag = str(required_member(answer, "ETag", f"cannot read {display_name}"))
+        self._expected_md5 = _md5_of_object(answer)
         self._digest = hashlib.md5(usedforsecurity=False)
 
+    @override
     def readable(self) -> bool:
-        """Say yes."""
         return True
 
+    @override
     def seekable(self) -> bool:
-        """Say yes."""
         return True
 
+    @override
     def tell(self) -> int:
-        """Give the position in bytes."""
         return self._position
 
+    @override
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to another position; the next read asks the server for what is there."""
         position = max(0, offset + (0, self._position, self._size)[whence])
         if position != self._position:
-            self._drop()
+            self._drop_connection()
             self._position = position
-            self._expected = None  # a part tells nothing about the whole
+            self._expected_md5 = None  # the MD5 is of the whole object
         return position
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer.
+        """Read into a buffer; return how many bytes were read, 0 at the end of the object.
 
         Raises:
-            TryAgain: if the object was changed since it was opened, or the server is gone.
-            StorageFailure: if the connection breaks time and again, or something else arrived than was stored.
+            TryAgain: if the object was changed since it was opened, or the server cannot be reached.
+            StorageFailure: if the connection breaks too often, or the bytes that arrived have another MD5.
         """
         if self._position >= self._size:
-            self._compare()
+            self._check_md5()
             return 0
-        left = self._retries
-        while True:
-            try:
-                data = self._take(len(buffer))
-            except (BotoCoreError, ClientError, OSError) as exc:
-                self._drop()
-                if code_of(exc) in _CHANGED:
-                    raise changed(f"cannot read {self._place}") from exc
-                if isinstance(exc, ClientError) or not left:
-                    raise s3_error(exc, "read", f"{self._place}, from byte {self._position} on") from exc
-                time.sleep(min(_PAUSE * 2 ** (self._retries - left), _LONGEST_PAUSE))
-                left -= 1
-            else:
-                break
+        data = self._read_with_retries(len(buffer))
         buffer[: len(data)] = data
         self._position += len(data)
-        if self._expected is not None:
+        if self._expected_md5 is not None:
             self._digest.update(data)
         return len(data)
 
-    def _take(self, count: int) -> bytes:
+    def _read_with_retries(self, count: int) -> bytes:
+        """Read up to `count` bytes from the current position, over a new connection if the old one breaks."""
+        attempt = 0
+        while True:
+            try:
+                return self._read_once(count)
+            except (BotoCoreError, ClientError, OSError) as exc:
+                self._drop_connection()
+                if error_code(exc) in _CHANGED_CODES:
+                    raise input_changed(self._display_name) from exc
+                if isinstance(exc, ClientError) or attempt == self._retries:
+                    raise s3_error(exc, "read", f"{self._display_name}, from byte {self._position} on") from exc
+                time.sleep(min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+                attempt += 1
+
+    def _read_once(self, count: int) -> bytes:
         if self._body is None:
-            asked = f"bytes={self._position}-"
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=asked)
-            self._body = answer["Body"]
-            if not str(answer.get("ContentRange")).startswith(f"bytes {self._position}-") or (
-                answer.get("ETag") != self._etag
-            ):
-                raise ConnectionError(f"what was asked from byte {self._position} on is not what came")
-        data: bytes = self._body.read(min(count, self._size - self._position, _AT_ONCE))
+            self._reconnect()
+        data: bytes = self._body.read(min(count, self._size - self._position, _READ_BYTES))
         if not data:
             raise ConnectionResetError(f"the connection broke at byte {self._position} of {self._size}")
         return data
 
-    def _compare(self) -> None:
-        if self._expected not in (None, self._digest.hexdigest()):
+    def _reconnect(self) -> None:
+        """Request the rest of the object, if it is still the same version."""
+        answer = self._client.get_object(
+            Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._position}-"
+        )
+        self._body = answer["Body"]
+        is_requested_range = str(answer.get("ContentRange")).startswith(f"bytes {self._position}-")
+        if not is_requested_range or answer.get("ETag") != self._etag:
+            raise ConnectionError(f"the server sent another range or object than asked for at byte {self._position}")
+
+    def _check_md5(self) -> None:
+        if self._expected_md5 not in (None, self._digest.hexdigest()):
             raise StorageFailure(
-                f"cannot read {self._place}: what arrived is not what is stored there (its MD5 differs)",
-                "Something on the way damages data: check the network, and run again.",
+                f"cannot read {self._display_name}: the data was damaged on the way (its MD5 differs)",
+                "The network or a proxy damages data: check the network, and run again.",
             )
 
-    def _drop(self) -> None:
+    def _drop_connection(self) -> None:
         if self._body is not None:
             self._body.close()
             self._body = None
 
+    @override
     def close(self) -> None:
-        """End the connection."""
         if not self.closed:
-            self._drop()
+            self._drop_connection()
         super().close()
 
 
-def _md5(found: Any) -> str | None:
-    """Give the MD5 that the server's answer tells of the whole object, or None if it tells none."""
-    if found.get("SSECustomerAlgorithm") or str(found.get("ServerSideEncryption", "")).startswith("aws:kms"):
+def _md5_of_object(answer: S3Answer) -> str | None:
+    """Return the MD5 of the whole object in hexadecimal, or None if the ETag is not its MD5."""
+    if answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms"):
         return None
-    match = _MD5.fullmatch(found["ETag"])
+    match = _MD5.fullmatch(answer["ETag"])
     return match[1] if match else None

@@ -26,7 +26,7 @@ def lines(*values: float) -> bytes:
     return b"".join(b'{"x": %r, "id": %d}\n' % (value, number) for number, value in enumerate(values))
 
 
-MANY = lines(*(float(n % 50) for n in range(60_000)))
+MANY = lines(*(float(n % 50) for n in range(40_000)))
 BAD = MANY + b'{"x": "wide"}\n{"x": \n' + lines(-1.0) + MANY
 
 

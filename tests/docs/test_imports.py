@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers.command import ROOT
+from helpers.imports import imported, modules
 
 MAY_IMPORT_BONOBO_OR_FS = {"compat", "pipeline", "graphs", "services"}
 ORDER = [
@@ -30,30 +30,6 @@ COLLIDING = ("graphs", "services", "engines")
 """Folders of the repository that are installed below model_etl, since others have folders of these names too."""
 
 
-def folder_of(path: Path) -> str:
-    """Return the folder of model_etl that a module is installed in, or the module's own name if that is none."""
-    parts = path.relative_to(ROOT).parts
-    return parts[0] if parts[0] != "model_etl" else parts[1].removesuffix(".py")
-
-
-def modules() -> list[tuple[str, Path]]:
-    """Return every module of one machine with the folder that it is in."""
-    tops = ("model_etl", "graphs", "services")
-    paths = [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
-    return [(folder_of(path), path) for path in paths if folder_of(path) != "__init__"]
-
-
-def imported(path: Path) -> set[str]:
-    """Give the names of all modules that a file imports, also inside functions."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
 @pytest.mark.parametrize(("folder", "path"), modules(), ids=str)
 def test_imports_go_one_way(folder: str, path: Path) -> None:
     """A folder imports only from folders of the rows above its own."""
@@ -64,6 +40,30 @@ def test_imports_go_one_way(folder: str, path: Path) -> None:
         other = rest.partition(".")[0]
         if top == "model_etl" and other in row_of and other != folder:
             assert row_of[other] < row_of[folder], f"{path.name} imports {name}"
+
+
+def imports_by_module() -> dict[str, set[str]]:
+    """Return all modules of the repository that are installed, with the modules of them that each imports."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for top in ("model_etl", *COLLIDING)
+        for path in (ROOT / top).rglob("*.py")
+        if path.relative_to(ROOT).parts[:2] != ("engines", "tests")
+    }
+    named = {name if name.startswith("model_etl.") else f"model_etl.{name}": path for name, path in paths.items()}
+    known = {name.removesuffix(".__init__"): path for name, path in named.items()}
+    del known["model_etl"]  # it exports what the others define, but imports it only when asked
+    return {
+        name: {other for other in imported(path) if other in known and other != name} for name, path in known.items()
+    }
+
+
+def test_no_modules_import_each_other() -> None:
+    """There is no circle of imports between files, not even through imports inside functions or for types only."""
+    remaining = imports_by_module()
+    while leaves := {name for name, others in remaining.items() if not others & remaining.keys()}:
+        remaining = {name: others for name, others in remaining.items() if name not in leaves}
+    assert not remaining, f"circles among {sorted(remaining)}"
 
 
 def test_every_folder_has_its_row() -> None:

@@ -20,6 +20,10 @@ class LocalPlace:
         self._etl = etl
         self.folder = etl.folder
 
+    def expand(self, text: str) -> str:
+        """Return the text: a folder has no names of its own."""
+        return text
+
     def prepare(self, case: Case) -> None:
         """Make the folders, the input and the earlier outputs."""
         for name in ("locked", "sub"):

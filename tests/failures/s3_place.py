@@ -209,6 +209,10 @@ class S3Place(contextlib.ExitStack):
     def __enter__(self) -> Self:
         return self
 
+    def expand(self, text: str) -> str:
+        """Return the text with the names of the bucket and the certificate in it."""
+        return text.replace("BUCKET", self.bucket.name).replace("CERTIFICATE", str(self._certificate))
+
     def prepare(self, case: Case) -> None:
         """Write files and objects, and make the endpoint with its faults."""
         if case.needs_minio and self.bucket.server.kind == "moto":
@@ -266,7 +270,7 @@ class S3Place(contextlib.ExitStack):
         """Return the command, with a report if the case names none."""
         named = ("--model", case.model, "--input_file", case.input_file, "--output_file", case.output_file)
         report = () if "--report" in case.arguments or case.verb == "check" else ("--report", "report.json")
-        arguments = [text.replace("BUCKET", self.bucket.name) for text in (*named, *report, *case.arguments)]
+        arguments = [self.expand(text) for text in (*named, *report, *case.arguments)]
         command = self._etl.command(case.verb, *arguments)
         if case.shell:
             command = ["bash", "-c", case.shell, "bash", *command]
@@ -279,7 +283,7 @@ class S3Place(contextlib.ExitStack):
         if case.denied:
             key, secret = self.bucket.user(_policy(self.bucket.name, case.denied))
             env |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
-        env |= {name: text.replace("CERTIFICATE", str(self._certificate)) for name, text in case.env.items()}
+        env |= {name: self.expand(text) for name, text in case.env.items()}
         self._secret = env["AWS_SECRET_ACCESS_KEY"]
         return {name: text for name, text in self._etl.environment(**env).items() if text or name not in case.env}
 
@@ -312,7 +316,7 @@ class S3Place(contextlib.ExitStack):
         assert "None" not in told
         message = told.rpartition("\n  ")[0]
         if case.about:
-            about = case.about.replace("BUCKET", self.bucket.name)
+            about = self.expand(case.about)
             assert re.search(rf"{re.escape(about)}[ ,:]", message), f"{about} is not in: {message}"
             assert self.url in message, f"{self.url} is not in: {message}"
         if "--report" in case.arguments or case.verb == "check" or case.code == 2 or "ulimit -f 0" in case.shell:

@@ -13,15 +13,15 @@ import pytest
 from helpers.command import Etl
 from helpers.waiting import wait_for
 
-from model_etl.pipeline.strategy import GRACE
+from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
 EARLIER = b"earlier\n"
-RECORDS = 200_000
+RECORDS = 100_000
 INPUT = b'{"x": 1.0}\n' * RECORDS
 WHOLE = b'{"y":1.0}\n' * RECORDS
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ARGUMENTS = ("run", "--model", "failing_models:GoodBatch", "-i", "in.json", "-o", "out.json")
-BOUND = GRACE + 3
+BOUND = SHUTDOWN_GRACE_S + 3
 
 
 def _start(etl: Etl, *arguments: str, model: str = "GoodBatch", **options: object) -> subprocess.Popen[bytes]:
@@ -55,7 +55,7 @@ def _check_whole(etl: Etl) -> None:
     assert etl.files() == {"in.json", "out.json", "out.log.ldjson"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def duration(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Give the seconds that an undisturbed run takes here and now."""
     etl = Etl(tmp_path_factory.mktemp("duration"))

@@ -55,7 +55,15 @@ UNREADABLE = [
         set_up=lambda d: (d / "locked").chmod(0),
     ),
     fails("stdin closed", 74, "cannot read -: standard input is closed", input_file="-", shell='"$@" <&-'),
-    fails("unknown scheme", 2, "ftp://", "no service knows", "Use a path", input=None, input_file="ftp://x/in.json"),
+    fails(
+        "unknown scheme",
+        2,
+        "ftp://",
+        "unsupported scheme",
+        "Use a local path",
+        input=None,
+        input_file="ftp://x/in.json",
+    ),
     fails(
         "input changed while it is read",
         75,

@@ -11,7 +11,7 @@ from local_place import LocalPlace, fails, succeeds
 
 NO_FOLDER = ("its folder does not exist", "Make the folder")
 SAME_INPUT = "input and output are the same file"
-BROKEN_PIPE = ("cannot write -: Broken pipe", "went away")
+BROKEN_PIPE = ("cannot write -: Broken pipe", "exited early")
 FULL = ("No space left", "Free some disk space")
 OPTIONS = {"log": "--prediction_log", "rejects": "--rejects", "report": "--report"}
 

@@ -78,7 +78,7 @@ CREDENTIALS = [
         "a flag without the other",
         2,
         "--key was given without --secret_key",
-        "Give both",
+        "Pass both",
         **OTHER,
         warned=True,
         arguments=("--key", "nobody"),
@@ -87,7 +87,7 @@ CREDENTIALS = [
     fails(
         "endpoint is no URL",
         2,
-        "'127.0.0.1:9000' is no URL",
+        "invalid endpoint URL '127.0.0.1:9000'",
         "Write it like",
         **OTHER,
         arguments=("--endpoint_url", "127.0.0.1:9000"),

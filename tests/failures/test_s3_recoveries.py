@@ -164,7 +164,7 @@ MUCH: dict[str, Any] = {"input": LARGE[:110_000], "shell": LIMIT, "about": ""}
 LOG_ONLY = ("--prediction_log", LOGGED, "--rejects", REJECTS, "--output_format", "ldjson")
 NO_LOG = ("--prediction_log", "none")
 LOCK = (r"cannot lock.*model_etl-\d+", "set TMPDIR|Check")
-FOREIGN = ("belongs to somebody else", *LOCK)
+FOREIGN = ("belongs to this user", *LOCK)
 OTHER: dict[str, Any] = {"about": "", **EARLY}
 
 

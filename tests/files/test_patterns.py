@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from model_etl.errors import InputMissing
-from model_etl.services import find, local
+from model_etl.services import find_files, local
 from model_etl.services.common.patterns import fits, is_pattern, matches, split
 
 # Patterns
@@ -133,7 +133,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 
 def names(pattern: str) -> list[str]:
     """Name what the user sees of the files that are found."""
-    return [file.location.name for file in find(pattern)]
+    return [file.location.name for file in find_files(pattern)]
 
 
 TREE = (
@@ -168,9 +168,9 @@ TREE = (
 def test_what_a_name_finds(here: Callable[..., Path], name: str, expected: str) -> None:
     """The files in the order of their names, each with its name below the folder that was named."""
     here(*TREE)
-    found = [file.relative for file in find(name)]
+    found = [file.relative for file in find_files(name)]
     assert found == [part.replace("|", " ") for part in expected.split(" ")]
-    for file in find(name):
+    for file in find_files(name):
         assert file.location.name.endswith(file.relative)
         assert os.path.isfile(file.location.name)
 
@@ -179,7 +179,7 @@ def test_what_a_name_finds(here: Callable[..., Path], name: str, expected: str) 
 def test_absolute_names(here: Callable[..., Path], pattern: str) -> None:
     """Absolute paths and URIs may hold wildcards, too."""
     folder = here(*TREE)
-    assert [file.location.uri for file in find(pattern.format(folder))] == [
+    assert [file.location.uri for file in find_files(pattern.format(folder))] == [
         f"file://{folder}/in/{name}.json" for name in "ab"
     ]
 
@@ -213,7 +213,7 @@ def test_nothing_is_found(here: Callable[..., Path], name: str) -> None:
     here("in/a.json", "unfinished/.a.json", "unfinished/_SUCCESS", "folders/sub/a.json")
     Path("empty").mkdir()
     with pytest.raises(InputMissing, match=re.escape(split(name)[0] if is_pattern(name) else name)):
-        find(name)
+        find_files(name)
 
 
 def test_a_file_that_does_not_exist_is_found_missing_when_it_is_read(here: Callable[..., Path]) -> None:
@@ -277,7 +277,7 @@ def _grown(folder: str, tree: set[str]) -> list[str]:
 
 def _found(folder: str, pattern: str) -> list[str]:
     try:
-        return [f"{split(pattern)[0]}{file.relative}" for file in local.find(f"{folder}/{pattern}")]
+        return [f"{split(pattern)[0]}{file.relative}" for file in local.find_files(f"{folder}/{pattern}")]
     except InputMissing:
         return []
 

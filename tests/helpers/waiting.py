@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -26,6 +27,11 @@ def wait_for(
             raise AssertionError(f"the run ended with {run.returncode}: {run.communicate()}")
         assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.005)
+
+
+def slowdown() -> float:
+    """Return how much longer things take than on a quiet machine: processes that want to run for each processor."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class HangingRuns:

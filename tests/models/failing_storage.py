@@ -125,5 +125,5 @@ def locate(name: str, **_: Any) -> Any:
 
 
 if __name__ == "__main__":
-    services.SCHEMES["faulty"] = "failing_storage"
+    services.register_storage("faulty", "failing_storage")
     command()

@@ -13,7 +13,7 @@ from helpers.s3_fixtures import Bucket
 from helpers.s3_runs import INPUT, MODEL, S3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def local_output(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Give what the original's local script makes of its input."""
     path = tmp_path_factory.mktemp("local") / "output.json"

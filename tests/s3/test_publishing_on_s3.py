@@ -15,7 +15,7 @@ from helpers.proxy import Proxy
 from helpers.s3_runs import BAD, EARLIER, FILES, INPUT, OUTPUT, S3, ended, kinds
 from helpers.waiting import wait_for
 
-from model_etl.pipeline.strategy import GRACE
+from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
 
 def test_nothing_is_seen_before_all_is_there(s3: S3, proxy: Proxy) -> None:
@@ -220,7 +220,7 @@ def test_a_signal_at_a_bad_moment(s3: S3, proxy: Proxy, moment: str, number: sig
     start = time.monotonic()
     run.send_signal(number)
     assert ended(run) == (code, f"model-etl: error: stopped by {number.name}; nothing was published\n")
-    assert time.monotonic() - start < GRACE + 3
+    assert time.monotonic() - start < SHUTDOWN_GRACE_S + 3
     if moment == "beginning":  # the server has begun an upload, and nobody here was told its id: it has no parts
         assert s3.uploads() == ["out.log.ldjson"]
         s3.bucket.client._abort_multipart_upload(s3.bucket.name, "out.log.ldjson", *s3.bucket.uploads("out.log.ldjson"))

@@ -110,7 +110,7 @@ KEYS = (*FLAGS, "--endpoint_url", "{recorder}")
 MISTAKES: dict[str, tuple[tuple[str, ...], int]] = {
     "--secretkey": (("--secretkey", SECRET), 2),
     "--secretkey=": ((f"--secretkey={SECRET}",), 2),
-    "--secret-key": (("--secret-key", SECRET, "--key", "K"), 2),
+    "--secret-kye": (("--secret-kye", SECRET, "--key", "K"), 2),
     "--secret": (("--secret", SECRET), 2),
     "-secret_key": (("-secret_key", SECRET), 2),
     "-secret_key=": ((f"-secret_key={SECRET}",), 2),

@@ -58,7 +58,7 @@ def test_a_new_object_is_scored(local: tuple[Node, ResultFiles], bucket: Bucket)
     assert not [name for name in files.names() if name.startswith("published/nightly")]
 
 
-EVENTS = {
+EVENTS: dict[str, Any] = {
     "aws": {
         "body": {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "incoming/a+b%25.json"}}}]}
     },

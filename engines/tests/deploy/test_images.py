@@ -18,7 +18,8 @@ pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first 
 def test_what_an_image_copies_is_there(file: str) -> None:
     """Every source of a COPY exists in the build context, and every image runs as a numeric user."""
     text = (DEPLOY / "docker" / file).read_text()
-    context = ROOT / re.search(rf"(?m)^# +docker build -f deploy/docker/{re.escape(file)} .*?(\S+)$", text)[1]
+    (folder,) = re.findall(rf"(?m)^# +docker build -f deploy/docker/{re.escape(file)} .*?(\S+)$", text)
+    context = ROOT / folder
     sources = [word for line in re.findall(r"(?m)^COPY (?!--from)(.*)", text) for word in line.split()[:-1]]
     assert sources
     assert [source for source in sources if not (context / source).exists()] == []
@@ -39,7 +40,7 @@ def test_the_pipeline_image_has_what_is_tested() -> None:
 def test_flink_and_beam_go_together() -> None:
     """The job server is built for the Flink and the Beam that the cluster runs."""
     images = {c["name"]: c["image"] for pod in pods(build_overlay("local")) for c in pod.spec["containers"]}
-    flink, beam = re.fullmatch(r"apache/beam_flink([\d.]+)_job_server:([\d.]+)", images["jobserver"]).groups()
+    ((flink, beam),) = re.findall(r"^apache/beam_flink([\d.]+)_job_server:([\d.]+)$", images["jobserver"])
     assert images["jobmanager"] == images["taskmanager"]
     assert images["jobmanager"].startswith(f"flink:{flink}.")
     assert f"\napache-beam=={beam}\n" in (ROOT / "engines" / "beam" / "requirements.txt").read_text()

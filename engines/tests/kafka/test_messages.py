@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from acceptance import MODEL, RULES
@@ -30,7 +30,8 @@ HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
 
 
-class Message(NamedTuple):
+@dataclass
+class Message:
     """A message as a consumer returns it."""
 
     offset: int

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, replace, withhold
 
 
-class MoodyIris(MLModel):  # type: ignore[misc]
+class MoodyIris(MLModel):
     """The iris model, except that it fails on petals of exactly 6.66."""
 
     display_name = "Moody iris"
@@ -24,7 +24,7 @@ class MoodyIris(MLModel):  # type: ignore[misc]
     description = "Fails on some records that its schema accepts."
     version = "2.1.0"
     input_schema = IrisModelInput
-    output_schema = IrisModel().output_schema
+    output_schema: type[BaseModel] = IrisModel().output_schema
 
     def __init__(self) -> None:
         self._iris = IrisModel()

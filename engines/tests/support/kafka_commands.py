@@ -142,7 +142,8 @@ class Kafka:
 
         async def ends(isolation: str) -> dict[TopicPartition, int]:
             async with self._consumer(topic, isolation) as consumer:
-                return await consumer.end_offsets(consumer.assignment())
+                offsets: dict[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
+                return offsets
 
         return asyncio.run(ends("read_uncommitted")) != asyncio.run(ends("read_committed"))
 

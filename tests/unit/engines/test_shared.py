@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from helpers.command import MODELS, ROOT
+from helpers.imports import imported, modules
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_imports import imported, modules
 
 from model_etl.engines.shared.options import engine_parser, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces

@@ -187,7 +187,7 @@ def test_a_fan_in_ends_when_all_have_ended() -> None:
 
 def test_a_node_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the grace the failure is told, though one node never ends."""
-    monkeypatch.setattr(execution, "GRACE", 0.3)
+    monkeypatch.setattr(execution, "SHUTDOWN_GRACE_S", 0.3)
     free = threading.Event()
 
     def hangs(number: int) -> Iterator[int]:

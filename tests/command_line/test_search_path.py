@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SUPPORT, Etl
+from helpers.command import MODELS, Etl
 
 from model_etl.runtime.search_path import search_current_folder_last
 
@@ -43,7 +43,7 @@ def crowded(etl: Etl) -> Etl:
 @pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["one process", "workers"])
 def test_names_in_the_current_folder_do_no_harm(crowded: Etl, command: list[str], path: str, more: list[str]) -> None:
     """A run succeeds, and still finds the model in a module of the current folder."""
-    search_path = f"{path}:{SUPPORT}" if path else str(SUPPORT)
+    search_path = f"{path}:{MODELS}" if path else str(MODELS)
     done = subprocess.run(
         [*command, "-i", "in.json", "-o", "out.json", "-m", "mine:Mine", *more],
         cwd=crowded.folder,

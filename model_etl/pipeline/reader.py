@@ -1,0 +1,66 @@
+"""The first node: reads input files and yields their records in batches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import BinaryIO
+
+import model_etl.compat  # noqa: F401  before anything of bonobo
+
+from bonobo.config import Configurable, ContextProcessor, Option, Service
+
+from model_etl.pipeline.files import InputFile
+from model_etl.publishing.storage import BinaryOpener
+from model_etl.records.batch import Batch
+from model_etl.schema.fields import Field
+
+
+class RecordReader(Configurable):
+    """Reads files one after the other and yields batches of records.
+
+    Options:
+        files: the files, in the order of reading.
+        fields: the model's input fields, for formats whose cells have no types of their own.
+        decode: decodes a batch by the model's input schema; None if worker processes do that.
+        limit: how many records to read, or None for all.
+        fs: name of the service to read from.
+    """
+
+    files: Sequence[InputFile] = Option(tuple, positional=True)
+    fields: Mapping[str, Field] = Option()
+    decode: Callable[[Batch], Batch] | None = Option(required=False)
+    limit: int | None = Option(required=False)
+    fs = Service("fs")
+
+    @ContextProcessor
+    def first_file(self, context: object, *, fs: BinaryOpener) -> Iterator[BinaryIO]:  # noqa: ARG002
+        """Open the first file before the graph starts: no output is opened if the input is missing."""
+        with self.files[0].opened(fs) as file:
+            yield file
+
+    def __call__(self, first_file: BinaryIO, *, fs: BinaryOpener) -> Iterator[Batch]:
+        """Yield the batches."""
+        remaining = self.limit
+        for number, file in enumerate(self.files):
+            opened = file.opened(fs) if number else contextlib.nullcontext(first_file)
+            with opened as stream:
+                for batch in file.read(stream, self.fields):
+                    limited = batch if remaining is None else _first_records(batch, remaining)
+                    file.counts.records += limited.record_count
+                    numbered = limited.replace(file=number)
+                    yield self.decode(numbered) if self.decode else numbered
+                    if remaining is not None:
+                        remaining -= limited.record_count
+                        if remaining <= 0:
+                            return
+
+
+def _first_records(batch: Batch, count: int) -> Batch:
+    """Return the first `count` records of a batch that was just read: those with the lowest positions."""
+    if batch.record_count <= count:
+        return batch
+    positions = sorted([*batch.positions, *(rejection.position for rejection in batch.rejected)])
+    last = positions[count - 1]
+    selected = batch.select([position <= last for position in batch.positions])
+    return selected.replace(rejected=tuple(r for r in batch.rejected if r.position <= last))
