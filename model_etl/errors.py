@@ -247,7 +247,7 @@ _REMEDIES = {
     errno.ENOSPC: "Free some disk space, or write to another disk.",
     errno.EDQUOT: "Free some of the disk quota, or write to another disk.",
     errno.EFBIG: "The file-size limit is reached: raise it (ulimit -f), or write to another disk.",
-    errno.EPIPE: "The program that reads the output went away before the end.",
+    errno.EPIPE: "The program that reads the output exited early.",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or score fewer files in one run.",
     errno.EBADF: "Do not close the stream, or name a file.",
 }
