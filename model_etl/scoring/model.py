@@ -66,8 +66,8 @@ class Model:
 
     def __init__(self, instance: Any, reference: str) -> None:
         missing = [name for name in _REQUIRED_ATTRIBUTES if not hasattr(instance, name)]
-        if not hasattr(instance, "version") and not hasattr(instance, "major_version"):
-            missing.append("version")
+        if getattr(instance, "version", None) is None and not hasattr(instance, "major_version"):
+            missing.append("version" if not hasattr(instance, "version") else "version (it is None)")
         if missing:
             raise ValueError(f"{reference} is not an MLModel: it lacks {', '.join(missing)}")
         for name in ("input_schema", "output_schema"):
