@@ -41,11 +41,15 @@ def read_batches(file: BinaryIO, source: Source) -> Iterator[Batch]:
         return  # an empty file has no records, in this format as in any other
     file.seek(0)
     try:
-        table = pq.ParquetFile(file)
+        table = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")  # as Spark means them; nanoseconds end in 2262
+        int96_names = [column.name for column in _leaf_columns(table) if column.physical_type == "INT96"]
+        int96_columns = pq.ParquetFile(file).iter_batches(batch_size=BATCH_RECORDS, columns=int96_names)
         schema = table.schema_arrow
         _require_distinct_names(schema.names, source)
         builder = BatchBuilder(Source(source.name, source.identity, source.format, columns=schema))
         for rows in table.iter_batches(batch_size=BATCH_RECORDS):
+            if int96_names:
+                _refuse_nanoseconds(rows, next(int96_columns), source)
             if rows.num_rows and _every_row_has_json(rows):
                 yield _lazy_batch(builder, rows)
                 continue
@@ -57,6 +61,33 @@ def read_batches(file: BinaryIO, source: Source) -> Iterator[Batch]:
         raise DataError(
             f"cannot read {source.name} as Parquet: {exc}", "Have the file written again, complete."
         ) from exc
+
+
+def _leaf_columns(table: pq.ParquetFile) -> list[pq.ColumnSchema]:
+    return [table.schema.column(number) for number in range(len(table.schema))]
+
+
+def _refuse_nanoseconds(rows: pa.RecordBatch, in_nanoseconds: pa.RecordBatch, source: Source) -> None:
+    """Refuse INT96 timestamps that microseconds cannot hold.
+
+    Args:
+        rows: the rows, with INT96 as timestamps in microseconds.
+        in_nanoseconds: the columns of INT96, as timestamps in nanoseconds; beyond the years 1677 to 2262 they wrap.
+        source: the file.
+
+    Raises:
+        DataError: if a timestamp has nanoseconds.
+    """
+    for name, column in zip(in_nanoseconds.schema.names, in_nanoseconds.columns, strict=True):
+        if not pa.types.is_timestamp(column.type):
+            continue  # nested
+        whole = pc.multiply(rows.column(name).cast(pa.int64()), 1000)  # wraps in the same way
+        if pc.any(pc.not_equal(column.cast(pa.int64()), whole), min_count=0).as_py():
+            raise DataError(
+                f"cannot read {source.name} as Parquet: the INT96 timestamps of the column {name!r} have nanoseconds,"
+                " which would be lost",
+                "Write the column as TIMESTAMP(NANOS), or rounded to microseconds.",
+            )
 
 
 def _require_distinct_names(names: Sequence[str], source: Source) -> None:
