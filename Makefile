@@ -30,7 +30,7 @@ test-fast: $(VENV)/.testing  ## run every test that is not slow and needs no S3 
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*'
 
 coverage: $(VENV)/.testing  ## run every test and measure branch coverage; the floor is in pyproject.toml
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
+	@COVERAGE_FILE=$(abspath .coverage) $(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
 
 engines: $(ENGINES)  ## make the environments of all engines
 
