@@ -29,8 +29,8 @@ test: $(VENV)/.testing  ## run every test
 test-fast: $(VENV)/.testing  ## run every test that is not slow and needs no S3 server
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*'
 
-coverage: $(VENV)/.testing  ## run every test and measure branch coverage; the floor is in pyproject.toml
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
+coverage: $(VENV)/.testing  ## measure the branch coverage of all tests but the slow ones; the floor is in pyproject.toml
+	@COVERAGE_FILE=$(abspath .coverage) $(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow' --cov --cov-report=term
 
 engines: $(ENGINES)  ## make the environments of all engines
 

@@ -1,1 +1,1 @@
-"""Bonobo graphs: chains of steps that do not know what file system they run on."""
+"""Bonobo graphs: chains of nodes that do not know which file system they run on."""

@@ -127,6 +127,11 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
+RUN_ENDING_EXCEPTIONS = (Interrupted, KeyboardInterrupt)
+"""What ends a run even if it is raised inside a model or a rule. All else rejects the record, also exceptions that are
+not an `Exception`: Rust code that panics raises such ones, and so does a call that asyncio cancels."""
+
+
 class RecordError(Exception):
     """A record cannot be scored; the other records of its batch can.
 
@@ -180,7 +185,7 @@ def input_changed(name: str) -> TryAgain:
 
 
 def rebuild(
-    type_name: str, message: str, remedy: str, *, default: type[ModelEtlError] = ModelEtlError
+    type_name: str, message: str, remedy: str = "", *, default: type[ModelEtlError] = ModelEtlError
 ) -> ModelEtlError:
     """Rebuild an error of this module that another process could only report as text.
 

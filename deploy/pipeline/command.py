@@ -1,4 +1,4 @@
-"""What the commands of all steps share: exit codes, and errors that say what to do."""
+"""What the commands of all steps share: exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from model_etl.errors import ModelEtlError
 
 
-def say(text: str) -> None:
-    """Tell what was done; a step's log is read only when somebody asks."""
+def print_result(text: str) -> None:
+    """Print what a step did, for its log."""
     print(text, flush=True)  # noqa: T201
 
 
 def run(step: Callable[[], None]) -> None:
-    """Run a step and end the process with the exit code of what ended it; a bug ends it with 1 and a traceback."""
+    """Run a step; an error ends the process with its exit code, a bug with 1 and a traceback."""
     try:
         step()
     except ModelEtlError as exc:

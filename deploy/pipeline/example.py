@@ -1,4 +1,4 @@
-"""Puts data there to try the pipeline with: labelled flowers to train with, and the same without labels to score."""
+"""Writes data to try the pipeline with: labelled flowers to train with, and the same without labels to score."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sklearn.datasets import load_iris
 
 from model_etl.errors import TryAgain
 from model_etl.services.s3.access import Access, connect
-from pipeline.command import run, say
-from pipeline.files import below, setting, write
+from pipeline.command import print_result, run
+from pipeline.files import locate_below_root, read_variable, write
 
 
 def step() -> None:
-    """Run the step; see the module."""
-    root = setting("PIPELINE_ROOT")
+    """Run the step that the module describes."""
+    root = read_variable("PIPELINE_ROOT")
     if root.startswith("s3://"):
         _make_bucket(root.removeprefix("s3://").partition("/")[0])
     data = load_iris()
     rows = [
-        dict(zip((*FEATURES, "species"), (*numbers, str(data.target_names[kind])), strict=True))
-        for numbers, kind in zip(data.data.tolist(), data.target, strict=True)
+        dict(zip((*FEATURES, "species"), (*numbers, str(data.target_names[target])), strict=True))
+        for numbers, target in zip(data.data.tolist(), data.target, strict=True)
     ]
     table = io.StringIO()
     writer = csv.DictWriter(table, (*FEATURES, "species"), lineterminator="\n")
@@ -35,9 +35,9 @@ def step() -> None:
         ("training/iris.csv", table.getvalue(), "text/csv"),
         ("incoming/nightly.json", lines, "application/x-ndjson"),
     ):
-        target = below(name)
+        target = locate_below_root(name)
         write(target, text.encode(), media_type)
-        say(f"{target.name}: {len(rows)} records")
+        print_result(f"{target.name}: {len(rows)} records")
 
 
 def _make_bucket(name: str) -> None:

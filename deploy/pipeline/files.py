@@ -1,8 +1,8 @@
-"""The files that steps hand to one another: below one root, which is a bucket, `s3://NAME`, or a folder.
+"""The files that steps pass to each other: below one root, which is a bucket, `s3://NAME`, or a folder.
 
-training/iris.csv     labelled records                incoming/        what is to be scored
-runs/RUN/             what the steps of one run hand to one another
-published/NAME/RUN/   what a run published            published/NAME/manifest.json   which run counts
+training/iris.csv     labelled records                incoming/                      records to score
+runs/RUN/             files of the steps of one run   published/NAME/manifest.json   names the current run
+published/NAME/RUN/   published files of a run
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ JSON = "application/json"
 _BLOCK_BYTES = 1 << 20
 
 
-def setting(name: str) -> str:
-    """Read a variable of the environment.
+def read_variable(name: str) -> str:
+    """Return the value of an environment variable.
 
     Raises:
         ConfigurationError: if it is not set.
@@ -38,29 +38,29 @@ def setting(name: str) -> str:
     return value
 
 
-def below(relative: str) -> Location:
-    """Find a file below the root."""
-    return services.locate_in_folder(setting("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
+def locate_below_root(relative: str) -> Location:
+    """Return the location of a file below the root."""
+    return services.locate_in_folder(read_variable("PIPELINE_ROOT").rstrip("/") + "/", relative, **_storage())
 
 
-def of_run(name: str) -> Location:
-    """Find a file that belongs to this run."""
-    return below(f"runs/{setting('PIPELINE_RUN')}/{name}")
+def locate_in_run(name: str) -> Location:
+    """Return the location of a file of this run."""
+    return locate_below_root(f"runs/{read_variable('PIPELINE_RUN')}/{name}")
 
 
-def located(name: str) -> Location:
-    """Find a file by its whole name."""
+def locate(name: str) -> Location:
+    """Return the location of a file by its absolute name."""
     return services.locate(name, **_storage())
 
 
 def _storage() -> dict[str, Any]:
-    """Give what reaches the storage, from the same MODEL_ETL_* variables that `model-etl run` takes."""
+    """Return the storage settings, from the same MODEL_ETL_* variables as those of `model-etl run`."""
     options = {name: value for name, value in merge_settings({}).items() if name != "bucket"}
     return StorageSettings(**fields_from(StorageSettings, options)).as_options()
 
 
-def blocks(location: Location) -> Iterator[bytes]:
-    """Read a file piece by piece.
+def read_blocks(location: Location) -> Iterator[bytes]:
+    """Yield the content of a file in blocks.
 
     Raises:
         ModelEtlError: if it cannot be read.
@@ -71,12 +71,12 @@ def blocks(location: Location) -> Iterator[bytes]:
 
 
 def read(location: Location) -> bytes:
-    """Read a file whole.
+    """Return the content of a file.
 
     Raises:
         ModelEtlError: if it cannot be read.
     """
-    return b"".join(blocks(location))
+    return b"".join(read_blocks(location))
 
 
 def write(location: Location, content: bytes, media_type: str = JSON) -> None:

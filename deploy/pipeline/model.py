@@ -1,4 +1,4 @@
-"""The model that this run has trained, as model-etl takes it: `--model pipeline.model:TrainedIrisModel`."""
+"""The model that this run trained, as an option of model-etl: `--model pipeline.model:TrainedIrisModel`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from iris_model.iris_predict import IrisModel
 from iris_model.parameters import ModelFileError
 
-from pipeline.files import MODEL, of_run, read
+from pipeline.files import MODEL, locate_in_run, read
 
 
 class TrainedIrisModel(IrisModel):
     """The iris model with the parameters of this run, whose digest is part of its version."""
 
     def __init__(self) -> None:
-        location = of_run(MODEL)
+        location = locate_in_run(MODEL)
         content = read(location)
         with tempfile.NamedTemporaryFile() as file:
             Path(file.name).write_bytes(content)
@@ -28,5 +28,5 @@ class TrainedIrisModel(IrisModel):
 
     @property
     def version(self) -> str:
-        """Version of the package and of the parameters: the same records to train with give the same one."""
+        """Version of the package and of the parameters: the same training records have the same version."""
         return f"{super().version}+{self._digest}"

@@ -1,4 +1,4 @@
-"""Fits the iris model to the records of this run that are there to train with."""
+"""Fits the iris model to the training records of this run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from iris_model.train import FOLDS, GAMMA, PENALTY_C
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
 
-from pipeline.command import run, say
-from pipeline.files import MODEL, TRAIN, of_run, read, write
+from pipeline.command import print_result, run
+from pipeline.files import MODEL, TRAIN, locate_in_run, read, write
 
 
 def step() -> None:
-    """Run the step; see the module."""
-    source = of_run(TRAIN)
+    """Run the step that the module describes."""
+    source = locate_in_run(TRAIN)
     records = [json.loads(line) for line in read(source).splitlines()]
     numbers = [[record[name] for name in FEATURES] for record in records]
     species = [record["species"] for record in records]
@@ -40,9 +40,11 @@ def step() -> None:
             cross_validated_accuracy=round(float(accuracies.mean()), 6),
         ),
     )
-    target = of_run(MODEL)
+    target = locate_in_run(MODEL)
     write(target, parameters.model_dump_json(indent=1).encode())
-    say(f"{target.name}: fitted to {len(records)} records, {parameters.training.training_accuracy:.3f} of them right")
+    print_result(
+        f"{target.name}: fitted to {len(records)} records, {parameters.training.training_accuracy:.3f} of them right"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """``python -m model_etl.engines.beam``: score files by a Beam pipeline, here or on a cluster."""
-# ruff: noqa: E402  what Beam says must be caught before it is imported
+# ruff: noqa: E402  Beam's log must be buffered before Beam is imported
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ search_current_folder_last()
 import logging
 import logging.handlers
 
-_SAID = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)  # leads nowhere without a target
-logging.basicConfig(level=logging.ERROR, handlers=[_SAID])  # Beam has things to say as soon as it is imported
+_BEAM_LOG = logging.handlers.MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1)  # without a target, so silent
+logging.basicConfig(level=logging.ERROR, handlers=[_BEAM_LOG])  # Beam logs as soon as it is imported
 
 import os
 import sys
@@ -26,11 +26,12 @@ from model_etl.engines.shared.options import merge_engine_settings, run, scorer_
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import Interrupts
 
-_SIGNALLED = 128
+_SIGNAL_EXIT_CODE = 128
+"""Exit codes above this one are those of signals."""
 
 
 def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
-    """Run the command line; what it does not know is Beam's.
+    """Run the command line; options that are not of this engine are Beam's.
 
     Args:
         interrupts: the signals that may end the job.
@@ -59,17 +60,16 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
     try:
         counts = run_job(job, [f"--runner={options.runner}", *beam_arguments], interrupts)
     except PipelineFailed:
-        _SAID.setTarget(logging.StreamHandler())  # only where our own message does not say it all
-        _SAID.flush()
+        _BEAM_LOG.setTarget(logging.StreamHandler())  # only if the error message does not have the cause
+        _BEAM_LOG.flush()
         raise
     if options.verbose or sys.stderr.isatty():
-        told = " + ".join(f"{counts[name]:,} {name}" for name in ("written", "rejected", "withheld"))
-        print(f"published: {counts['read']:,} read = {told}", file=sys.stderr)  # noqa: T201
+        print(counts.summary(), file=sys.stderr)  # noqa: T201
     return 0
 
 
 if __name__ == "__main__":
     code = run(main)
-    if threading.active_count() > 1 and code >= _SIGNALLED:
-        os._exit(code)  # Beam's threads go on as if nothing had happened
+    if threading.active_count() > 1 and code >= _SIGNAL_EXIT_CODE:
+        os._exit(code)  # Beam's threads continue to run
     sys.exit(code)

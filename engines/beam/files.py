@@ -1,4 +1,4 @@
-"""Files of a Beam job, by Beam's own file systems: local ones, s3://, gs:// and what else is installed."""
+"""Files of a Beam job, by Beam's file systems: local files, s3://, gs:// and other schemes that are installed."""
 
 from __future__ import annotations
 
@@ -6,66 +6,68 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from typing_extensions import override
 
 from model_etl.engines.shared.pieces import InputPiece, cut_input
 from model_etl.errors import InputMissing, StorageFailure
-from model_etl.formats.base import Format
+from model_etl.formats.base import Format, Writer
 from model_etl.formats.compression import Compression, compressed
 from model_etl.formats.output_layout import Layout
-from model_etl.records.batch import source_identity
+from model_etl.records.batch import Batch, source_identity
 from model_etl.services import SCHEMES, find_files
 from model_etl.settings.job_config import sibling_name
 
-_PLAIN = CompressionTypes.UNCOMPRESSED  # our formats decompress by themselves
+_UNCOMPRESSED = CompressionTypes.UNCOMPRESSED  # the formats of model_etl decompress themselves
+_REMOVE_ATTEMPTS = 5
 
 
-_TRIES = 5
-
-
-def opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def open_file(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     """Open a file for reading, as it is stored."""
-    return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_PLAIN)))
+    return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_UNCOMPRESSED)))
 
 
-def pieces_of(name: str, form: str | None, at_most: int) -> list[InputPiece]:
-    """Find the inputs that a name stands for, with their identities, and cut them into pieces.
+def find_pieces(name: str, input_format: str | None, piece_bytes: int) -> list[InputPiece]:
+    """Find the inputs that a name stands for, and cut them into pieces.
 
     Args:
         name: a file, a folder or a pattern.
-        form: name of the format, or None to tell it from each name.
-        at_most: bytes of a piece.
+        input_format: name of the inputs' format, or None if their names show it.
+        piece_bytes: most bytes of a piece.
 
     Raises:
-        InputMissing: if there are none.
-        UsageError: if a name does not tell its format.
-        ModelEtlError: if a storage does not tell.
+        InputMissing: if there are no inputs.
+        UsageError: if a name does not show its format.
+        ModelEtlError: if a storage fails.
     """
-    if name.partition("://")[0] in SCHEMES or "://" not in name:  # as a run on one machine finds them: the same ids
-        found = [file.location for file in find_files(name)]
-        inputs = [(place.name, place.identity(), place.size) for place in found]
+    if name.partition("://")[0] in SCHEMES or "://" not in name:  # as on one machine: the same identities
+        locations = [file.location for file in find_files(name)]
+        inputs = [(location.name, location.identity(), location.size) for location in locations]
     else:
-        with storage("find", name):
-            listed = [about for match in FileSystems.match([name]) for about in match.metadata_list]
+        with translate_beam_errors("find", name):
+            files = [file for match in FileSystems.match([name]) for file in match.metadata_list]
         inputs = [
-            (about.path, source_identity(about.path, about.size_in_bytes, about.last_updated_in_seconds),
-             about.size_in_bytes)
-            for about in listed
-        ]  # fmt: skip
+            (
+                file.path,
+                source_identity(file.path, file.size_in_bytes, file.last_updated_in_seconds),
+                file.size_in_bytes,
+            )
+            for file in files
+        ]
     if not inputs:
         raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
-    return [piece for one in inputs for piece in cut_input(*one, form, at_most)]
+    return [piece for found in inputs for piece in cut_input(*found, input_format, piece_bytes)]
 
 
 class _Sink(FileBasedSink):
-    """Writes aside, in a folder beside its files: Beam's own sink would make all folders above it, too."""
+    """Writes to a temporary folder beside its files; Beam's own sink would make all folders above that, too."""
 
     def initialize_write(self) -> str:
-        """Make the folder. Once the launcher has removed the one above it, it does not come back."""
+        """Make the temporary folder, but not the folders above it, which the launcher may have removed."""
         folder = str(self._create_temp_dir(self.file_path_prefix.get()))
         if "://" in folder:
             FileSystems.mkdirs(folder)
@@ -74,51 +76,58 @@ class _Sink(FileBasedSink):
         return folder
 
 
+class _OpenFile(NamedTuple):
+    """A file that a `BatchSink` writes: as it is stored, the stream to compress, and the writer of the format."""
+
+    file: BinaryIO
+    stream: BinaryIO
+    writer: Writer
+
+
 class BatchSink(_Sink):
-    """Writes batches by one of our formats.
+    """Writes batches in a format of model_etl.
 
     Args:
-        prefix: what the names of the files begin with.
-        suffix: what they end with.
-        form: the format.
-        compression: around the format.
-        layout: what a record holds.
-        shards: how many files, or 0 to leave it to the engine.
+        prefix: start of the names of the files.
+        suffix: end of the names.
+        file_format: the format.
+        compression: the compression.
+        layout: the fields of an output record.
+        shards: number of files, or 0 to let the engine decide.
     """
 
     def __init__(
-        self, prefix: str, suffix: str, form: Format, compression: Compression, layout: Layout, shards: int
+        self, prefix: str, suffix: str, file_format: Format, compression: Compression, layout: Layout, shards: int
     ) -> None:
-        super().__init__(prefix, coder=None, file_name_suffix=suffix, num_shards=shards, compression_type=_PLAIN)
-        self._made = form, compression, layout
+        super().__init__(prefix, coder=None, file_name_suffix=suffix, num_shards=shards, compression_type=_UNCOMPRESSED)
+        self._parts = file_format, compression, layout
 
-    def open(self, temp_path: str) -> Any:
-        """Start a file."""
-        form, compression, layout = self._made
+    @override
+    def open(self, temp_path: str) -> _OpenFile:
+        file_format, compression, layout = self._parts
         file = super().open(temp_path)
-        packed = compressed(file, compression)
-        return file, packed, form.writer(packed, layout)
+        stream = compressed(file, compression)
+        return _OpenFile(file, stream, file_format.writer(stream, layout))
 
-    def write_record(self, file_handle: Any, value: Any) -> None:
-        """Write a batch."""
-        file_handle[2].write(value)
+    @override
+    def write_record(self, file_handle: _OpenFile, value: Batch) -> None:
+        file_handle.writer.write(value)
 
-    def close(self, file_handle: Any) -> None:
-        """End a file as its format wants."""
-        file, packed, writer = file_handle
-        writer.finish()
-        if packed is not file:
-            packed.close()
-        file.close()
+    @override
+    def close(self, file_handle: _OpenFile) -> None:
+        file_handle.writer.finish()
+        if file_handle.stream is not file_handle.file:
+            file_handle.stream.close()
+        file_handle.file.close()
 
 
 class LineSink(_Sink):
     """Writes blocks of lines.
 
     Args:
-        prefix: what the names of the files begin with.
-        suffix: what they end with.
-        shards: how many files, or 0 to leave it to the engine.
+        prefix: start of the names of the files.
+        suffix: end of the names.
+        shards: number of files, or 0 to let the engine decide.
         skip_if_empty: whether there is no file if there are no lines.
     """
 
@@ -128,12 +137,12 @@ class LineSink(_Sink):
             coder=None,
             file_name_suffix=suffix,
             num_shards=shards,
-            compression_type=_PLAIN,
+            compression_type=_UNCOMPRESSED,
             skip_if_empty=skip_if_empty,
         )
 
-    def write_record(self, file_handle: Any, value: bytes) -> None:
-        """Write a block."""
+    @override
+    def write_record(self, file_handle: BinaryIO, value: bytes) -> None:
         file_handle.write(value)
 
 
@@ -142,47 +151,51 @@ class Output:
     """One of the results, in as many files as the engine writes.
 
     Attributes:
-        name: what the user called it.
-        staged: what the names of its files begin with until they are published.
-        one: whether it is one file, of just that name; else each has its number before the suffix.
+        name: its name, as the user gave it.
+        staged: start of the names of its files until they are published.
+        single_file: whether it is one file of just that name; else each file has its number before the suffix.
     """
 
     name: str
     staged: str
-    one: bool
+    single_file: bool
 
     @property
     def suffix(self) -> str:
-        """What the name ends with to tell the format and the compression."""
+        """The end of the name, which shows the format and the compression."""
         return self.name[len(sibling_name(self.name, "")) :]
 
     @property
-    def shown(self) -> str:
-        """What its files are called, for people."""
-        return self.name if self.one else f"{sibling_name(self.name, '')}-*{self.suffix}"
+    def display_name(self) -> str:
+        """The name of its files in messages."""
+        return self.name if self.single_file else f"{sibling_name(self.name, '')}-*{self.suffix}"
 
     def stage(self) -> None:
-        """Make the folder that its files are written to.
+        """Make the folder for its staged files.
 
         Raises:
-            StorageFailure: if the storage refuses.
+            StorageFailure: if the storage fails.
         """
-        with storage("write", self.name):
+        with translate_beam_errors("write", self.name):
             FileSystems.mkdirs(self.staged.rpartition("/")[0])
 
     def publish(self) -> list[str]:
-        """Give its files their names, and remove those of an earlier run that no longer belong to it.
+        """Rename the staged files, and remove files of an earlier run that do not belong to this one.
 
         Returns:
             The names.
 
         Raises:
-            StorageFailure: if the storage refuses.
+            StorageFailure: if the storage fails.
         """
-        with storage("publish", self.name):
+        with translate_beam_errors("publish", self.name):
             staged = sorted(_matched(self.staged + "-*"))
             stem = sibling_name(self.name, "")
-            names = [self.name for _ in staged] if self.one else [stem + path[len(self.staged) :] for path in staged]
+            names = (
+                [self.name for _ in staged]
+                if self.single_file
+                else [stem + path[len(self.staged) :] for path in staged]
+            )
             stale = {*_matched(self.name), *_matched(f"{stem}-?????-of-?????{self.suffix}")} - set(names)
             if staged:
                 FileSystems.rename(staged, names)
@@ -192,37 +205,37 @@ class Output:
 
 
 def lines_in(prefix: str) -> Iterator[bytes]:
-    """Yield the lines of the files whose names begin with something."""
+    """Yield the lines of all files whose names start with a prefix and a hyphen."""
     for path in _matched(prefix + "-*"):
-        with opened(path) as file:
+        with open_file(path) as file:
             yield from file
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder with all that is in it; where there are no folders, all whose names begin so."""
-    for _ in range(_TRIES):  # after a signal, Beam's threads may still be writing
+    """Remove a folder with its files; in a storage without folders, the files below that name."""
+    for _ in range(_REMOVE_ATTEMPTS):  # after a signal, Beam's threads may still be writing
         with contextlib.suppress(BeamIOError, OSError, ValueError):
-            left = (
+            remaining = (
                 _matched(FileSystems.join(folder, "**")) if "://" in folder else [folder] * FileSystems.exists(folder)
             )
-            if not left:
+            if not remaining:
                 return
-            FileSystems.delete(left)
+            FileSystems.delete(remaining)
 
 
 def _matched(pattern: str) -> list[str]:
-    """Give the names of the files that a pattern fits, maybe none."""
-    return [about.path for match in FileSystems.match([pattern]) for about in match.metadata_list]
+    """Return the names of the files that match a pattern."""
+    return [file.path for match in FileSystems.match([pattern]) for file in match.metadata_list]
 
 
 @contextlib.contextmanager
-def storage(action: str, name: str) -> Iterator[None]:
-    """Turn what Beam's file systems raise into an error that names the file.
+def translate_beam_errors(action: str, name: str) -> Iterator[None]:
+    """Translate what Beam's file systems raise in the block into an error that names the file.
 
     Raises:
-        StorageFailure: for whatever they raise.
+        StorageFailure: instead of their errors.
     """
     try:
         yield
     except (BeamIOError, OSError, ValueError) as exc:
-        raise StorageFailure(f"cannot {action} {name}: {exc}", "Check the name, and who may reach it.") from exc
+        raise StorageFailure(f"cannot {action} {name}: {exc}", "Check the name, and the permissions.") from exc

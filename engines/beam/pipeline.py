@@ -1,4 +1,4 @@
-"""The pipeline: cut inputs into pieces, read each, score its batches, and part the four results."""
+"""The pipeline: read the pieces of the inputs, score their batches, and separate the four results."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
+from typing_extensions import override
 
-from model_etl.engines.beam.files import opened
+from model_etl.engines.beam.files import open_file
 from model_etl.engines.shared.pieces import InputPiece, number_pieces
 from model_etl.engines.shared.scoring import Scored, ScorerSettings
 from model_etl.records.batch import Batch
@@ -20,8 +21,8 @@ LOG, REJECTS, COUNTS = "log", "rejects", "counts"
 """Tags of the outputs beside the main one, which is the batches to publish."""
 
 
-class OneAtATime:
-    """A scorer that all threads of a worker process share; its model may not bear being called by two of them.
+class LockedScorer:
+    """A scorer that the threads of a worker process share, one at a time: a model need not be thread-safe.
 
     Args:
         settings: of the scorer.
@@ -37,37 +38,37 @@ class OneAtATime:
             return self._scorer(batch)
 
 
-class ScoringHandler(ModelHandler[Batch, Scored, OneAtATime]):
-    """Tells RunInference how to load a scorer, once a worker process, and how to call it.
+class ScoringHandler(ModelHandler[Batch, Scored, LockedScorer]):
+    """How RunInference loads a scorer, once in each worker process, and calls it.
 
     Args:
-        settings: of the scorer; only they travel, never the model.
+        settings: of the scorer; only they are pickled, never the model.
     """
 
     def __init__(self, settings: ScorerSettings) -> None:
         super().__init__()
         self._settings = settings
 
-    def load_model(self) -> OneAtATime:
-        """Load the model and the rules; see `model_etl.engines.shared.scoring.Scorer`."""
-        return OneAtATime(self._settings)
+    @override
+    def load_model(self) -> LockedScorer:
+        return LockedScorer(self._settings)
 
+    @override
     def run_inference(
         self,
         batch: Sequence[Batch],
-        model: OneAtATime,
-        inference_args: dict[str, Any] | None = None,  # noqa: ARG002  the interface of Beam
+        model: LockedScorer,
+        inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Scored]:
-        """Score a list of batches."""
         return map(model, batch)
 
+    @override
     def get_num_bytes(self, batch: Sequence[Batch]) -> int:
-        """Give the number of bytes in a list of batches, for Beam's metrics; its own way would pickle them."""
-        return sum(map(len, (text for one in batch for text in one.texts)))
+        return sum(map(len, (text for records in batch for text in records.texts)))  # Beam's own way pickles them
 
+    @override
     def should_skip_batching(self) -> bool:
-        """Say that the elements are lists of batches already."""
-        return True
+        return True  # the elements are lists of batches already
 
 
 class Read(beam.DoFn):
@@ -81,15 +82,15 @@ class Read(beam.DoFn):
         self._fields = fields
 
     def process(self, piece: InputPiece) -> Iterator[Any]:
-        """Yield the batches of a piece, and how many records each has."""
-        with opened(piece.name) as file:
+        """Yield the batches of a piece, and the number of records of each."""
+        with open_file(piece.name) as file:
             for batch in piece.read(file, self._fields):
-                yield pvalue.TaggedOutput(COUNTS, ("read", len(batch) + len(batch.rejected)))
+                yield pvalue.TaggedOutput(COUNTS, ("read", batch.record_count))
                 yield [batch]
 
 
 class Route(beam.DoFn):
-    """Parts what came of a batch: the batch itself to be published, the log's events, the rejects, and the counts."""
+    """Separates the results of a batch: the batch to publish, the events of the log, the rejects, and the counts."""
 
     def process(self, scored: Scored) -> Iterator[Any]:
         """Yield the results of a batch."""
@@ -102,10 +103,10 @@ class Route(beam.DoFn):
             yield pvalue.TaggedOutput(COUNTS, outcome)
 
 
-def _counted(piece: InputPiece) -> tuple[str, tuple[InputPiece, int]]:
+def _count_records(piece: InputPiece) -> tuple[str, tuple[InputPiece, int]]:
     if piece.end is None:
-        return piece.name, (piece, 0)  # nothing comes after it whose position would depend on the number
-    with opened(piece.name) as file:
+        return piece.name, (piece, 0)  # the last piece: no positions depend on its number of records
+    with open_file(piece.name) as file:
         return piece.name, (piece, piece.count(file))
 
 
@@ -122,7 +123,7 @@ def results_of(pieces: Any, settings: ScorerSettings, fields: Mapping[str, Field
     """
     read = (
         pieces
-        | "count records" >> beam.Map(_counted)
+        | "count records" >> beam.Map(_count_records)
         | "by input" >> beam.GroupByKey()
         | "place" >> beam.FlatMap(lambda item: number_pieces(item[1]))
         | "share out" >> beam.Reshuffle()

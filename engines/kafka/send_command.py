@@ -14,7 +14,7 @@ from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.messages import ORIGIN_HEADER, Headers, RecordOrigin
 from model_etl.engines.kafka.producer import create_producer
 from model_etl.engines.shared.pieces import InputPiece
-from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError, storage_error
+from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError, translate_storage_errors
 from model_etl.formats import format_for
 from model_etl.runtime.standard_streams import stdin_fd
 
@@ -134,13 +134,8 @@ def read_file(name: str, input_format: str | None) -> Iterator[list[OutgoingReco
         )
     location = locate(name)
     identity = location.identity()
-    try:
-        with location.fs.openbin(location.path, "r") as file:
-            yield from _with_origin_header(file, InputPiece(location.name, identity, input_format))
-    except Exception as exc:
-        if isinstance(exc, (OSError, EOFError)) or type(exc).__module__ == "fs.errors":
-            raise storage_error(exc, "read", location.name) from exc
-        raise
+    with translate_storage_errors("read", location.name), location.fs.openbin(location.path, "r") as file:
+        yield from _with_origin_header(file, InputPiece(location.name, identity, input_format))
     if not location.stream and locate(name).identity() != identity:
         raise TryAgain(
             f"{location.name} changed while it was sent", "Send it again when no other program writes to it."

@@ -15,6 +15,7 @@ from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, TryAgain
 from model_etl.evidence.prediction_log import now
+from model_etl.records.run_counts import RunCounts
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime.failure import report_failure
 from model_etl.runtime.signals import stop_on_signals
@@ -113,7 +114,11 @@ async def _report(processors: Sequence[Processor], interval: float) -> None:
     while interval:
         await asyncio.sleep(interval)
         for processor in processors:
-            report: dict[str, Any] = {"time": now(), "model": processor.name, **_counts(processor)}
+            report: dict[str, Any] = {
+                "time": now(),
+                "model": processor.name,
+                **RunCounts.from_mapping(processor.counts).as_dict(),
+            }
             try:
                 report["lag"] = {str(partition): count for partition, count in (await processor.lag()).items()}
             except ModelEtlError as exc:
@@ -121,14 +126,6 @@ async def _report(processors: Sequence[Processor], interval: float) -> None:
             print_notice(encode_json(report).decode())
 
 
-def _counts(processor: Processor) -> dict[str, int]:
-    return {name: processor.counts[name] for name in ("read", "written", "rejected", "withheld")}
-
-
 def summary(processor: Processor) -> str:
     """Return a line with the number of records by outcome."""
-    counts = _counts(processor)
-    return (
-        f"{processor.name}: {counts['read']:,} read = {counts['written']:,} written"
-        f" + {counts['rejected']:,} rejected + {counts['withheld']:,} withheld"
-    )
+    return RunCounts.from_mapping(processor.counts).summary(processor.name)

@@ -1,4 +1,4 @@
-"""`python -m model_etl.engines.mapreduce`: the job; with --count, the second one, which counts."""
+"""`python -m model_etl.engines.mapreduce`: the scoring job; with --count, the counting job."""
 # ruff: noqa: E402  the search path comes before all imports that it could mislead
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ search_current_folder_last()
 
 import sys
 
+from model_etl.engines.mapreduce.command import run_command
 from model_etl.engines.mapreduce.counting import CountingJob
 from model_etl.engines.mapreduce.job import ScoringJob
 
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--count"]
     job = ScoringJob if arguments == sys.argv[1:] else CountingJob
-    sys.argv[1:] = arguments  # which mrjob takes from there, to hand some of them to its tasks
-    job.run()
+    sys.argv[1:] = arguments  # mrjob passes some of them on to the tasks
+    run_command(job)

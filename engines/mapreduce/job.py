@@ -1,10 +1,10 @@
-"""The map-only job: emits the input and the prediction of each record, and what the other records came to.
+"""The scoring job, which has only map tasks: it emits each record with its prediction, and the other outcomes.
 
     python engines/mapreduce/job.py -r local --model iris_model.iris_predict:IrisModel data/input.json > out
 
-Each line of its output starts with what it is, and a tab. Where that is a record, its prediction follows; with --join
-or --keep it is `output`, and the published record follows. The others are `event` (of the prediction log) and `reject`;
-and `tally` and `error`, for whoever started the job.
+A line of its output is an input record, a tab and the prediction; with --join or --keep, it is the tag `output`, a tab
+and the output record. Other lines start with another tag: `event` (of the prediction log), `reject`, and for the
+launcher `tally` (the counts of a task) and `error`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from model_etl.engines.mapreduce import options
-from model_etl.engines.mapreduce.needed import BytesProtocol, MRJob
+from model_etl.engines.mapreduce.command import run_command
+from model_etl.engines.mapreduce.mrjob_import import BytesProtocol, MRJob
 from model_etl.engines.mapreduce.task import Task, is_last_attempt
 from model_etl.engines.shared.scoring import Scored
 from model_etl.errors import ModelEtlError
@@ -27,14 +28,14 @@ from model_etl.runtime.standard_streams import stdout_fd
 
 
 class ScoringJob(MRJob):
-    """Scores the pieces of the inputs that a manifest lists, see `Task`; it is made when the job is started."""
+    """Scores the pieces of the inputs that a manifest lists, see `Task`; the launcher writes the manifest."""
 
     HADOOP_INPUT_FORMAT = "org.apache.hadoop.mapred.lib.NLineInputFormat"  # a map task for each line
     OUTPUT_PROTOCOL = BytesProtocol
     counting = False
 
     def configure_args(self) -> None:
-        """Know the options of scoring; they travel in the manifest, not as arguments of the tasks."""
+        """Add the options of scoring; they travel in the manifest, not as arguments of the tasks."""
         super().configure_args()
         options.add(self.arg_parser)
 
@@ -42,18 +43,12 @@ class ScoringJob(MRJob):
         return "python -m model_etl.engines.mapreduce [--count] [options] INPUT ..."
 
     def run_job(self) -> None:
-        """Run as a command."""
-        from model_etl.engines.mapreduce.launch import launch  # noqa: PLC0415  a worker needs none of it
-
-        sys.exit(launch(self))
-
-    def run_as_mrjob_does(self) -> None:
-        """Run on a manifest and write to standard output, or where --output-dir says."""
+        """Run on a manifest, and write to standard output or --output-dir."""
         with open(stdout_fd(), "wb", closefd=False) as self._stdout:
             super().run_job()
 
     def run_mapper(self, step_num: int = 0) -> None:
-        """Run a task; what a model prints goes to standard error, since standard output is for data."""
+        """Run a task; what a model prints goes to standard error, because standard output is for data."""
         self._stdout, self._stderr = self.stdout, self.stderr
         if self._stdout is getattr(sys.__stdout__, "buffer", None):
             self._stdout = os.fdopen(os.dup(1), "wb")
@@ -64,25 +59,27 @@ class ScoringJob(MRJob):
 
     def mapper(self, _: Any, line: str) -> Iterator[tuple[Any, Any]]:
         """Score one piece."""
-        task = Task.of(line)
-        counts: Counter[str] = Counter()
+        task = Task.from_line(line)
+        outcomes: Counter[str] = Counter()
         try:
             for scored in task.scored():
-                counts.update(scored.counts)
-                for counter, amount in _outcomes(scored).items():
+                outcomes.update(scored.counts)
+                for counter, amount in _counters(scored).items():
                     self.increment_counter("model_etl", counter, amount)
                 yield from self.results(task, scored)
-            yield from self.rest()
+            yield from self.final_lines()
         except ModelEtlError as exc:
             if task.number is None or not is_last_attempt():
                 raise
-            # The log of a task may be out of reach for whoever started the job; its output is not.
-            yield self.told(b"error", {"type": type(exc).__name__, "message": exc.message, "remedy": exc.remedy})
+            # The launcher may not be able to read the log of a task, but it reads the output.
+            yield self.control_line(
+                b"error", {"type": type(exc).__name__, "message": exc.message, "remedy": exc.remedy}
+            )
         if task.number is not None:
-            yield self.told(b"tally", {"task": task.number, "counts": counts})
+            yield self.control_line(b"tally", {"task": task.number, "counts": outcomes})
 
     def results(self, task: Task, scored: Scored) -> Iterator[tuple[Any, Any]]:
-        """Give the lines of a batch; those of a kind at once, which is much faster than one by one."""
+        """Yield the lines of a batch, all lines of a tag at once, which is much faster than one by one."""
         if len(scored.batch) and task.scorer.layout.predictions_only:
             pairs = zip(scored.batch.documents, scored.predictions, strict=True)
             yield None, b"\n".join(document.strip() + b"\t" + prediction for document, prediction in pairs)
@@ -92,17 +89,17 @@ class ScoringJob(MRJob):
             if lines:
                 yield tag, lines[:-1].replace(b"\n", b"\n" + tag + b"\t")
 
-    def rest(self) -> Iterator[tuple[Any, Any]]:
-        """Give what is known at the end of a piece only."""
+    def final_lines(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the lines that are known only at the end of a piece."""
         return iter(())
 
-    def told(self, tag: bytes, about: Any) -> tuple[Any, Any]:
-        """Give a line for whoever started the job."""
-        return tag, msgspec.json.encode(about)
+    def control_line(self, tag: bytes, content: Any) -> tuple[Any, Any]:
+        """Return a line for the launcher."""
+        return tag, msgspec.json.encode(content)
 
 
-def _outcomes(scored: Scored) -> Counter[str]:
-    """Count the records of a batch by outcome: rejected ones by stage, withheld ones by rule."""
+def _counters(scored: Scored) -> Counter[str]:
+    """Return counters for Hadoop: records by outcome, rejects by stage, withheld records by rule."""
     counts = Counter(scored.counts)
     counts["read"] = counts.total()
     counts.update(f"rejected: {rejection.stage}" for rejection in scored.batch.rejected)
@@ -111,4 +108,4 @@ def _outcomes(scored: Scored) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    ScoringJob.run()
+    run_command(ScoringJob)

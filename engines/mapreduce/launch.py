@@ -1,4 +1,4 @@
-"""Starts a job: makes its manifest, routes what comes out of it into files, and publishes them whole or not at all."""
+"""Launches a job: writes its manifest, routes its output into files, and publishes these whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,118 +8,141 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from model_etl.engines.mapreduce import options, running
-from model_etl.engines.mapreduce.manifest import inputs_of, refuse_changed, sent_along, tasks_of
-from model_etl.engines.mapreduce.models import selected
-from model_etl.engines.mapreduce.places import Place
-from model_etl.engines.mapreduce.publishing import Outputs
-from model_etl.engines.mapreduce.results import Results
-from model_etl.engines.shared import options as shared
+from model_etl.engines.mapreduce.inputs import MapReduceInput, check_unchanged, find_inputs
+from model_etl.engines.mapreduce.manifest import build_tasks, upload_shared_inputs
+from model_etl.engines.mapreduce.models import select_model
+from model_etl.engines.mapreduce.mrjob_import import MRJob
+from model_etl.engines.mapreduce.output_files import (
+    compression_of_output,
+    locate_output_files,
+    open_staged_files,
+    stage_output_files,
+)
+from model_etl.engines.mapreduce.results import JobResults
+from model_etl.engines.mapreduce.task import Task
+from model_etl.engines.shared.options import masked_settings, run, scorer_settings
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
-from model_etl.errors import DataError
-from model_etl.publishing.publication import Publication
+from model_etl.job.verification import no_records, too_many_rejects
+from model_etl.publishing.publication import RunPublication
 from model_etl.runtime.signals import Interrupts
 from model_etl.runtime.standard_streams import prints_to_stderr
 from model_etl.settings.job_config import JobConfig
 
-if TYPE_CHECKING:
-    from model_etl.engines.mapreduce.job import ScoringJob
-
-_AFAR = ("hadoop", "emr")
+REMOTE_RUNNERS = ("hadoop", "emr")
 """Runners whose workers do not see the files of this machine."""
 
 
-def launch(job: ScoringJob) -> int:
+def launch(job: MRJob) -> int:
     """Run a job as its options say.
 
     Returns:
         The exit code.
     """
-    return shared.run(lambda interrupts: _launched(job, interrupts))
+    return run(lambda interrupts: _launch(job, interrupts))
 
 
-def _launched(job: ScoringJob, interrupts: Interrupts) -> int:
+def _launch(job: MRJob, interrupts: Interrupts) -> int:
     with tempfile.TemporaryDirectory(prefix="mapreduce-") as folder, prints_to_stderr():
-        start = _Launch(job, Path(folder))
-        if start.values.get("output_file"):
-            return start.publish(interrupts)
-        log = start.values.get("prediction_log", "none") != "none" and not job.counting
-        start.prepare(log=log, counted=False)
-        job.run_as_mrjob_does()
+        launcher = _Launcher(job, Path(folder))
+        if launcher.values.get("output_file"):
+            launcher.run_and_publish(interrupts)
+        else:
+            launcher.run_to_stdout()
     return 0
 
 
-class _Launch:
-    """A job that is being started.
+class _Launcher:
+    """Launches one job.
 
     Args:
         job: the job, with its options.
-        folder: for what lasts as long as the job does.
+        folder: for files that are needed as long as the job runs.
+
+    Attributes:
+        values: of the options, by name.
 
     Raises:
-        ModelEtlError: if the options make no sense.
+        ModelEtlError: if the options contradict each other.
     """
 
-    def __init__(self, job: ScoringJob, folder: Path) -> None:
+    def __init__(self, job: MRJob, folder: Path) -> None:
         self._job = job
         self._folder = folder
         self.values = options.read(job.options)
-        self._names = list(job.options.args)
-        self._model = selected(self.values["model"], job.options.model_qualified_name)
+        self._names: list[str] = list(job.options.args)
+        self._model = select_model(self.values["model"], job.options.model_qualified_name)
 
-    def publish(self, interrupts: Interrupts) -> int:
-        """Run the job, and publish what comes out of it.
+    def run_to_stdout(self) -> None:
+        """Run the job, whose output goes to standard output or to --output-dir."""
+        logged = self.values.get("prediction_log", "none") != "none" and not self._job.counting
+        inputs = find_inputs(self._names)
+        settings = scorer_settings({**self.values, "model": self._model}, log=logged)
+        Scorer(settings)  # finds most mistakes before any work; each worker loads its own
+        self._write_manifest(self._build_tasks(inputs, settings, numbered=False), inputs)
+        self._job.run_job()
+
+    def run_and_publish(self, interrupts: Interrupts) -> None:
+        """Run the job and publish its output.
+
+        Args:
+            interrupts: signals that may end the job.
 
         Raises:
             ModelEtlError: if nothing was published.
         """
         config = options.config_of({**self.values, "model": self._model}, ", ".join(self._names))
-        inputs = inputs_of(self._names)
-        outputs = Outputs(config, {place.uri for place in inputs}, counting=self._job.counting)
-        with Publication(config.lock_wait) as publication:
-            outputs.stage(publication)
-            if outputs.skipped:
-                return 0
-            settings, tasks = self.prepare(inputs, log=outputs.log is not None, counted=True)
-            with outputs.opened() as files:
-                results = Results(files)
-                if outputs.log is not None:
-                    files[b"event"].write(self._started(settings))
+        inputs = find_inputs(self._names)
+        uris = {job_input.uri for job_input in inputs}
+        files = locate_output_files(config, uris, counting=self._job.counting)
+        logged, compression = files.log is not None, compression_of_output(config)
+        with RunPublication(config.if_exists, config.lock_wait) as publication:
+            if not stage_output_files(publication, files, compression):
+                return
+            settings = self._settings_to_publish(logged=logged)
+            scorer = Scorer(settings)
+            tasks = self._build_tasks(inputs, settings, numbered=True)
+            self._write_manifest(tasks, inputs)
+            with open_staged_files(publication, compression) as staged:
+                results = JobResults(staged)
+                if logged:
+                    staged[b"event"].write(scorer.started(uuid.uuid4().hex, self._masked_settings(settings)))
                 interrupts.check()
-                counters = running.run(self._job, results.take)
-                files[b"output"].writelines(sorted(results.groups))
-            results.verify(tasks, counters, log=outputs.log is not None, counting=self._job.counting)
-            self._judge(config, results, outputs, interrupts)
-            refuse_changed(inputs, self._names)
-            outputs.publish(interrupts, any_rejects=results.counts["rejected"] > 0)
-        self._tell(results, counters)
-        return 0
+                counters = running.run(self._job, results.route_lines)
+                staged[b"output"].writelines(sorted(results.groups))
+            results.check(len(tasks), counters, logged=logged, counting=self._job.counting)
+            _check_rejects(config, results, publication, interrupts)
+            check_unchanged(inputs, self._names)
+            publication.publish(interrupts, any_rejects=results.counts.rejected > 0)
+        self._print_summary(results, counters)
 
-    def prepare(self, inputs: Sequence[Place] | None = None, *, log: bool, counted: bool) -> tuple[ScorerSettings, int]:
-        """Load the model, which finds most mistakes before any work, and give the job its manifest as input.
+    def _settings_to_publish(self, *, logged: bool) -> ScorerSettings:
+        settings = scorer_settings({**self.values, "model": self._model}, log=logged)
+        if settings.keep or self._job.counting:
+            return settings
+        return dataclasses.replace(settings, join=True)  # the order of the input is lost
 
-        Args:
-            inputs: what to score; found if not given.
-            log: whether there is a prediction log.
-            counted: whether each task tells what its records came to.
+    def _masked_settings(self, settings: ScorerSettings) -> dict[str, object]:
+        runner = self._job.options.runner or "inline"
+        return masked_settings(settings, inputs=tuple(self._names), runner=runner)
 
-        Returns:
-            The settings of scoring, and the number of tasks.
-        """
-        inputs = inputs_of(self._names) if inputs is None else inputs
-        settings = shared.scorer_settings({**self.values, "model": self._model}, log=log)
-        if counted and not settings.keep and not self._job.counting:
-            settings = dataclasses.replace(settings, join=True)  # the order of the input is lost
-        self._scorer = Scorer(settings)
+    def _build_tasks(self, inputs: Sequence[MapReduceInput], settings: ScorerSettings, *, numbered: bool) -> list[Task]:
+        return build_tasks(
+            inputs,
+            settings,
+            self.values.get("input_format"),
+            self._job.options.split_bytes,
+            remote=self._job.options.runner in REMOTE_RUNNERS,
+            numbered=numbered,
+        )
+
+    def _write_manifest(self, tasks: Sequence[Task], inputs: Sequence[MapReduceInput]) -> None:
+        """Write the manifest, and make it the job's input."""
         given = self._job.options
-        afar = given.runner in _AFAR
-        form = self.values.get("input_format")
-        tasks = tasks_of(inputs, settings, form, given.split_bytes, afar=afar, counted=counted)
-        if afar:
-            tasks, sent = sent_along(tasks, inputs, self._folder)
-            given.upload_files = [*(given.upload_files or ()), *sent]
+        if given.runner in REMOTE_RUNNERS:
+            tasks, uploads = upload_shared_inputs(tasks, inputs, self._folder)
+            given.upload_files = [*(given.upload_files or ()), *uploads]
         manifest = self._folder / "manifest"
         manifest.write_bytes(b"".join(task.line() for task in tasks))
         given.args = [str(manifest)]
@@ -127,22 +150,18 @@ class _Launch:
             given.bootstrap_mrjob = False  # where the model is installed, so is mrjob
         given.cleanup_on_failure = given.cleanup_on_failure or ["TMP"]  # it holds records
         given.local_tmp_dir = given.local_tmp_dir or str(self._folder)  # which only its owner may read
-        return settings, len(tasks)
 
-    def _started(self, settings: ScorerSettings) -> bytes:
-        about = shared.masked_settings(settings, inputs=tuple(self._names), runner=self._job.options.runner or "inline")
-        return self._scorer.started(uuid.uuid4().hex, about)
-
-    def _judge(self, config: JobConfig, results: Results, outputs: Outputs, interrupts: Interrupts) -> None:
-        if config.max_errors.exceeded(results.counts["rejected"], results.read):
-            raise DataError(
-                results.told_rejects(config.max_errors),
-                outputs.publish_rejects(interrupts)
-                + "orrect the records or the model and run again, or tolerate some with --max_errors N.",
-            )
-        if not results.read and config.on_empty == "fail":
-            raise DataError(f"{config.input_file} has no records", "Say --on_empty ok if that may be.")
-
-    def _tell(self, results: Results, counters: Mapping[str, int]) -> None:
+    def _print_summary(self, results: JobResults, counters: Mapping[str, int]) -> None:
         if self._job.options.verbose or (sys.stderr.isatty() and not self._job.options.quiet):
             print(results.summary(counters), file=sys.stderr)  # noqa: T201  for people
+
+
+def _check_rejects(config: JobConfig, results: JobResults, publication: RunPublication, interrupts: Interrupts) -> None:
+    """Check that the rejects are tolerated and that there are records; publish rejects that are not, alone."""
+    counts = results.counts
+    if config.max_errors.exceeded(counts.rejected, counts.read):
+        published = publication.publish_rejects(interrupts)
+        rejects_name = published.name if published is not None else None
+        raise too_many_rejects(counts, config.max_errors, results.first_rejects, rejects_name)
+    if not counts.read and config.on_empty == "fail":
+        raise no_records(config.input_file)

@@ -1,4 +1,4 @@
-"""The models that a job knows, and the one that is asked for by its qualified name."""
+"""The models that a job may score with, and the choice of one by its qualified name."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from model_etl.settings.job_config import require_options
 from model_etl.settings.values import parse_names
 
 
-def references(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Read the models: one or more texts of `package.module:ClassName`, with commas between several in one."""
-    texts = [given] if isinstance(given, str) else given or ()
+def parse_references(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return references of models from texts, each of which may hold several, with commas between them."""
+    texts = [value] if isinstance(value, str) else value or ()
     return tuple(dict.fromkeys(name for text in texts for name in parse_names(text)))
 
 
-def selected(known: Sequence[str], qualified_name: str | None) -> str:
-    """Choose a model.
+def select_model(known: Sequence[str], qualified_name: str | None) -> str:
+    """Return the reference of the model to score with.
 
     Args:
-        known: the models, as `package.module:ClassName`.
-        qualified_name: that of the wanted one; None if there is one only.
-
-    Returns:
-        The wanted one's reference.
+        known: references of the models, `package.module:ClassName`.
+        qualified_name: of the model to score with; None if there is only one.
 
     Raises:
-        ConfigurationError: if none is wanted or known, or no model has that name.
-        ModelUnavailable: if one cannot be loaded.
+        ConfigurationError: if there are no models, or several and none is named, or none has that name.
+        ModelUnavailable: if a model cannot be loaded.
     """
     require_options({"model": known}, ["model"])
     if qualified_name is None and len(known) == 1:
@@ -36,7 +33,7 @@ def selected(known: Sequence[str], qualified_name: str | None) -> str:
     names = {load_model(reference).name: reference for reference in known}
     listed = ", ".join(f"{name} ({reference})" for name, reference in names.items())
     if qualified_name is None:
-        raise ConfigurationError(f"there are {len(names)} models: {listed}", "Say which: --model_qualified_name NAME.")
+        raise ConfigurationError(f"there are {len(names)} models: {listed}", "Name one: --model_qualified_name NAME.")
     if qualified_name not in names:
         raise ConfigurationError(
             f"no model has the qualified name {qualified_name!r}; known: {listed}",

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from model_etl.engines.mapreduce.models import references
+from model_etl.engines.mapreduce.models import parse_references
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES
 from model_etl.errors import UsageError
 from model_etl.settings.arguments import add_options
@@ -63,7 +63,7 @@ def read(parsed: argparse.Namespace) -> dict[str, Any]:
         )
     flags = {name: getattr(parsed, name) for name in (*_NAMES, "model")}
     values = merge_settings({**flags, "output_file": parsed.output}, parsed.config)
-    return {**values, "model": references(values.get("model"))}
+    return {**values, "model": parse_references(values.get("model"))}
 
 
 def config_of(values: Mapping[str, Any], input_name: str) -> JobConfig:

@@ -1,4 +1,4 @@
-"""One map task: a piece of an input to score. It travels to a worker as a line of JSON and says all that is needed."""
+"""One map task: a piece of an input to score. It travels to a worker as a line of JSON that has all it needs."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from functools import lru_cache
 
 import msgspec
 
-from model_etl.engines.mapreduce.places import opened
+from model_etl.engines.mapreduce.inputs import open_input
 from model_etl.engines.shared.pieces import InputPiece
 from model_etl.engines.shared.scoring import Scored, Scorer, ScorerSettings
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to score.
+    """A piece of an input, and what scores it.
 
     Attributes:
-        settings: with what.
-        split: which records.
-        key: opens their input on a worker.
-        number: of this task among those of a run, which counts them; None if nobody does.
+        settings: of the scorer.
+        piece: the piece of the input.
+        key: the name that opens the input on a worker.
+        number: of this task among those of a run that publishes, or None if the job's output goes elsewhere.
     """
 
     settings: ScorerSettings
-    split: InputPiece
+    piece: InputPiece
     key: str
     number: int | None = None
 
     @classmethod
-    def of(cls, line: str) -> Task:
-        """Read a task as Hadoop hands it over: perhaps with its offset and a tab before it."""
+    def from_line(cls, line: str) -> Task:
+        """Read a task from a line of the manifest; Hadoop may put its offset and a tab before it."""
         return msgspec.json.decode(line.rpartition("\t")[2], type=cls)
 
     def line(self) -> bytes:
-        """Write it as a line."""
+        """Return the task as a line of the manifest."""
         return msgspec.json.encode(self) + b"\n"
 
     @property
     def scorer(self) -> Scorer:
-        """What scores it; loaded once a process.
+        """The scorer, which each process loads once.
 
         Raises:
             ModelEtlError: if the model or a rule cannot be loaded.
@@ -49,14 +49,14 @@ class Task:
         return _scorer(self.settings)
 
     def scored(self) -> Iterator[Scored]:
-        """Score it batch by batch.
+        """Score the piece, batch by batch.
 
         Raises:
-            ModelEtlError: if it cannot be read, or settings and records do not go together.
+            ModelEtlError: if the input cannot be read, or settings and records contradict each other.
         """
         scorer = self.scorer
-        with opened(self.key) as file:
-            for batch in self.split.read(file, scorer.facts.inputs):
+        with open_input(self.key) as file:
+            for batch in self.piece.read(file, scorer.facts.inputs):
                 yield scorer(batch)
 
 
@@ -66,10 +66,10 @@ def _scorer(settings: ScorerSettings) -> Scorer:
 
 
 def is_last_attempt(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether nobody will try again if this attempt fails.
+    """Return whether the task is not tried again if this attempt fails.
 
-    Hadoop counts attempts from 0 at the end of their names. What runs a job on this machine tries once: mrjob's own
-    runners, which tell no limit, and Hadoop's local one, which tells one but heeds it not.
+    Hadoop counts attempts from 0 at the end of their names. Runners on this machine try once: mrjob's own set no limit,
+    and Hadoop's local runner sets a limit that it does not use.
     """
     attempt = environment.get("mapreduce_task_attempt_id", "")
     limit = environment.get("mapreduce_map_maxattempts", "1")

@@ -1,4 +1,4 @@
-"""Inputs, and the pieces of them that workers read by themselves. Pure but for the files and services it is handed."""
+"""Pieces of inputs, which workers read independently of each other. Nothing here opens a file."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
+from typing_extensions import override
+
 from model_etl.formats import format_for
 from model_etl.formats.compression import decompressed
 from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.fields import Field
 
-_LOOK = 1 << 16
-"""Bytes that are read at a time to find the end of a line."""
+_SEARCH_BLOCK_BYTES = 1 << 16
+"""How much is read at a time to find the end of a line."""
 
 
 @dataclass(frozen=True)
 class InputPiece:
-    """A piece of an input: the records whose first byte lies in it.
+    """A piece of an input: the records whose first byte is in it.
 
     Attributes:
         name: the input as the user named it, which opens it.
         identity: 32 hexadecimal digits that stay the same as long as the input does; part of the prediction ids.
-        form: name of the format if the input's name does not tell it.
-        start: where the piece starts.
-        end: where the next one starts, or None at the input's end.
-        position: number of its first record, from 1; None as long as nobody has counted those before it.
+        file_format: name of the format, or None if the input's name shows it.
+        start: byte offset of the piece.
+        end: byte offset of the next piece, or None for the last piece.
+        position: number of its first record in the input, from 1; None until the records before it are counted.
     """
 
     name: str
     identity: str
-    form: str | None = None
+    file_format: str | None = None
     start: int = 0
     end: int | None = None
     position: int | None = 1
@@ -43,15 +45,15 @@ class InputPiece:
         return self.start == 0 and self.end is None
 
     def count(self, file: BinaryIO) -> int:
-        """Count its records, which is much faster than reading them.
+        """Return the number of records, without reading them into batches.
 
         Args:
-            file: the input, open for reading at any place.
+            file: the input, open for reading and seekable.
 
         Raises:
-            DataError: if the file as a whole makes no sense.
+            DataError: if the file as a whole cannot be read.
         """
-        return sum(len(batch) + len(batch.rejected) for batch in self._lines(file))
+        return sum(batch.record_count for batch in self._lines(file))
 
     def read(self, file: BinaryIO, fields: Mapping[str, Field]) -> Iterator[Batch]:
         """Yield its batches, not yet decoded.
@@ -61,14 +63,14 @@ class InputPiece:
             fields: the model's input fields.
 
         Raises:
-            DataError: if the file as a whole makes no sense.
+            DataError: if the file as a whole cannot be read.
         """
         if not self.whole:
             yield from self._lines(file)
             return
-        form, compression = format_for(self.name, self.form, "--input_format")
-        plain = decompressed(file, compression, self.name) if form.compressible else file
-        yield from form.read(plain, Source(self.name, self.identity, form.name), fields)
+        file_format, compression = format_for(self.name, self.file_format, "--input_format")
+        stream = decompressed(file, compression, self.name) if file_format.compressible else file
+        yield from file_format.read(stream, Source(self.name, self.identity, file_format.name), fields)
 
     def _lines(self, file: BinaryIO) -> Iterator[Batch]:
         offset = _line_start(file, self.start)
@@ -78,30 +80,35 @@ class InputPiece:
         yield from LDJSON.read_on(file, Source(self.name, self.identity, LDJSON.name), offset, self.position or 1)
 
 
-def cut_input(name: str, identity: str, size: int | None, form: str | None, at_most: int) -> list[InputPiece]:
-    """Cut an input into pieces, if its format lets workers start in the middle: JSON Lines that are not compressed.
+def cut_input(
+    name: str, identity: str, size: int | None, input_format: str | None, piece_bytes: int
+) -> list[InputPiece]:
+    """Cut an input into pieces if its format can be read from the middle: JSON Lines that are not compressed.
 
     Args:
         name: the input as the user named it.
         identity: see `InputPiece.identity`.
         size: its size in bytes, or None if that is not known.
-        form: name of its format, or None to tell it from its name.
-        at_most: bytes of a piece.
+        input_format: name of the format, or None if the input's name shows it.
+        piece_bytes: most bytes of a piece.
 
     Raises:
-        UsageError: if the name does not tell a format.
+        UsageError: if neither shows the format.
     """
-    found, compression = format_for(name, form, "--input_format")
-    one = InputPiece(name, identity, form)
-    if found is not LDJSON or compression or size is None or size <= at_most:
-        return [one]
-    starts = range(0, size, at_most)
+    file_format, compression = format_for(name, input_format, "--input_format")
+    whole = InputPiece(name, identity, input_format)
+    if file_format is not LDJSON or compression or size is None or size <= piece_bytes:
+        return [whole]
+    starts = range(0, size, piece_bytes)
     ends = [*starts[1:], None]
-    return [replace(one, start=s, end=e, position=None if s else 1) for s, e in zip(starts, ends, strict=True)]
+    return [
+        replace(whole, start=start, end=end, position=None if start else 1)
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def number_pieces(counted: Iterable[tuple[InputPiece, int]]) -> Iterator[InputPiece]:
-    """Give the pieces of one input their positions.
+    """Yield the pieces of one input in order, with their positions.
 
     Args:
         counted: all pieces of the input, in any order, with the number of records in each.
@@ -113,36 +120,36 @@ def number_pieces(counted: Iterable[tuple[InputPiece, int]]) -> Iterator[InputPi
 
 
 def _line_start(file: BinaryIO, offset: int) -> int:
-    """Find the first line that starts at an offset or after it."""
+    """Return the byte offset of the first line that starts at an offset or after it."""
     if offset == 0:
         return 0
     file.seek(offset - 1)
-    while block := file.read(_LOOK):
-        found = block.find(b"\n")
-        if found >= 0:
-            return offset + found
+    while block := file.read(_SEARCH_BLOCK_BYTES):
+        newline = block.find(b"\n")
+        if newline >= 0:
+            return offset + newline
         offset += len(block)
     return offset - 1
 
 
 class _Section(io.RawIOBase):
-    """The next bytes of a file, so many.
+    """A section of a file, from its current offset.
 
     Args:
         file: the whole file.
-        size: how many.
+        size: number of bytes of the section.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._left = size
+        self._remaining = size
 
+    @override
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place of the whole file."""
         return self._file.seek(offset, whence)
 
+    @override
     def read(self, size: int = -1) -> bytes:
-        """Read as the whole file does, until the section ends."""
-        block = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(block)
+        block = self._file.read(self._remaining if size < 0 else min(size, self._remaining))
+        self._remaining -= len(block)
         return block

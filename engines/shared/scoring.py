@@ -1,6 +1,6 @@
-"""What every engine does with a batch: score it by the steps of model_etl, and part what came of it.
+"""What every engine does with a batch: score it by the steps of model_etl, and encode its results.
 
-An engine reads batches, calls a `Scorer` on each, and routes the four results. It knows nothing else of scoring.
+An engine reads batches, calls a `Scorer` on each, and routes the four results.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class ScorerSettings(ScoringSettings):
 
 
 class Scored(NamedTuple):
-    """A batch that was scored, and its results, encoded.
+    """A scored batch and its encoded results.
 
     Attributes:
-        batch: the records that have a prediction to publish; with it those that were rejected and withheld.
-        predictions: the published records, each as a line of JSON without its end; aligned with the batch.
-        events: the prediction log's events of all records, as lines with their ends; empty without a log.
+        batch: the records with a prediction to publish; it has the rejected and the withheld records, too.
+        predictions: the output records, each as a line of JSON without its end; aligned with the batch.
+        events: the events of all records for the prediction log, as lines; empty without a log.
         rejects: the lines of the rejects file.
-        withheld: how many records a rule held back; the log tells which, and why.
+        withheld: how many records business rules withheld.
     """
 
     batch: Batch
@@ -53,19 +53,19 @@ class Scored(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many records of the batch had which outcome, as a report counts them."""
-        return {"written": len(self.batch), "rejected": len(self.batch.rejected), "withheld": self.withheld}
+        """Number of records of the batch by outcome."""
+        return self.batch.outcomes
 
 
 class Scorer:
-    """Scores batches; a worker makes one, which holds the model, and never sends it anywhere.
+    """Scores batches; each worker process builds one, which is never pickled.
 
     Args:
-        settings: what to load.
+        settings: the model, the rules, and what the results hold.
 
     Attributes:
-        facts: what is known of the model; `facts.inputs` is what a format's `read` wants.
-        layout: what a published record holds; what a format's `writer` wants.
+        facts: about the model; `facts.inputs` is an argument of a format's `read`.
+        layout: the fields of an output record, an argument of a format's `writer`.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -81,7 +81,7 @@ class Scorer:
         self._log = PredictionLog.for_model(self.facts, settings.job, settings.log_inputs, settings.redact)
 
     def __call__(self, batch: Batch) -> Scored:
-        """Score a batch as a format's `read` gives it.
+        """Score a batch that a format's `read` yielded.
 
         Raises:
             ConfigurationError: if a rule fails, or a record and its prediction cannot be joined.
@@ -96,10 +96,10 @@ class Scorer:
         )
 
     def started(self, run_id: str, settings: dict[str, Any]) -> bytes:
-        """Give the log's first event: which model, packages and settings.
+        """Return the first event of the prediction log.
 
         Args:
-            run_id: of this run.
-            settings: those of the run, without secrets.
+            run_id: identifies the run.
+            settings: of the run, with secrets masked.
         """
         return self._log.started(run_id, describe_run(self._settings.job, self.facts, settings))

@@ -84,7 +84,7 @@ def main(input_file: str, output_file: str) -> int:
     except ModelEtlError as exc:
         sys.stderr.write(f"{exc.message}\n{exc.remedy}\n")
         return exc.exit_code
-    sys.stdout.write(f"{report.status}: {report.counts}\n")
+    sys.stdout.write(f"{report.counts.summary(report.status)}\n")
     sys.stdout.write(f"one record: {predict_record(flower)}\n")
     sys.stdout.write(f"a graph: {predict_in_graph([flower, flower])}\n")
     return 0

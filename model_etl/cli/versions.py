@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from model_etl import __version__
 
 _DEPENDENCIES = (
-    "bonobo", "fs", "fs-s3fs", "boto3", "ml-base", "msgspec", "pyarrow", "pydantic", "zstandard",
+    "bonobo", "fs", "fs-s3fs", "boto3", "ml-base", "msgspec", "pyarrow", "pydantic", "backports.zstd",
     "apache-beam", "aiokafka", "mrjob",
 )  # fmt: skip
 

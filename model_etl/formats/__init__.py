@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model_etl.errors import UsageError
 from model_etl.formats.base import Format
-from model_etl.formats.compression import Compression, compression_of
+from model_etl.formats.compression import Compression, compression_of, without_compression
 from model_etl.formats.csv_tsv import CSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
 from model_etl.formats.json_lines import LDJSON
@@ -50,7 +50,7 @@ def format_for(name: str, wanted: str | None, option: str) -> tuple[Format, Comp
         UsageError: if no format has the name's suffix, or the format cannot be compressed.
     """
     compression = compression_of(name)
-    stem = name.removesuffix(f".{compression}") if compression else name
+    stem = without_compression(name)
     file_format: Format | None
     if wanted is not None:
         file_format = INPUT_FORMATS[wanted]

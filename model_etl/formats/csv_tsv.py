@@ -7,7 +7,7 @@ cell of a field that the schema does not know is text. An empty cell means no va
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
@@ -26,8 +26,22 @@ from model_etl.schema.fields import Field
 MAX_CELL_CHARS = 64 * 1024 * 1024
 """The longest cell that is read, so that a quote that is never closed does not fill the memory."""
 
-_Blocks = Iterator[tuple[int, bytes]]
-"""Blocks of whole lines with their offsets, as `line_blocks` yields them."""
+_NEVER_CLOSED = "unexpected end of data"
+"""What Python's csv module says of a quoted cell that the file ends in."""
+
+
+class _Block(NamedTuple):
+    """A block of whole lines.
+
+    Attributes:
+        offset: its offset in the file, in bytes.
+        text: its lines, without the end of the last one.
+        line: the number of its first line in the file, from 1.
+    """
+
+    offset: int
+    text: bytes
+    line: int
 
 
 class _Row(NamedTuple):
@@ -38,12 +52,16 @@ class _Row(NamedTuple):
         text: its exact text without the line end.
         cells: its cells, or the error if it is not a valid row.
         size: its bytes with the line end.
+        lines_before: how many lines of the block precede it.
+        line_count: how many lines it takes.
     """
 
     offset: int
     text: bytes
     cells: Sequence[str] | RecordError
     size: int
+    lines_before: int
+    line_count: int
 
     def valid_cells(self) -> Sequence[str]:
         """Return the cells.
@@ -70,9 +88,9 @@ class Delimited(Format):
 
     @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
-        blocks = line_blocks(file, source, divisor=4)  # JSON has a name before each value
-        for start, block in blocks:  # until the header is found; the inner loop takes the other blocks
-            lines = _RowLines(block, blocks)
+        blocks = _numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
+        for block in blocks:  # until the header is found; the inner loop takes the other blocks
+            lines = _RowLines(block.text, blocks)
             header = next(self._parse(lines), None)
             if header is None:
                 continue  # blank lines
@@ -80,20 +98,27 @@ class Delimited(Format):
             cells = Cells(names, fields, self.delimiter)
             builder = BatchBuilder(Source(source.name, source.identity, source.format, header.text, names))
             remaining = lines.remaining()
-            rest = () if remaining is None else ((start + header.offset + header.size, remaining),)
-            for offset, rows in chain(rest, blocks):
-                batch = _verbatim_batch(rows, offset, cells, builder)
-                yield from [batch] if batch is not None else self._row_batches(rows, offset, cells, builder, blocks)
+            offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
+            rest = () if remaining is None else (_Block(offset, remaining, block.line + line),)
+            for rows in chain(rest, blocks):
+                batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
+                yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
 
     def _row_batches(
-        self, block: bytes, offset: int, cells: Cells, builder: BatchBuilder, following: _Blocks
+        self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]
     ) -> Iterator[Batch]:
-        """Yield the batches of a block whose rows are parsed one by one."""
-        for row in self._parse(_RowLines(block, following), cells.width):
+        """Yield the batches of a block whose rows are parsed one by one.
+
+        Raises:
+            DataError: if a quoted cell is never closed, so that it holds all rows after its own.
+        """
+        for row in self._parse(_RowLines(block.text, following), cells.width):
             try:
-                builder.add(offset + row.offset, row.text, cells.document(row.valid_cells()))
+                builder.add(block.offset + row.offset, row.text, cells.document(row.valid_cells()))
             except RecordError as exc:
-                builder.reject(offset + row.offset, row.text, exc)
+                if row.line_count > 1 and exc.message.endswith(_NEVER_CLOSED):
+                    raise _quote_never_closed(builder.source, block.line + row.lines_before, row) from exc
+                builder.reject(block.offset + row.offset, row.text, exc)
             if builder.full:
                 yield from builder.take()
         yield from builder.take()
@@ -121,7 +146,7 @@ class Delimited(Format):
         """
         csv.field_size_limit(MAX_CELL_CHARS)
         lines_of_row = lines.lines_of_row
-        offset = 0
+        offset = lines_before = 0
         reader = csv.reader(lines.read(), delimiter=self.delimiter, strict=True)
         while True:
             cells: Sequence[str] | RecordError
@@ -131,14 +156,49 @@ class Delimited(Format):
                 return
             except csv.Error as exc:
                 cells = RecordError("parse", "InvalidRow", f"not a valid row: {exc}")
-            raw = lines_of_row[0] if len(lines_of_row) == 1 else b"".join(lines_of_row)
+            line_count = len(lines_of_row)
+            raw = lines_of_row[0] if line_count == 1 else b"".join(lines_of_row)
             lines_of_row.clear()
             text = raw.removesuffix(b"\n").removesuffix(b"\r")
             # Blanks are a value where there is but one column, and nothing elsewhere.
             if text if width == 1 else text.strip(b" \t\r" if self.delimiter != "\t" else b" \r"):
                 width = width or len(cells) if not isinstance(cells, RecordError) else width
-                yield _Row(offset, text, cells, len(raw))
+                yield _Row(offset, text, cells, len(raw), lines_before, line_count)
             offset += len(raw)
+            lines_before += line_count
+
+
+def _numbered_blocks(blocks: Iterable[tuple[int, bytes]]) -> Iterator[_Block]:
+    """Yield the blocks with the numbers of their first lines."""
+    line = 1
+    for offset, text in blocks:
+        yield _Block(offset, text, line)
+        line += text.count(b"\n") + 1
+
+
+def _quote_never_closed(source: Source, line: int, row: _Row) -> DataError:
+    """Return the error for a row whose quoted cell takes the rest of the file.
+
+    Args:
+        source: the file.
+        line: the number of the row's first line.
+        row: the row.
+    """
+    opened = line + _line_of_open_quote(row.text)
+    return DataError(
+        f"cannot read {source.name} from line {opened:,} on: a quote that opens there is never closed, so the"
+        f" {line + row.line_count - opened - 1:,} lines after it are a part of its cell",
+        "Correct that line: a quote inside a quoted cell is doubled.",
+    )
+
+
+def _line_of_open_quote(text: bytes) -> int:
+    """Return how many line ends of a row precede the quote with which its open cell begins."""
+    start = end = len(text)
+    while (end - start) % 2 == 0:  # quotes in pairs are inside the cell
+        end = text.rfind(b'"', 0, start) + 1
+        start = len(text[:end].rstrip(b'"'))
+    return text.count(b"\n", 0, start)
 
 
 def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:
@@ -182,7 +242,7 @@ class _RowLines:
         lines_of_row: the lines read so far of the row that is being read; its reader clears them.
     """
 
-    def __init__(self, block: bytes, following: _Blocks) -> None:
+    def __init__(self, block: bytes, following: Iterator[_Block]) -> None:
         self._lines = iter(block.split(b"\n"))
         self._following = following
         self.lines_of_row: list[bytes] = []
@@ -196,7 +256,7 @@ class _RowLines:
             block = next(self._following, None) if self.lines_of_row else None
             if block is None:
                 return
-            self._lines = iter(block[1].split(b"\n"))
+            self._lines = iter(block.text.split(b"\n"))
 
     def remaining(self) -> bytes | None:
         """Return the lines that were not read, or None if there are none."""

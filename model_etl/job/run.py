@@ -14,7 +14,7 @@ from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
-from model_etl.job.score_files import score_files, stage_log_and_rejects
+from model_etl.job.score_files import score_files
 from model_etl.job.verification import RejectSummary, check_unchanged, no_records, too_many_rejects
 from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
 from model_etl.pipeline.writers import TooManyRejects
@@ -133,7 +133,7 @@ class Run:
             if not self._stage_outputs():
                 self._report.status = "skipped"
                 return
-            stage_log_and_rejects(self._publication, self._files, dry_run=self._config.dry_run)
+            self._files.stage_log_and_rejects(self._publication, dry_run=self._config.dry_run)
             with contextlib.closing(self._load()) as scoring:
                 self._interrupts.check()
                 stopped = self._score(scoring)
@@ -188,16 +188,12 @@ class Run:
         counts = self._counters.counts()
         if not stopped and not self._config.max_errors.exceeded(counts.rejected, counts.read):
             return
-        rejects_name = self._publish_rejects_only()
+        published = self._publication.publish_rejects(self._interrupts)
+        if published is not None:
+            self._report.files["rejects"] = _describe_files([published], [self._counters.rejects])
         first = map(RejectSummary.from_rejection, self._counters.first_rejects)
+        rejects_name = published.name if published is not None else None
         raise too_many_rejects(counts, self._config.max_errors, first, rejects_name, stopped=stopped)
-
-    def _publish_rejects_only(self) -> str | None:
-        """Publish the rejects file alone and return its name, or None if it is not to be published."""
-        if not self._publication.publish_rejects(self._interrupts) or self._files.rejects is None:
-            return None
-        self._report.files["rejects"] = _describe_files([self._files.rejects], [self._counters.rejects])
-        return self._files.rejects.name
 
     def _verify_and_publish(self) -> None:
         self._verify()

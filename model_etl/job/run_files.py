@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
+from model_etl.publishing.publication import RunPublication
 from model_etl.publishing.storage import FoundFile, Location
 from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
@@ -98,6 +99,21 @@ class RunFiles:
         for role, location in (("log", self.log), ("rejects", self.rejects), ("report", self.report)):
             if location is not None:
                 yield role, location
+
+    def stage_log_and_rejects(self, publication: RunPublication, *, dry_run: bool = False) -> None:
+        """Stage the prediction log, if there is one, and the rejects file.
+
+        Args:
+            publication: of the run.
+            dry_run: whether the rejects file is never published.
+
+        Raises:
+            ModelEtlError: if a file cannot be written, or another run has its lock.
+        """
+        if self.log is not None:
+            publication.stage_log(self.log)
+        # Without a name for the rejects file, a stream is staged that is never published: the rejects are counted.
+        publication.stage_rejects(self.rejects or locate("-"), publishes=self.rejects is not None and not dry_run)
 
     def _refuse_same_files(self) -> None:
         seen: dict[str, str] = {}

@@ -10,25 +10,7 @@ from model_etl.pipeline.strategy import run_graph
 from model_etl.publishing.publication import RunPublication, StagedFileSystem
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.run_counts import RunCounters
-from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
-
-
-def stage_log_and_rejects(publication: RunPublication, files: RunFiles, *, dry_run: bool) -> None:
-    """Stage the prediction log, if there is one, and the rejects file.
-
-    Args:
-        publication: of the run, with its outputs staged.
-        files: of the run.
-        dry_run: whether the rejects file is never published.
-
-    Raises:
-        ModelEtlError: if a file cannot be written, or another run has its lock.
-    """
-    if files.log is not None:
-        publication.stage_log(files.log)
-    # Without a name for the rejects file it is staged as a stream that is never published: the rejects are counted.
-    publication.stage_rejects(files.rejects or locate("-"), publishes=files.rejects is not None and not dry_run)
 
 
 def score_files(

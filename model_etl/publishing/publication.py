@@ -157,24 +157,24 @@ class RunPublication(Publication):
                 stale.remove()
             _publish_in_order(staged_files)
 
-    def publish_rejects(self, interrupts: Interrupts) -> bool:
+    def publish_rejects(self, interrupts: Interrupts) -> Location | None:
         """Publish the rejects file alone, of a run with too many rejects.
 
         Args:
             interrupts: signals that may end the run.
 
         Returns:
-            False if the rejects file is not to be published.
+            Its location, or None if it is not to be published.
 
         Raises:
             ModelEtlError: if the file cannot be published.
         """
         if self.rejects is None or not self._publishes_rejects:
-            return False
+            return None
         self.rejects.prepare()
         with interrupts.uninterruptible():
             self.rejects.publish()
-        return True
+        return self.rejects.location
 
     @property
     def _output_locations(self) -> list[Location]:

@@ -1,4 +1,4 @@
-"""Strict JSON: no NaN, no unknown types, one record one line."""
+"""Strict JSON: no NaN, no infinities, no unknown types; one record is one line."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = [
     "encode_json",
     "one_line",
     "parse_object",
-    "plain",
     "refuse_inexact",
+    "to_json_types",
     "with_own_types",
 ]
 
@@ -42,9 +42,11 @@ def parse_object(document: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as exc:
         raise RecordError("parse", "InvalidJSON", f"not valid JSON: {_json_mistake(document, exc)}") from exc
     if not isinstance(value, dict):
-        kind = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
+        json_type = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(
+            type(value), "a number"
+        )
         hint = "; is the file a JSON array? then use --input_format json" if isinstance(value, list) else ""
-        raise RecordError("parse", "NotAnObject", f"a record must be a JSON object, this is {kind}{hint}")
+        raise RecordError("parse", "NotAnObject", f"a record must be a JSON object, this is {json_type}{hint}")
     return value
 
 
@@ -53,23 +55,23 @@ def _json_mistake(document: bytes, exc: Exception) -> str:
     if text.rstrip(b" \t\r\n") in (b"[", b"]", b"[]", b"{", b"}") or text.endswith(b"},"):
         return f"{exc}; is the file a JSON array or one document over many lines? then use --input_format json"
     try:
-        json.loads(document)  # only for its better message
-    except json.JSONDecodeError as own:
-        return f"{own.msg} at character {own.pos + 1}"
+        json.loads(document)  # for its message, which has the position
+    except json.JSONDecodeError as error:
+        return f"{error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError):
         pass
     return str(exc)
 
 
 def one_line(text: bytes) -> bytes:
-    """Give a JSON text as one line: line breaks between its tokens become blanks, every value stays as it is.
+    """Return a JSON text as one line: line breaks between tokens become blanks, values stay unchanged.
 
-    A text that is no JSON is given back as it was.
+    A text that is not JSON is returned unchanged.
     """
     if b"\n" not in text and b"\r" not in text:
         return text
     try:
-        msgspec.json.decode(text)  # refuses a line break inside a string, so all that are left stand between tokens
+        msgspec.json.decode(text)  # refuses line breaks inside strings, so all others are between tokens
     except (ValueError, RecursionError):
         return text
     return text.translate(_BLANKS)
@@ -82,34 +84,36 @@ def encode_json(value: Any) -> bytes:
     """Encode a value as one line of strict JSON.
 
     Raises:
-        NotJsonError: if a part of it has no JSON form (NaN, an unknown type, a name that is no string).
+        NotJsonError: if a part of it has no JSON form (NaN, an unknown type, a name that is not a string).
     """
     try:
-        return _ENCODER.encode(plain(value))
+        return _ENCODER.encode(to_json_types(value))
     except (ValueError, RecursionError) as exc:  # lone surrogates; a structure that contains itself
         raise exc if isinstance(exc, NotJsonError) else NotJsonError(str(exc)) from exc
 
 
-def plain(value: Any, path: str = "") -> Any:
-    """Return a copy made of plain JSON types: of Python's types, numpy's and pandas', as docs/formats.md lists them.
+def to_json_types(value: Any, path: str = "") -> Any:
+    """Return a copy that has the types of JSON only, of Python's types, numpy's and pandas': see docs/formats.md.
 
     Raises:
-        NotJsonError: naming the path of what cannot be represented.
+        NotJsonError: with the path of the first value that JSON cannot represent.
     """
     if value is None or isinstance(value, (bool, str, int, float)):
         return _scalar(value, path)
     if isinstance(value, Mapping):
         if bad := [k for k in value if not isinstance(k, str)]:
-            raise NotJsonError(f"{path or 'the value'} has the name {bad[0]!r}, which is no string")
-        return {str.__str__(k): plain(v, f"{path}.{k}" if path else k) for k, v in value.items()}
+            raise NotJsonError(f"{path or 'the value'} has the name {bad[0]!r}, which is not a string")
+        return {str.__str__(k): to_json_types(v, f"{path}.{k}" if path else k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
+        return [to_json_types(v, f"{path}[{i}]") for i, v in enumerate(value)]
     if isinstance(value, enum.Enum):
-        return plain(value.value, path)
+        return to_json_types(value.value, path)
     if isinstance(value, (set, frozenset)):  # in an order that does not differ from run to run
-        return sorted((plain(v, path) for v in value), key=lambda item: (type(item).__name__, _ENCODER.encode(item)))
+        return sorted(
+            (to_json_types(v, path) for v in value), key=lambda item: (type(item).__name__, _ENCODER.encode(item))
+        )
     if is_of_library(value):
-        return plain(own_value(value, path), path)
+        return to_json_types(own_value(value, path), path)
     if (text := _text_of(value)) is not None:
         return text
     raise NotJsonError(f"{path or 'the value'} is of type {type(value).__name__}")
@@ -159,7 +163,7 @@ def refuse_inexact(value: Any, path: str = "") -> None:
     """Look for values that a pydantic class may write as others: it writes NaN as null and cuts off seconds of offsets.
 
     Raises:
-        NotJsonError: naming the path of the first.
+        NotJsonError: with the path of the first.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise NotJsonError(f"{path or 'the value'} is {value}")

@@ -1,1 +1,1 @@
-"""The model's schemas: decoding records, encoding predictions."""
+"""Schemas: validation of records and outputs, their fields, and records as columns."""

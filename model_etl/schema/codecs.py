@@ -1,9 +1,9 @@
-"""A model's schemas: JSON text in, typed inputs out; outputs in, checked JSON text out.
+"""A model's schemas: documents are decoded to validated inputs, and outputs are validated and encoded as JSON.
 
-Two kinds of schema are known: pydantic model classes (ml_base), and any object with a `validate` method that returns
-or raises (the `schema` library of the older ml_model_abc). Where every rule of a pydantic schema has an exact
-counterpart, msgspec does the work many times faster; what it refuses is offered to the schema itself, which has the
-last word. So the fast path may only accept what the schema accepts, with the same values.
+A schema is a pydantic model class (ml_base), or any object with a `validate` method that returns or raises (the
+`schema` library of the older ml_model_abc). If msgspec can express every rule of a pydantic schema, it validates many
+times faster; a record that it refuses is validated again by the schema itself, which decides. So the fast path may only
+accept what the schema accepts, with the same values.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from model_etl.records.batch import Batch
 from model_etl.records.lazy_sequences import LineBlock
 from model_etl.records.library_values import ExactText
 from model_etl.records.strict_json import NotJsonError, encode_json, parse_object, refuse_inexact, with_own_types
-from model_etl.schema.columns import ColumnSchema, Table, arrays
+from model_etl.schema.columns import ColumnSchema, Table, records_to_arrays
 from model_etl.schema.exact_numbers import ExactNumbers
-from model_etl.schema.fast_struct import struct_type
+from model_etl.schema.fast_struct import fast_struct_for
 from model_etl.schema.fields import Field, fields_of
 from model_etl.schema.places import place_of
 
@@ -30,20 +30,21 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class InputSchema:
-    """Decodes records into what a model takes.
+    """Decodes documents to a model's inputs.
 
     Args:
         schema: the model's input schema.
-        attributes: whether the model only reads attributes (`predict_batch`), so that a faster object will do.
-        columns: whether it takes columns, so that records are made into those at once.
+        attributes: whether the model only reads attributes of its inputs (`predict_batch`), so that a faster type than
+            the schema's own can be used.
+        columns: whether the model takes columns, so that records are decoded to a `Table`.
     """
 
     def __init__(self, schema: Any, *, attributes: bool = False, columns: bool = False) -> None:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
-        self._kinds = {n: f.annotation for n, f in schema.model_fields.items()} if self._pydantic else {}
+        self.field_types = _field_types(schema) if self._pydantic else {}
         self._exact = ExactNumbers.of(schema) if self._pydantic else None
-        struct = struct_type(schema) if attributes and self._pydantic else None
+        struct = fast_struct_for(schema) if attributes and self._pydantic else None
         decoder = msgspec.json.Decoder(struct) if struct else None
         self._fast = decoder.decode if decoder else None
         self._fast_lines = decoder.decode_lines if decoder else None
@@ -51,10 +52,10 @@ class InputSchema:
         self._columns = ColumnSchema.of(struct) if struct and columns else None
 
     def decode(self, document: bytes) -> Any:
-        """Decode one record by the schema itself.
+        """Decode one document by the schema itself.
 
         Raises:
-            RecordError: with stage "parse" if it is no JSON object, "input_schema" if the schema refuses it.
+            RecordError: with stage "parse" if it is not a JSON object, "input_schema" if the schema refuses it.
         """
         value = parse_object(document)
         try:
@@ -66,21 +67,26 @@ class InputSchema:
 
     def _validated(self, value: dict[str, Any]) -> Any:
         self.schema.validate(value)
-        return value  # an older model's predict() validates again, so it gets the record as it was
+        return value  # an older model's predict() validates again, so it gets the original record
 
     def decode_batch(self, batch: Batch) -> Batch:
-        """Fill the inputs of a batch; records that the schema refuses drop out."""
-        if (whole := self._whole(batch.documents)) is not None:
-            return batch.replace(inputs=self._in_columns(whole))
+        """Return a batch with its inputs decoded; records that the schema refuses become rejections."""
+        if (inputs := self._decode_all_at_once(batch.documents)) is not None:
+            return batch.replace(inputs=self._to_columns(inputs))
+        decoded = self._decode_one_by_one(batch)
+        return decoded.replace(inputs=self._to_columns(decoded.inputs))
+
+    def _decode_one_by_one(self, batch: Batch) -> Batch:
         inputs: list[Any] = []
         failed: dict[int, RecordError] = {}
         decode = self._fast or self.decode
         documents = iter(batch.documents)
         while True:
             try:
-                inputs.extend(map(decode, documents))  # keeps what was decoded before a document that fails
-                decoded = batch.replace(inputs=inputs).without(failed)
-                return decoded.replace(inputs=self._in_columns(decoded.inputs))
+                # A document that fails ends `extend`, which keeps the inputs before it: that document's index is
+                # len(inputs). The schema itself decodes it, and the loop goes on with the next document.
+                inputs.extend(map(decode, documents))
+                return batch.replace(inputs=inputs).without(failed)
             except (ValueError, RecursionError, RecordError):
                 index = len(inputs)
                 try:
@@ -89,8 +95,8 @@ class InputSchema:
                     failed[index] = error.without_traceback()
                     inputs.append(None)
 
-    def _whole(self, documents: Sequence[bytes]) -> Sequence[Any] | None:
-        """Decode all documents in one call; None if that cannot be done, or if one of them is at fault."""
+    def _decode_all_at_once(self, documents: Sequence[bytes]) -> Sequence[Any] | None:
+        """Decode all documents in one call; None if that is not possible, or if one of them is refused."""
         if self._columns and (table := self._columns.table(documents)) is not None:
             return table
         if self._fast_lines is None or not isinstance(documents, LineBlock):
@@ -99,28 +105,24 @@ class InputSchema:
             records = self._fast_lines(documents.block)
         except (ValueError, RecursionError):
             return None
-        # LineBlock end where objects end, so as many records as lines are one on each line.
+        # Each line of a block ends with an object, so as many records as lines means one record a line.
         return records if len(records) == len(documents) else None
 
-    def _in_columns(self, records: Sequence[Any]) -> Sequence[Any]:
-        """Make columns of records, which are smaller and pass from thread to thread at no cost."""
+    def _to_columns(self, records: Sequence[Any]) -> Sequence[Any]:
+        """Return records as columns if the model takes columns, which need less memory than objects."""
         if self._struct is None or not records or isinstance(records, Table):
             return records
         try:
-            return Table(arrays(records, self._kinds), self._struct)
+            return Table(records_to_arrays(records, self.field_types), self._struct)
         except OverflowError:
-            return records  # the model's step finds out which
-
-    def kinds(self) -> dict[str, Any]:
-        """Give the types of the fields by attribute; nothing, if the schema is no pydantic class."""
-        return self._kinds
+            return records  # the model step finds the record
 
     def validate(self, data: Mapping[str, Any]) -> Any:
-        """Validate one record given as Python values; raises the schema's own exception."""
+        """Validate one record given as Python values. The schema's own exception is raised."""
         return self.schema.model_validate(data) if self._pydantic else self.schema.validate(dict(data))
 
     def fields(self) -> dict[str, Field]:
-        """Tell what the cells of a text format mean: names as in the records, in the schema's order."""
+        """Return the fields of the records by name, in the schema's order; empty if it does not declare them."""
         fields = fields_of(self.json_schema())
         if not self._pydantic:
             return fields
@@ -128,12 +130,12 @@ class InputSchema:
         return {name: dataclasses.replace(field, place=place.member(name)) for name, field in fields.items()}
 
     def json_schema(self) -> dict[str, Any]:
-        """Give the JSON Schema of the records; empty where the schema cannot tell."""
+        """Return the JSON Schema of the records; empty if the schema has none."""
         return json_schema(self.schema, "validation")
 
 
 class OutputSchema:
-    """Checks what a model returned and encodes it as strict JSON.
+    """Validates a model's outputs and encodes them as strict JSON.
 
     Args:
         schema: the model's output schema.
@@ -142,8 +144,8 @@ class OutputSchema:
     def __init__(self, schema: Any) -> None:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
-        self._struct = struct_type(schema, finite=True) if self._pydantic else None
-        self._kinds = (schema, Mapping) if self._pydantic else ()
+        self._struct = fast_struct_for(schema, finite=True) if self._pydantic else None
+        self._types = (schema, Mapping) if self._pydantic else ()
         self._names = (
             {name: _input_name(name, field) for name, field in schema.model_fields.items()} if self._pydantic else {}
         )
@@ -154,21 +156,23 @@ class OutputSchema:
     def encode_batch(
         self, outputs: Sequence[Any], stage: RecordStep = "output_schema"
     ) -> tuple[Sequence[bytes], dict[int, RecordError]]:
-        """Encode outputs as one line of JSON each.
+        """Encode each output as one line of JSON.
 
         Returns:
-            The lines (empty for an output that is refused), and the reason for each index refused.
+            The lines, empty where an output is refused, and the reasons by index.
         """
         if isinstance(outputs, Table):
             if (encoded := self._encode_table(outputs)) is not None:
                 return encoded, {}
             outputs = list(outputs)
-        if self._struct is not None and all(issubclass(kind, self._kinds) for kind in set(map(type, outputs))):
+        if self._struct is not None and all(
+            issubclass(output_type, self._types) for output_type in set(map(type, outputs))
+        ):
             try:
                 checked = msgspec.convert(outputs, list[self._struct], from_attributes=True)  # type: ignore[name-defined]
                 return LineBlock(_ENCODER.encode_lines(checked)[:-1], len(outputs)) if checked else [], {}
             except (ValueError, TypeError, RecursionError):
-                pass  # one of them is at fault: find out which
+                pass  # one of them is refused: encode them one by one
         lines: list[bytes] = []
         failed: dict[int, RecordError] = {}
         for index, output in enumerate(outputs):
@@ -180,44 +184,44 @@ class OutputSchema:
         return lines, failed
 
     def _encode_table(self, outputs: Table) -> Sequence[bytes] | None:
-        """Encode each different output once; None if that is no gain, or if one is refused."""
-        rows = outputs.repeated()
+        """Encode each distinct output once; None if that does not save anything, or if one is refused."""
+        rows = outputs.row_keys()
         distinct = set(rows)
         if not 0 < len(distinct) <= len(rows) // 2:
             return None
-        lines, failed = self.encode_batch(outputs.made(distinct))
+        lines, failed = self.encode_batch(outputs.build_objects(distinct))
         if failed:
             return None
         line_of = dict(zip(distinct, lines, strict=True))
         return LineBlock(b"\n".join(map(line_of.__getitem__, rows)), len(rows))
 
     def encode(self, output: Any, stage: RecordStep = "output_schema") -> bytes:
-        """Encode one output by the schema itself.
+        """Encode one output.
 
         Raises:
-            RecordError: with the given stage, if the schema refuses it or it is no strict JSON.
+            RecordError: with the given stage, if the schema refuses it or it has no strict JSON form.
         """
         try:
-            if self._struct is not None and isinstance(output, self._kinds):
+            if self._struct is not None and isinstance(output, self._types):
                 try:
                     return _ENCODER.encode(msgspec.convert(output, self._struct, from_attributes=True))
                 except (ValueError, TypeError, RecursionError):
-                    pass  # the schema has the last word
-            checked = self._checked(output)
+                    pass  # the schema decides
+            checked = self._validate(output)
             if not isinstance(checked, Mapping):
                 raise NotJsonError(f"the model returned {type(output).__name__}, not a mapping of names to values")
             return encode_json(checked)
         except NotJsonError as exc:
-            raise RecordError(stage, "NotJSON", f"the output is no strict JSON: {exc}") from exc
+            raise RecordError(stage, "NotJSON", f"the output has no strict JSON form: {exc}") from exc
         except (Exception, SystemExit) as exc:
             raise schema_error(stage, exc) from exc
 
-    def _checked(self, output: Any) -> Any:
+    def _validate(self, output: Any) -> Any:
         if not self._pydantic:
             if isinstance(output, Mapping):
                 self.schema.validate(output)
             return output
-        if isinstance(output, self.schema):  # it may have been changed since it was made
+        if isinstance(output, self.schema):  # may have been modified since it was validated
             output = {self._names.get(name, name): value for name, value in output}
             output = output["root"] if self._is_root else output
         checked = self.schema.model_validate(with_own_types(output))
@@ -237,15 +241,15 @@ class OutputSchema:
         return ""
 
     def decoded(self, output: Any) -> dict[str, Any]:
-        """Check one output and give it as plain JSON values."""
+        """Validate one output and return it as JSON values."""
         return cast("dict[str, Any]", msgspec.json.decode(self.encode(output)))
 
     def fields(self) -> dict[str, Field]:
-        """Tell the columns of the outputs: names as in the JSON, in the schema's order."""
+        """Return the fields of the outputs by name, in the schema's order; empty if it does not declare them."""
         return fields_of(self.json_schema())
 
     def json_schema(self) -> dict[str, Any]:
-        """Give the JSON Schema of the outputs; empty where the schema cannot tell."""
+        """Return the JSON Schema of the outputs; empty if the schema has none."""
         return json_schema(self.schema, "serialization")
 
 
@@ -260,36 +264,41 @@ def _exact_text(value: Any) -> str:
     return str(value)
 
 
+def _field_types(schema: Any) -> dict[str, Any]:
+    """Return the annotations of a pydantic schema by attribute."""
+    return {name: field.annotation for name, field in schema.model_fields.items()}
+
+
 def _input_name(name: str, field: Any) -> str:
-    """Tell by which name a pydantic schema takes a field."""
+    """Return the name by which a pydantic schema accepts a field."""
     alias = field.validation_alias
     options = getattr(alias, "choices", [alias])
     return next((option for option in options if isinstance(option, str)), name)
 
 
 def schema_error(stage: RecordStep, exc: BaseException) -> RecordError:
-    """Turn what a schema raised into the reason of a reject; pydantic's says which field, without the value."""
+    """Return the error for a record that a schema refused; pydantic's message names the field, without its value."""
     if isinstance(exc, RecordError):
         return exc
     errors: Callable[..., Iterable[Mapping[str, Any]]] | None = getattr(exc, "errors", None)
     if callable(errors) and type(exc).__name__ == "ValidationError":
         details = errors(include_url=False, include_context=False, include_input=False)
-        said = "; ".join([f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details])
-        return RecordError(stage, "ValidationError", said)
+        message = "; ".join([f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details])
+        return RecordError(stage, "ValidationError", message)
     return RecordError(stage, type(exc).__name__, str(exc))
 
 
 def is_pydantic(schema: Any) -> bool:
-    """Tell whether a schema is a class of pydantic 2, without importing pydantic."""
+    """Return whether a schema is a pydantic 2 class, without importing pydantic."""
     return isinstance(schema, type) and hasattr(schema, "model_validate_json")
 
 
 def json_schema(schema: Any, mode: str) -> dict[str, Any]:
-    """Give a schema's JSON Schema; empty where the schema cannot tell."""
+    """Return the JSON Schema of a schema, for "validation" or "serialization"; empty if it has none."""
     describe = getattr(schema, "json_schema", None)  # the `schema` library
     try:
         if is_pydantic(schema):
             return cast("dict[str, Any]", schema.model_json_schema(mode=mode))
         return cast("dict[str, Any]", describe("urn:model-etl:schema")) if callable(describe) else {}
-    except Exception:  # noqa: BLE001  neither can describe every type and validator
+    except Exception:  # noqa: BLE001  neither library describes every type and validator
         return {}

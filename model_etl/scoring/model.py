@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
-from model_etl.schema.columns import Table, arrays
+from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
 
 _Predict: TypeAlias = Callable[[Any], Any]
@@ -66,8 +66,8 @@ class Model:
 
     def __init__(self, instance: Any, reference: str) -> None:
         missing = [name for name in _REQUIRED_ATTRIBUTES if not hasattr(instance, name)]
-        if not hasattr(instance, "version") and not hasattr(instance, "major_version"):
-            missing.append("version")
+        if getattr(instance, "version", None) is None and not hasattr(instance, "major_version"):
+            missing.append("version" if not hasattr(instance, "version") else "version (it is None)")
         if missing:
             raise ValueError(f"{reference} is not an MLModel: it lacks {', '.join(missing)}")
         for name in ("input_schema", "output_schema"):
@@ -87,7 +87,7 @@ class Model:
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
         self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=self.takes_columns)
         self.output = OutputSchema(instance.output_schema)
-        self._column_kinds = self.input.kinds()
+        self._field_types = self.input.field_types
 
     @property
     def takes_columns(self) -> bool:
@@ -186,8 +186,8 @@ class Model:
                 raise TypeError("predict_batch_with_internals must return two sequences, outputs and internals")
             outputs, exposed = both
             return _checked_sequence(outputs, count, "outputs"), _checked_sequence(exposed, count, "internals")
-        if self._predict_columns is not None and self._column_kinds:
-            return _checked_table(self._predict_columns(arrays(records, self._column_kinds)), count), ()
+        if self._predict_columns is not None and self._field_types:
+            return _checked_table(self._predict_columns(records_to_arrays(records, self._field_types)), count), ()
         if self._predict_batch is None:
             raise TypeError(f"{self.reference} lacks predict_batch")
         return _checked_sequence(self._predict_batch(records), count, "outputs"), ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any, overload
 
-from model_etl.errors import RecordError, RecordStep
+from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.scoring.model import Model
@@ -78,7 +78,7 @@ class MLModelTransformer:
     def predict(self, batch: Batch) -> Batch:
         """Return the batch with an output for each record, as one line of checked JSON; failures become rejections."""
         failed: dict[int, RecordError] = {}
-        outputs, internals = self._outputs(batch.inputs, failed)
+        outputs, internals = self._outputs(batch, failed)
         if failed:
             kept = [i not in failed for i in range(len(batch))]
             batch = batch.without(failed)
@@ -87,35 +87,65 @@ class MLModelTransformer:
         internal_lines = _encode_internals(internals, invalid) if self.internals else ()
         return batch.replace(outputs=lines, internals=internal_lines).without(invalid)
 
-    def _outputs(self, inputs: Sequence[Any], failed: dict[int, RecordError]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return an output for each input (None for a failed one), and the internals if they were asked for."""
+    def _outputs(self, batch: Batch, failed: dict[int, RecordError]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return an output for each record (None for a failed one), and the internals if they were asked for."""
         if self.model.takes_batches:
-            return self._predict_or_bisect(inputs, 0, failed)
+            return self._predict_or_bisect(batch, batch.inputs, 0, failed)
         outputs: list[Any] = []
-        for index, record in enumerate(inputs):
+        for index, record in enumerate(batch.inputs):
             try:
                 outputs.append(self.model.predict_one(record))
-            except (Exception, SystemExit) as exc:  # noqa: BLE001  one record's failure, whatever it is
+            except RUN_ENDING_EXCEPTIONS:
+                raise
+            except BaseException as exc:  # noqa: BLE001  one record's failure, whatever it is
                 failed[index] = _predict_error(exc)
                 outputs.append(None)
         return outputs, ()
 
     def _predict_or_bisect(
-        self, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
+        self, batch: Batch, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
     ) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Predict inputs in one call; if that fails, halve them until each failing record is alone."""
+        """Predict inputs in one call; if that fails, halve them until each failing record is alone.
+
+        Args:
+            batch: the whole batch.
+            inputs: the decoded records of a part of it.
+            start: index of the first of them in the batch.
+            failed: gets the errors of the records that fail, by index in the batch.
+        """
         if not inputs:
             return (), ()
         try:
             return self.model.predict_batch(inputs, internals=self.internals)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001
+        except RUN_ENDING_EXCEPTIONS:
+            raise
+        except BaseException as exc:  # noqa: BLE001
             if len(inputs) == 1:
                 failed[start] = _predict_error(exc)
                 return (None,), (None,)
-        middle = len(inputs) // 2
-        first, first_internals = self._predict_or_bisect(inputs[:middle], start, failed)
-        second, second_internals = self._predict_or_bisect(inputs[middle:], start + middle, failed)
+        middle, end = start + len(inputs) // 2, start + len(inputs)
+        del inputs  # the failed call may have changed them
+        first, first_internals = self._predict_or_bisect(batch, self._decoded(batch, start, middle), start, failed)
+        second, second_internals = self._predict_or_bisect(batch, self._decoded(batch, middle, end), middle, failed)
         return [*first, *second], [*first_internals, *second_internals]
+
+    def _decoded(self, batch: Batch, start: int, end: int) -> Sequence[Any]:
+        """Decode some records of a decoded batch again.
+
+        Raises:
+            ConfigurationError: if the input schema does not accept a record that it accepted before.
+        """
+        documents = list(batch.documents[start:end])
+        numbers = range(len(documents))
+        again = self.model.input.decode_batch(Batch(batch.source, numbers, numbers, documents, documents))
+        if again.rejected:
+            position = batch.positions[start + again.rejected[0].position]
+            raise ConfigurationError(
+                f"the input schema of {self.model.reference} rejected record {position} of {batch.source.name}, which"
+                f" it had accepted before: {again.rejected[0].message}",
+                "Make the validators of the schema depend on nothing but the record.",
+            )
+        return again.inputs
 
 
 def _predict_error(exc: BaseException) -> RecordError:

@@ -8,7 +8,14 @@ from typing import get_args
 
 import msgspec
 
-from model_etl.errors import ConfigurationError, RecordError, UsageError, describe_exception, printable
+from model_etl.errors import (
+    RUN_ENDING_EXCEPTIONS,
+    ConfigurationError,
+    RecordError,
+    UsageError,
+    describe_exception,
+    printable,
+)
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.rules import BusinessRule, Prediction
 from model_etl.scoring.model import Model
@@ -75,7 +82,9 @@ class BusinessRuleTransformer:
             prediction = Prediction(msgspec.json.decode(output), self.model.name, self.model.version)
         try:
             decision = self.rule.decide(msgspec.json.decode(document), prediction)
-        except (Exception, SystemExit) as exc:
+        except RUN_ENDING_EXCEPTIONS:
+            raise
+        except BaseException as exc:
             raise RecordError("rule", type(exc).__name__, f"{self.name}: {exc}") from exc
         problem = _problem(decision, prediction)
         if problem:

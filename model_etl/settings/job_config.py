@@ -10,7 +10,7 @@ from typing import Any, Literal
 from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS
-from model_etl.formats.compression import compression_of
+from model_etl.formats.compression import without_compression
 from model_etl.publishing.publication import IfExists
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
@@ -223,8 +223,7 @@ def sibling_name(name: str, ending: str) -> str:
     Raises:
         ConfigurationError: if no file can lie beside it, because it is the root of a file system or of a bucket.
     """
-    compression = compression_of(name)
-    folder, slash, base = (name.removesuffix(f".{compression}") if compression else name.rstrip("/")).rpartition("/")
+    folder, slash, base = without_compression(name.rstrip("/")).rpartition("/")
     if base in ("", ".", "..") or (name.endswith("/") and folder.endswith(":/")):
         raise ConfigurationError(
             f"cannot derive the name of a file *{ending} from {name}", "Name the files: --prediction_log and --rejects."

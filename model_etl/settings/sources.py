@@ -71,7 +71,7 @@ def read_toml(path: str, known: Collection[str], flag: str) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            table: dict[str, Any] = tomllib.load(file)
+            table: dict[str, Any] = tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as exc:
         raise ConfigurationError(f"cannot read the settings in {path}: {exc.strerror}", f"Check {flag}.") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:

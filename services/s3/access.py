@@ -95,6 +95,8 @@ def connect(access: Access) -> S3Client:
         bundle = os.environ.get("AWS_CA_BUNDLE")
         if bundle and not os.path.isfile(bundle):  # noqa: PTH113
             raise ConfigurationError(f"AWS_CA_BUNDLE is not a file: {bundle}", "Check the path.")
+        if not os.environ.get("AWS_PROFILE", "set"):
+            del os.environ["AWS_PROFILE"]  # a crontab's way to unset it; boto3 would look for a profile without a name
         session = boto3.session.Session()
         client = _client(session, access, "auto")
         endpoint = client.meta.endpoint_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import termios
 from pathlib import Path
 
 import pytest
+import zstandard
 from helpers.command import IRIS, ROOT, SETOSA, VIRGINICA, Etl
 
 from model_etl.cli.parser import VERBS
@@ -242,3 +244,20 @@ def test_a_person_at_a_terminal_sees_how_far_it_is(etl: Etl) -> None:
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert "600 records" in shown
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "beside"),
+    [("IN.CSV.GZ", "OUT.JSON.GZ", "OUT"), ("In.Json.Zst", "out.CSV", "out"), ("in.JSON", "Out.Parquet", "Out")],
+)
+def test_suffixes_may_be_in_capitals(etl: Etl, source: str, output: str, beside: str) -> None:
+    """The names of a file from Windows tell format and compression as those in small letters do."""
+    names = ",".join(SETOSA)
+    text = f"{names}\n{','.join(map(str, SETOSA.values()))}\n" if "CSV" in source else json.dumps(SETOSA) + "\n"
+    packers = {"GZ": gzip.compress, "Zst": zstandard.ZstdCompressor().compress}
+    etl.write(source, packers.get(source.rpartition(".")[2], bytes)(text.encode()))
+    run = etl("-i", source, "-o", output, "-m", IRIS)
+    assert (run.code, run.err) == (0, "")
+    assert etl.files() == {source, output, f"{beside}.log.ldjson"}
+    start = {"OUT.JSON.GZ": b"\x1f\x8b", "out.CSV": b"species", "Out.Parquet": b"PAR1"}[output]
+    assert (etl.folder / output).read_bytes().startswith(start)

@@ -103,3 +103,17 @@ def test_the_iris_model_tells_species_apart(etl: Etl) -> None:
     etl.write("in.json", [VIRGINICA, SETOSA] * 5000)
     assert etl("-i", "in.json", "-o", "out.json", "-m", IRIS).code == 0
     assert [r["species"] for r in etl.lines("out.json")] == ["virginica", "setosa"] * 5000
+
+
+@pytest.mark.parametrize("bad", range(5))
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_that_changes_its_records_gets_fresh_ones(etl: Etl, bad: int, workers: str) -> None:
+    """When a batch fails and is asked again in parts, no part sees what the failed call did to the records."""
+    etl.write("in.json", [{"x": -1.0 if number == bad else float(number)} for number in range(5)])
+    run = etl(
+        *("-i", "in.json", "-o", "out.json", "-m", "failing_models:Doubles"), "--max_errors", "1", "--workers", workers
+    )
+    assert (run.code, run.err) == (0, "")
+    assert etl.lines("out.json") == [{"y": 2.0 * number} for number in range(5) if number != bad]
+    assert [reject["position"] for reject in etl.lines("out.rejects.ldjson")] == [bad + 1]
+    assert [json.loads(reject["text"]) for reject in etl.lines("out.rejects.ldjson")] == [{"x": -1.0}]

@@ -127,3 +127,11 @@ def test_version_names_what_it_stands_on(etl: Etl, arguments: list[str]) -> None
         line.split()[0] for line in lines
     }
     assert etl("--version").out.decode() == f"model-etl {__version__}\n"
+
+
+def test_a_toml_file_may_start_with_a_byte_order_mark(etl: Etl) -> None:
+    """A --config file that Notepad or PowerShell has saved is read like any other."""
+    etl.write("in.json", [SETOSA])
+    etl.write("job.toml", b"\xef\xbb\xbf" + f'input_file = "in.json"\nmodel = "{IRIS}"\n'.encode())
+    run = etl("--config", "job.toml", "-o", "out.json")
+    assert (run.code, run.err) == (0, "")

@@ -28,7 +28,7 @@ def test_a_bad_record_raises_the_models_own_exception() -> None:
 
 def test_a_class_that_is_no_model_is_refused() -> None:
     """The error says what the class lacks."""
-    with pytest.raises(ValueError, match="no MLModel: it has no qualified_name"):
+    with pytest.raises(ValueError, match="not an MLModel: it lacks qualified_name"):
         MLModelTransformer(module_name="collections", class_name="OrderedDict")
 
 

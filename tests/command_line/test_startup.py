@@ -24,7 +24,7 @@ HEAVY = {
     "ssl",
     "tqdm",
     "unittest",
-    "zstandard",
+    "backports.zstd",
 }
 TELLING = """
 import gc

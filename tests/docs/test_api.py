@@ -88,7 +88,7 @@ def test_the_example_runs(etl: Etl) -> None:
     done = run("in.json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "published: {'read': 3, 'written': 2, 'rejected': 0, 'withheld': 1}",
+        "published: 3 read = 2 written + 0 rejected + 1 withheld",
         "one record: {'species': 'setosa'}",
         "a graph: [{'species': 'setosa'}, {'species': 'setosa'}]",
     ]

@@ -42,6 +42,30 @@ def test_imports_go_one_way(folder: str, path: Path) -> None:
             assert row_of[other] < row_of[folder], f"{path.name} imports {name}"
 
 
+def imports_by_module() -> dict[str, set[str]]:
+    """Return all modules of the repository that are installed, with the modules of them that each imports."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for top in ("model_etl", *COLLIDING)
+        for path in (ROOT / top).rglob("*.py")
+        if path.relative_to(ROOT).parts[:2] != ("engines", "tests")
+    }
+    named = {name if name.startswith("model_etl.") else f"model_etl.{name}": path for name, path in paths.items()}
+    known = {name.removesuffix(".__init__"): path for name, path in named.items()}
+    del known["model_etl"]  # it exports what the others define, but imports it only when asked
+    return {
+        name: {other for other in imported(path) if other in known and other != name} for name, path in known.items()
+    }
+
+
+def test_no_modules_import_each_other() -> None:
+    """There is no circle of imports between files, not even through imports inside functions or for types only."""
+    remaining = imports_by_module()
+    while leaves := {name for name, others in remaining.items() if not others & remaining.keys()}:
+        remaining = {name: others for name, others in remaining.items() if name not in leaves}
+    assert not remaining, f"circles among {sorted(remaining)}"
+
+
 def test_every_folder_has_its_row() -> None:
     """A new folder or module of model_etl needs a place in the table."""
     assert {folder for folder, _ in modules()} == set().union(*ORDER)

@@ -54,6 +54,15 @@ UNREADABLE = [
         input_file="locked/in.json",
         set_up=lambda d: (d / "locked").chmod(0),
     ),
+    fails(
+        "a quote that never closes",
+        65,
+        "in.csv from line 3 on",
+        "Correct that line",
+        input=b'x\n1\n"2\n' + b"3\n" * 50,
+        input_file="in.csv",
+        arguments=("--max_errors", "100%"),
+    ),
     fails("stdin closed", 74, "cannot read -: standard input is closed", input_file="-", shell='"$@" <&-'),
     fails(
         "unknown scheme",

@@ -24,6 +24,7 @@ LOADING = [
     fails("no MLModel", 69, "is not an MLModel: it lacks qualified_name", **model("NoModel")),
     fails("import raises", 69, NO_MODEL, "RuntimeError: no licence", DESCRIBE, **model("failing_in_import:Model")),
     fails("init raises", 69, NO_MODEL, "weights.bin", DESCRIBE, **model("RaisesInInit")),
+    fails("version is None", 69, r"not an MLModel: it lacks version \(it is None\)", **model("VersionIsNone")),
     fails("init exits", 69, NO_MODEL, "SystemExit", DESCRIBE, **model("ExitsInInit")),
     fails(
         "another version",
@@ -48,6 +49,9 @@ RAISED = {
     "RaisesMemoryError": "predict: MemoryError",
     "Exits": "predict: SystemExit: 0",
     "ExitsInBatch": "predict: SystemExit: 0",
+    "Panics": "predict: PanicException: index out of bounds",
+    "PanicsInBatch": "predict: PanicException: index out of bounds",
+    "IsCancelled": "predict: CancelledError",
     "Recurses": "predict: RecursionError: maximum recursion",
     "ReturnsNone": "output_schema: ",
     "ReturnsNaN": "output_schema: ",

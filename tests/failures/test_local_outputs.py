@@ -99,7 +99,7 @@ def test_an_output_that_cannot_be_written(case: Case, local: LocalPlace) -> None
 
 
 TOO_LARGE = ("File too large", "ulimit -f")
-LIMIT = 'ulimit -f 2; "$@"'  # blocks of 1024 bytes
+LIMIT = 'unset COVERAGE_PROCESS_CONFIG; ulimit -f 2; "$@"'  # blocks of 1024 bytes; too few for measured coverage
 BIG: dict[str, Any] = {"model": "failing_models:GoodBatch", "input": LARGE}
 NO_LOG = ("--prediction_log", "none")
 LONG_JOB = {"MODEL_ETL_JOB": "x" * 1024, "MODEL_ETL_PREDICTION_LOG": "none"}
@@ -124,7 +124,7 @@ DISKS = [
         *TOO_LARGE,
         arguments=("--report", "report.json"),
         input=b'{"x":1}\n',
-        shell='ulimit -f 1; "$@"',
+        shell='unset COVERAGE_PROCESS_CONFIG; ulimit -f 1; "$@"',
         env=LONG_JOB,
         changed={"out.json"},
     ),
@@ -136,7 +136,7 @@ DISKS = [
             *TOO_LARGE,
             arguments=NO_LOG,
             output_file=f"out.{ending}",
-            shell='ulimit -f 0; "$@"',
+            shell='unset COVERAGE_PROCESS_CONFIG; ulimit -f 0; "$@"',
         )
         for ending in ("csv", "parquet", "json.gz", "json.zst")
     ),

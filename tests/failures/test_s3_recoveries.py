@@ -159,7 +159,7 @@ def test_many_files_and_parts(case: Case, s3: S3Place) -> None:
 
 
 TOO_LARGE = ("TMPDIR", "File too large", "ulimit -f")
-LIMIT = 'ulimit -f 8; "$@"'  # blocks of 1024 bytes
+LIMIT = 'unset COVERAGE_PROCESS_CONFIG; ulimit -f 8; "$@"'  # blocks of 1024 bytes; too few for measured coverage
 MUCH: dict[str, Any] = {"input": LARGE[:110_000], "shell": LIMIT, "about": ""}
 LOG_ONLY = ("--prediction_log", LOGGED, "--rejects", REJECTS, "--output_format", "ldjson")
 NO_LOG = ("--prediction_log", "none")
@@ -196,7 +196,13 @@ DISKS = [
         input=b"x\n" * 500,
         arguments=(*NO_LOG, "--max_errors", "9999"),
     ),
-    fails("no space for any temporary file", 74, "(?i)temporary|TMPDIR", shell='ulimit -f 0; "$@"', **OTHER),
+    fails(
+        "no space for any temporary file",
+        74,
+        "(?i)temporary|TMPDIR",
+        shell='unset COVERAGE_PROCESS_CONFIG; ulimit -f 0; "$@"',
+        **OTHER,
+    ),
     fails("the locks are somebody else's", 77, *FOREIGN, set_up=give_away, **OTHER),
     fails("the locks are a link", 77, *FOREIGN, set_up=lambda tmp: locks(tmp).symlink_to(tmp.parent), **OTHER),
     fails("the locks are a file", 77, *FOREIGN, set_up=lambda tmp: locks(tmp).touch(), **OTHER),

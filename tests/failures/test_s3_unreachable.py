@@ -62,7 +62,7 @@ UNREACHABLE = [
     fails(
         "AWS_CA_BUNDLE that is not there",
         78,
-        "AWS_CA_BUNDLE is no.pem",
+        "AWS_CA_BUNDLE is not a file: no.pem",
         about="",
         endpoint="tls",
         env={"AWS_CA_BUNDLE": "no.pem"},

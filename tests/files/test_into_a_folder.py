@@ -95,7 +95,11 @@ def test_which_folders_can_be_made(three: Etl, verb: str, output: str, code: int
     if code == 0:
         assert (done.code, done.err) == (0, "")
     else:
-        said = ("no place beside", "--prediction_log") if code == 78 else (f"cannot write {output}a.json",)
+        said = (
+            ("cannot derive the name of a file", "--prediction_log")
+            if code == 78
+            else (f"cannot write {output}a.json",)
+        )
         ended(done, code, *said)
     if code or verb == "check":
         assert snapshot(three.folder) == before

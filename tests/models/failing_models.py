@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import faulthandler
@@ -72,6 +73,12 @@ class GoodGenerator(Good):
 
 class NoModel:
     """Lacks all that a model has."""
+
+
+class VersionIsNone(Good):
+    """Was made without a version."""
+
+    version: Any = None
 
 
 class RaisesInInit(Good):
@@ -153,8 +160,53 @@ class Recurses(Good):
         return self.fail()
 
 
+class PanicException(BaseException):
+    """The exception of a Rust library that panics: not an Exception, as PyO3 makes it."""
+
+
+class Panics(Good):
+    """Calls a Rust library that panics."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise PanicException("index out of bounds")
+
+
+class PanicsInBatch(GoodBatch, Panics):
+    """Calls a Rust library that panics, on batches."""
+
+
+class IsCancelled(Good):
+    """Has its call cancelled."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise asyncio.CancelledError
+
+
+class Doubles(Good):
+    """Changes its records in place, as preprocessing code does."""
+
+    def predict(self, data: Any) -> Any:
+        """Predict one record."""
+        data.x *= 2
+        return self.fail() if data.x < 0 else {"y": data.x}
+
+    def predict_batch(self, records: Any) -> Any:
+        """Predict many records, all changed before the first is predicted."""
+        for record in records:
+            record.x *= 2
+        if any(record.x < 0 for record in records):
+            raise ValueError("x is out of range")
+        return [{"y": record.x} for record in records]
+
+    def fail(self) -> Any:
+        """See the class."""
+        raise ValueError("x is out of range")
+
+
 class Interrupts(Good):
-    """Raises what is no Exception."""
+    """Raises what Ctrl-C raises."""
 
     def fail(self) -> Any:
         """See the class."""

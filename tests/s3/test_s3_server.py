@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import minio_server
+from helpers import minio_builds, minio_server
 from helpers.command import ROOT
 from helpers.minio_server import NoMinio, find
 from minio.error import S3Error
@@ -197,15 +197,15 @@ def test_at_home_a_build_that_fails_is_a_reason(machine):
     found = find(machine(go=NO_NETWORK))
     assert found.by == "moto"
     assert "go: no such host" in found.failed[3]
-    assert minio_server.RELEASE in found.failed[3]
+    assert minio_builds.RELEASE in found.failed[3]
 
 
 def test_the_best_server_comes_first(machine, tmp_path):
     """An endpoint is taken before a minio on the PATH, that before a cached build, a build and an image."""
     found = find(machine(docker="true"))
-    assert (found.by, found.where) == ("image", minio_server.IMAGE)
+    assert (found.by, found.where) == ("image", minio_builds.IMAGE)
     found = find(machine(go=BUILDS.format(log=tmp_path / "log")))
-    cached = tmp_path / ".cache/model_etl/minio" / minio_server.RELEASE / "minio"
+    cached = tmp_path / ".cache/model_etl/minio" / minio_builds.RELEASE / "minio"
     assert (found.by, found.where) == ("binary", str(cached))
     assert find(machine(go=NO_NETWORK)).how == f"the cached build {cached}"
     found = find(machine(minio="echo minio version TEST"))

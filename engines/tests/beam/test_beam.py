@@ -212,7 +212,7 @@ FAILURES: list[tuple[str, dict[str, object], int, str]] = [
     ("no pattern", {"--input": "nowhere-*.json"}, 66, "nowhere-*.json"),
     ("no model", {"--model": "iris_model:Nobody"}, 69, "Nobody"),
     ("no such rule", {"--rules": "acceptance_model:Nobody"}, 78, "Nobody"),
-    ("no format", {"--output": "out"}, 2, "cannot derive the format of out"),
+    ("no format", {"--output": "out"}, 2, "cannot derive the format of"),
     ("misspelt", {"--ruels": "acceptance_model:NoGiants"}, 2, "Did you mean --rules?"),
     ("both", {"--join": None, "--keep": "id"}, 78, "exclude each other"),
     ("no job service", {"--runner": "PortableRunner", "--job_endpoint": "127.0.0.1:1"}, 75, "cannot be reached"),

@@ -73,7 +73,7 @@ FAILURES = {
     "no such config": (["process", "--config", "x.toml"], 78, "x.toml"),
     "no such client_config": (["process", *SCORING, "--client_config", "x.toml"], 78, "x.toml"),
     "log to a file": (["process", *SCORING, "--prediction_log", "x.log"], 2, "--prediction_log"),
-    "log to a file in TOML": (["process", "--config", "log.toml"], 78, "Kafka's log is a topic"),
+    "log to a file in TOML": (["process", "--config", "log.toml"], 78, "the prediction log of Kafka is a topic"),
     "join and keep": (["process", *SCORING, "--keep", "id"], 78, "exclude each other"),
     "bad prefix": (["process", *SCORING, "--prefix", "a/b"], 78, "a/b.moody_iris.2.1"),
     "bad number": (["process", *SCORING, "--max_records", "0"], 2, "--max_records"),

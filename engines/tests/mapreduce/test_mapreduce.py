@@ -20,7 +20,7 @@ from acceptance import ENVIRONMENT, MODEL, ROOT, RULES, SCORING, Results, lines_
 from mrjob.conf import load_opts_from_mrjob_confs
 from mrjob.runner import _runner_class
 
-from model_etl.engines.mapreduce.results import Results as JobResults
+from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import is_last_attempt
 from model_etl.errors import ModelEtlError
 
@@ -313,6 +313,6 @@ def test_last_attempt(attempt: str, limit: str | None, last: bool) -> None:
 def test_lost(lines: list[bytes], counters: Mapping[str, int], message: str) -> None:
     """Results that a task lost or reported twice are detected."""
     results = JobResults({})
-    results.take(lines)
+    results.route_lines(lines)
     with pytest.raises(ModelEtlError, match=re.escape(message)):
-        results.verify(2, counters, log=False, counting=False)
+        results.check(2, counters, logged=False, counting=False)

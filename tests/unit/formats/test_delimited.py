@@ -9,7 +9,7 @@ import time
 
 import pytest
 from helpers.command import Etl
-from helpers.reading import SCORE, batches, documents, predicted, records, written
+from helpers.reading import SCORE, Read, batches, documents, predicted, records, written
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +125,14 @@ ODD = [
 ]
 
 
+def records_or_error(form: str, text: str, size: int) -> list[Read] | str:
+    """Read everything, or return the error of a file that cannot be read to its end."""
+    try:
+        return records(form, text.encode(), TYPED, size=size)
+    except DataError as exc:
+        return str(exc)
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(st.sampled_from("nibtou"), min_size=1, max_size=4, unique=True) | st.just(["n", "j"]),
@@ -139,11 +147,11 @@ def test_plain_rows_are_read_as_all_others(names, data, form, end, size):
     odd = st.lists(st.sampled_from(ODD + PLAIN["n"]), max_size=5)
     rows = data.draw(st.lists(row, max_size=12) | st.lists(row | row | row | odd, max_size=8))
     text = end.join(FORMS[form].join(cells) for cells in [names, *rows]) + data.draw(st.sampled_from(["", end]))
-    found = records(form, text.encode(), TYPED, size=size)
+    found = records_or_error(form, text, size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Cells, "documents", lambda *_: None)
-        assert found == records(form, text.encode(), TYPED)
-    assert all(text.encode()[r.offset : r.offset + len(r.text)] == r.text for r in found)
+        assert found == records_or_error(form, text, 1 << 19)
+    assert isinstance(found, str) or all(text.encode()[r.offset : r.offset + len(r.text)] == r.text for r in found)
 
 
 def test_plain_rows_are_read_at_once():
@@ -155,15 +163,40 @@ def test_plain_rows_are_read_at_once():
         assert {r.document for r in read} == {'{"n":1.5,"u":"ä b","t":""}'.encode()}
 
 
-def test_a_quote_that_never_closes_takes_the_rest_in_a_moment():
-    """It is one reject with all the text it swallowed; the rows before it are kept."""
-    rest = b'3,"4\n' + b"5,6\n" * 200_000
-    started = time.monotonic()
-    read = records("csv", b"a,b\n1,2\n" + rest)
-    assert time.monotonic() - started < 10
+OPEN_QUOTES = {
+    "in the first cell": (b'"1,2', 3),
+    "in the last cell": (b'1,"2', 3),
+    "before quotes in pairs": (b'1,"2 ""x"" y ""', 3),
+    "at a pair": (b'1,"""2', 3),
+    "after a cell of two lines": (b'"1\n1","2', 4),
+    "after a closed cell": (b'"1","2', 3),
+}
+
+
+@pytest.mark.parametrize("size", [4, 50, 1 << 19])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("name", OPEN_QUOTES)
+def test_a_quote_that_never_closes_makes_the_file_unreadable(name: str, end: bytes, size: int) -> None:
+    """The records after it are not text of one reject: the error has the line where the quote opens."""
+    row, line = OPEN_QUOTES[name]
+    text = end.join([b"a,b", b"1,2", *row.split(b"\n"), *([b"5,6"] * 100), b""])
+    with pytest.raises(DataError, match=rf"from line {line} on: a quote .* the 100 lines after it"):
+        records("csv", text, size=size)
+
+
+def test_a_quote_that_never_closes_in_the_last_row_is_a_reject() -> None:
+    """No other record is lost by it."""
+    read = records("csv", b'a,b\n1,2\n3,"4\n')
     assert [r.document for r in read] == [b'{"a":"1","b":"2"}', None]
-    assert read[1].text == rest.removesuffix(b"\n")
     assert "unexpected end of data" in read[1].message
+
+
+def test_a_quote_that_never_closes_is_found_in_a_moment() -> None:
+    """It takes no longer than reading the rows would."""
+    started = time.monotonic()
+    with pytest.raises(DataError, match="200,000 lines"):
+        records("csv", b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 200_000)
+    assert time.monotonic() - started < 10
 
 
 def test_a_nul_is_kept_or_rejected():

@@ -41,14 +41,17 @@ def test_a_graph_says_once_that_failures_are_lost(etl: Etl, program: str, strate
     """Bonobo's own strategies run it with one warning, ours without; the default strategy is Bonobo's."""
     etl.write("in.json", [SETOSA] * 1000)
     etl.write("program.py", program + RUN.format(strategy=f", strategy={strategy}" if strategy else ""))
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "program.py"],
-        cwd=etl.folder,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
-    )
+    for _ in range(5):  # Bonobo's default strategy trips over itself now and then: a node ends before it has started
+        done = subprocess.run(
+            [sys.executable, "-W", "error::UserWarning", "program.py"],
+            cwd=etl.folder,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+        if done.returncode == 0 or strategy:
+            break
     assert done.stderr.count(WARNING) == (0 if strategy == "ReliableStrategy()" else 1), done.stderr
     assert done.returncode == 0, done.stderr
 

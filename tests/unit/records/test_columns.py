@@ -22,7 +22,7 @@ from models import column_models
 
 from model_etl.records.batch import Batch
 from model_etl.schema.codecs import InputSchema
-from model_etl.schema.columns import Table, arrays
+from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_step import MLModelTransformer
 
@@ -118,7 +118,7 @@ def test_numbers_become_arrays_of_the_same_numbers(names, count, data):
     values = data.draw(st.lists(st.floats(allow_nan=False), min_size=len(names) * count, max_size=len(names) * count))
     rows = [values[i * len(names) : (i + 1) * len(names)] for i in range(count)]
     wanted = data.draw(st.permutations([f"f{i}" for i in range(len(names))]))
-    found = arrays([struct(*row) for row in rows], dict.fromkeys(wanted, float))
+    found = records_to_arrays([struct(*row) for row in rows], dict.fromkeys(wanted, float))
     assert list(found) == wanted
     for name, column in found.items():
         expected = np.array([row[int(name[1:])] for row in rows])
@@ -129,7 +129,7 @@ def test_numbers_become_arrays_of_the_same_numbers(names, count, data):
 def test_other_objects_become_arrays_too():
     """Records that are no msgspec objects, and fields of other kinds, have their arrays all the same."""
     records = [SimpleNamespace(a=1.5, b=2, c=True, d=None), SimpleNamespace(a=2.5, b=3, c=False, d="x")]
-    found = arrays(records, {"a": float, "b": int, "c": bool, "d": str | None})
+    found = records_to_arrays(records, {"a": float, "b": int, "c": bool, "d": str | None})
     assert {name: (column.dtype.kind, column.tolist()) for name, column in found.items()} == {
         "a": ("f", [1.5, 2.5]),
         "b": ("i", [2, 3]),

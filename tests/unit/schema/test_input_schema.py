@@ -30,7 +30,7 @@ from pydantic import (
 from model_etl.errors import RecordError
 from model_etl.records.strict_json import parse_object
 from model_etl.schema.codecs import InputSchema
-from model_etl.schema.fast_struct import struct_type
+from model_etl.schema.fast_struct import fast_struct_for
 
 ODD = [
     "0", "-0", "1", "-1", "7.0", "0.1", "-0.0", "1E2", "1e400", "-1e400", "1e-400", "5e-324", "1e300", "100", "99", "5",
@@ -107,7 +107,7 @@ def test_what_is_valid_is_decoded_fast(schema, data):
 @pytest.mark.parametrize("schema", OWN_WAYS)
 def test_schemas_with_ways_of_their_own_are_asked_themselves(schema):
     """What has no exact counterpart is decoded by the schema, with its own values and its own refusals."""
-    assert struct_type(schema) is None
+    assert fast_struct_for(schema) is None
     decoded = InputSchema(schema, attributes=True).decode_batch(batch([b'{"a":1}', b'{"a":[2]}', b"{}", b'{"a":"1"}']))
     accepted = dict(zip(decoded.positions, decoded.inputs, strict=True))
     for position, document in enumerate(decoded_texts := [b'{"a":1}', b'{"a":[2]}', b"{}", b'{"a":"1"}'], 1):

@@ -136,7 +136,7 @@ def city_key(name: str) -> str:
 
 
 def _found_words(note: str | None) -> int:
-    """Give a number whose bit i tells whether word i is in the note."""
+    """Return a number whose bit i is set if word i is in the note."""
     if not note:
         return 0
     text = note.casefold()

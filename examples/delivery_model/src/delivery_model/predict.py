@@ -41,7 +41,7 @@ class DeliveryTimeModel(MLModel):  # type: ignore[misc]  # ml_base has no type h
     """Predicts the time of a delivery in minutes. It learnt from synthetic data, not from real deliveries.
 
     Args:
-        parameters_file: a file written by ``train-delivery-model``; the one in the package unless told.
+        parameters_file: a file written by ``train-delivery-model``; by default the one in the package.
 
     Raises:
         delivery_model.parameters.ModelFileError: the file is missing or broken.

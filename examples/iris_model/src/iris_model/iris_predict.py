@@ -37,7 +37,7 @@ class IrisModel(MLModel):  # type: ignore[misc]  # ml_base has no type hints
     """Predicts the species of an iris flower from four measurements.
 
     Args:
-        parameters_file: a file written by ``train-iris-model``; the one in the package unless told.
+        parameters_file: a file written by ``train-iris-model``; by default the one in the package.
 
     Raises:
         iris_model.parameters.ModelFileError: the file is missing or broken.

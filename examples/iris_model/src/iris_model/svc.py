@@ -40,7 +40,7 @@ class SupportVectorClassifier:
         self._class_of_pattern = _class_of_pattern(len(parameters.classes), pairs)
 
     def decisions(self, rows: Floats) -> Floats:
-        """Give the decision value of each pair of classes (0-1, 0-2, 1-2): positive votes for the first.
+        """Return the decision value of each pair of classes (0-1, 0-2, 1-2): positive votes for the first.
 
         Args:
             rows: ``(n, 4)`` measurements in cm; the caller sees to it that they are finite.
@@ -57,7 +57,7 @@ class SupportVectorClassifier:
         return kernel @ self._pair_weights + self._intercepts
 
     def classify(self, rows: Floats) -> Integers:
-        """Give the number of the class of each of ``(n, 4)`` rows, in memory that does not grow but for them.
+        """Return the class number of each of ``(n, 4)`` rows; memory does not grow beyond the result.
 
         Returns:
             ``n`` positions in the parameters' ``classes``.

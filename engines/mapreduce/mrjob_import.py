@@ -1,4 +1,4 @@
-"""What jobs are made of; ends the process with one message where mrjob cannot be imported."""
+"""What a job imports of mrjob; where mrjob cannot be imported, the process ends with one error message."""
 
 from __future__ import annotations
 

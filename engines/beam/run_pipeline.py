@@ -1,4 +1,4 @@
-"""Runs a pipeline to its end, in a thread: what a signal raises inside Beam may be lost there, or leave it waiting."""
+"""Runs a pipeline to its end, in a thread: inside Beam, what a signal raises may be lost or leave Beam waiting."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import apache_beam as beam
 from model_etl.errors import Interrupted
 
 
-def finish(pipeline: beam.Pipeline) -> None:
-    """Run a pipeline and wait for its end.
+def run_pipeline(pipeline: beam.Pipeline) -> None:
+    """Run a pipeline and wait until it ends.
 
     Raises:
-        Interrupted: if a signal comes; what runs elsewhere is then cancelled, what runs here is left to itself.
-        Exception: whatever Beam raises.
+        Interrupted: if a signal comes; a pipeline that runs elsewhere is cancelled, one in this process is abandoned.
+        Exception: any exception of Beam.
     """
     started: Future[Any] = Future()
     ended: Future[None] = Future()
@@ -27,7 +27,7 @@ def finish(pipeline: beam.Pipeline) -> None:
             started.set_result(pipeline.run())
             started.result().wait_until_finish()
             ended.set_result(None)
-        except BaseException as exc:  # noqa: BLE001  handed on
+        except BaseException as exc:  # noqa: BLE001  raised in the calling thread
             ended.set_exception(exc)
 
     threading.Thread(target=run, daemon=True, name="pipeline").start()
@@ -35,6 +35,6 @@ def finish(pipeline: beam.Pipeline) -> None:
         ended.result()
     except Interrupted:
         if started.done():
-            with contextlib.suppress(Exception):  # not every runner can
+            with contextlib.suppress(Exception):  # not every runner can cancel
                 started.result().cancel()
         raise
