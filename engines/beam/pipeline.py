@@ -76,15 +76,17 @@ class Read(beam.DoFn):
 
     Args:
         fields: the model's input fields.
+        published: the names of the fields of the records that are published; None for all.
     """
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
+    def __init__(self, fields: Mapping[str, Field], published: tuple[str, ...] | None) -> None:
         self._fields = fields
+        self._published = published
 
     def process(self, piece: InputPiece) -> Iterator[Any]:
         """Yield the batches of a piece, and the number of records of each."""
         with open_file(piece.name) as file:
-            for batch in piece.read(file, self._fields):
+            for batch in piece.read(file, self._fields, self._published):
                 yield pvalue.TaggedOutput(COUNTS, ("read", batch.record_count))
                 yield [batch]
 
@@ -127,7 +129,7 @@ def results_of(pieces: Any, settings: ScorerSettings, fields: Mapping[str, Field
         | "by input" >> beam.GroupByKey()
         | "place" >> beam.FlatMap(lambda item: number_pieces(item[1]))
         | "share out" >> beam.Reshuffle()
-        | "read" >> beam.ParDo(Read(fields)).with_outputs(COUNTS, main="batches")
+        | "read" >> beam.ParDo(Read(fields, settings.published)).with_outputs(COUNTS, main="batches")
     )
     routed = (
         read.batches

@@ -56,7 +56,7 @@ class Task:
         """
         scorer = self.scorer
         with open_input(self.key) as file:
-            for batch in self.piece.read(file, scorer.facts.inputs):
+            for batch in self.piece.read(file, scorer.facts.inputs, self.settings.published):
                 yield scorer(batch)
 
 

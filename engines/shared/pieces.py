@@ -55,12 +55,15 @@ class InputPiece:
         """
         return sum(batch.record_count for batch in self._lines(file))
 
-    def read(self, file: BinaryIO, fields: Mapping[str, Field]) -> Iterator[Batch]:
+    def read(
+        self, file: BinaryIO, fields: Mapping[str, Field], published: tuple[str, ...] | None = ()
+    ) -> Iterator[Batch]:
         """Yield its batches, not yet decoded.
 
         Args:
             file: the input, open for reading at its start.
             fields: the model's input fields.
+            published: the names of the fields of its records that are published; None for all.
 
         Raises:
             DataError: if the file as a whole cannot be read.
@@ -70,7 +73,8 @@ class InputPiece:
             return
         file_format, compression = format_for(self.name, self.file_format, "--input_format")
         stream = decompressed(file, compression, self.name) if file_format.compressible else file
-        yield from file_format.read(stream, Source(self.name, self.identity, file_format.name), fields)
+        source = Source(self.name, self.identity, file_format.name, published=published)
+        yield from file_format.read(stream, source, fields)
 
     def _lines(self, file: BinaryIO) -> Iterator[Batch]:
         offset = _line_start(file, self.start)

@@ -163,7 +163,6 @@ def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compre
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
     files = []
-    published = None if config.scoring.join else config.scoring.keep
     outputs = {output_format_of(output.name, config.output_format)[0].name for output in graph_files.outputs}
     for graph_input in graph_files.inputs:
         file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
@@ -171,7 +170,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             graph_input.name,
             graph_input.identity,
             file_format.name,
-            published=published,
+            published=config.scoring.published,
             any_year=outputs == {"parquet"},
         )
         files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))

@@ -51,6 +51,11 @@ class ScoringSettings:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
 
+    @property
+    def published(self) -> tuple[str, ...] | None:
+        """The fields of the original record that are published; None for all."""
+        return None if self.join else self.keep
+
 
 @dataclass(frozen=True)
 class StorageSettings:
