@@ -66,6 +66,17 @@ class Format(Protocol):
             RecordError: with stage "parse".
         """
 
+    def check_published(self, document: bytes, source: Source) -> None:
+        """Check that a record which is scored again may be published; by default it may.
+
+        Args:
+            document: the record, as `document` returned it.
+            source: the rejects file, which says which fields are published.
+
+        Raises:
+            RecordError: with stage "parse", as when the record was read from its own file.
+        """
+
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         """Return a writer for a new file."""
 

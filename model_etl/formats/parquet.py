@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from model_etl.formats.base import Format, Writer
 from model_etl.formats.output_layout import Layout
-from model_etl.formats.parquet_retry import check_times
+from model_etl.formats.parquet_retry import check_dates, check_times
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.fields import Field
 
@@ -36,6 +36,10 @@ class Parquet(Format):
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         check_times(text, fields)
         return text
+
+    @override
+    def check_published(self, document: bytes, source: Source) -> None:
+        check_dates(document, source)
 
     @override
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:

@@ -20,7 +20,7 @@ from model_etl.formats.parquet_documents import (
     member_of,
     remainder,
 )
-from model_etl.formats.parquet_retry import FINER
+from model_etl.formats.parquet_retry import BEYOND_YEARS, FINER
 from model_etl.records.times import timestamp_text
 from model_etl.schema.places import Place
 
@@ -148,7 +148,7 @@ def _time_problem(array: pa.Array, place: Place, *, any_year: bool) -> str | Non
     if not any_year and not in_range(array):
         if types.is_time(kind):
             return "a time outside of the day"
-        return 'a date outside of the years 1 to 9999 ("infinity" in some databases)'
+        return BEYOND_YEARS
     unit = getattr(kind, "unit", "")
     if unit == "ns" and place.accepts("datetime", "time", "timedelta"):
         rest = remainder(integers(array), _MICROSECOND)

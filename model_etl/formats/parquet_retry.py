@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_etl.errors import RecordError
+from model_etl.records.batch import Source
 from model_etl.records.strict_json import parse_object
 from model_etl.schema.fields import Field
 from model_etl.schema.places import Place
 
 FINER = "a part of a microsecond, which the model's type cannot hold"
+BEYOND_YEARS = 'a date outside of the years 1 to 9999 ("infinity" in some databases)'
+_BEYOND_YEARS = re.compile(r"[+-][0-9]{4,12}-[0-9]{2}-[0-9]{2}(?: [0-9:.]+Z?)?|0000-[0-9]{2}-[0-9]{2}(?: [0-9:.]+Z?)?")
 _FINER_TIME = re.compile(r"\.[0-9]{6}[0-9]*[1-9]")
 
 
@@ -25,6 +28,27 @@ def check_times(document: bytes, fields: Mapping[str, Field]) -> None:
         field = fields.get(name)
         if field is not None and field.place is not None and _is_finer(value, field.place):
             raise RecordError("parse", "NotText", f"{name} has {FINER}")
+
+
+def check_dates(document: bytes, source: Source) -> None:
+    """Check that no published field has a date beyond the years 1 to 9999, unless the outputs can hold it.
+
+    Raises:
+        RecordError: if one has, as when the row was read from its file.
+    """
+    if source.any_year or source.published == ():
+        return
+    for name, value in parse_object(document).items():
+        if source.publishes(name) and _is_beyond(value):
+            raise RecordError("parse", "NotText", f"{name} has {BEYOND_YEARS}")
+
+
+def _is_beyond(value: Any) -> bool:
+    if isinstance(value, str):
+        return _BEYOND_YEARS.fullmatch(value) is not None
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and any(map(_is_beyond, value))
 
 
 def _is_finer(value: Any, place: Place | None) -> bool:

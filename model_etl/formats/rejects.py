@@ -115,11 +115,11 @@ class RejectsFile(Format):
             for number, line in zip(lines.positions, lines.texts, strict=True):
                 record = self._decode(line, number, source)
                 if group and (record.source != group[0].source or len(group) >= BATCH_RECORDS):
-                    yield self._batch(group, fields)
+                    yield self._batch(group, fields, source)
                     group = []
                 group.append(record)
         if group:
-            yield self._batch(group, fields)
+            yield self._batch(group, fields, source)
 
     @override
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
@@ -141,14 +141,16 @@ class RejectsFile(Format):
             raise _invalid_line(source, number, f"its format {record.source.format!r} is unknown")
         return record
 
-    def _batch(self, group: list[RejectedText], fields: Mapping[str, Field]) -> Batch:
+    def _batch(self, group: list[RejectedText], fields: Mapping[str, Field], file: Source) -> Batch:
         source = group[0].source
-        parse = self._formats[source.format].document
+        text_format = self._formats[source.format]
         parsed: list[tuple[int, int, bytes, bytes]] = []
         rejected: list[Rejection] = []
         for _, position, offset, text in group:
             try:
-                parsed.append((position, offset, text, parse(text, source.header, fields)))
+                document = text_format.document(text, source.header, fields)
+                text_format.check_published(document, file)
+                parsed.append((position, offset, text, document))
             except RecordError as exc:
                 rejected.append(Rejection(source, position, offset, text, None, exc.stage, exc.type_name, exc.message))
         positions, offsets, texts, documents = zip(*parsed, strict=True) if parsed else ((), (), (), ())

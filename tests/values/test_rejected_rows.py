@@ -95,6 +95,9 @@ def test_an_infinite_date_through_the_command(etl: Etl) -> None:
     done = run("-o", "kept.csv", "--keep", "until")
     assert done.code == 65
     assert "record 2 of in.parquet, parse: NotText: until has a date outside of the years 1 to 9999" in done.err
+    again = ("retry", "-m", "format_models:Scorer", "kept.rejects.ldjson", "-o", "again.json")
+    assert etl(*again, "--keep", "until").code == 65
+    assert etl(*again).code == 0
     done = run("-o", "kept.parquet", "--join")
     assert (done.code, done.err) == (0, "")
     assert pq.read_table(etl.folder / "kept.parquet").column("until").cast(pa.int64()).to_pylist() == [0, 2**63 - 1]
