@@ -76,6 +76,7 @@ class Format(Protocol):
         Raises:
             RecordError: with stage "parse", as when the record was read from its own file.
         """
+        return
 
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         """Return a writer for a new file."""
