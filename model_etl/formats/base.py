@@ -66,7 +66,7 @@ class Format(Protocol):
             RecordError: with stage "parse".
         """
 
-    def check_published(self, document: bytes, source: Source) -> None:
+    def check_published(self, document: bytes, source: Source) -> None:  # noqa: ARG002  most formats have nothing to check
         """Check that a record which is scored again may be published; by default it may.
 
         Args:
