@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from model_etl.formats.parquet_documents import (
     is_binary,
     is_text,
     item_of,
+    json_values,
     member_of,
     remainder,
 )
@@ -58,7 +60,7 @@ def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year
     return problems
 
 
-def find_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, dict[str, str]]:
+def find_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, dict[str, Any]]:
     """Return the rows whose INT96 times have a part of a microsecond.
 
     Args:
@@ -66,18 +68,46 @@ def find_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, d
         finer: those columns in nanoseconds; where these overflow, the difference of both is exact all the same.
 
     Returns:
-        The exact text of those times by column, for each row by its index.
+        The JSON value with all digits by column, for each row by its index.
     """
-    found: dict[int, dict[str, str]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for name, column in zip(finer.schema.names, finer.columns, strict=True):
         coarse = rows.column(rows.schema.get_field_index(name))
-        if not types.is_timestamp(column.type):
-            continue
-        rest = pc.subtract(integers(column), pc.multiply(integers(coarse), _MICROSECOND))
-        for index in pc.indices_nonzero(pc.fill_null(rest, 0)).to_pylist():
-            exact = integers(coarse)[index].as_py() * _MICROSECOND + rest[index].as_py()
-            found.setdefault(index, {})[name] = timestamp_text(exact, "ns")
+        for index in _finer_rows(coarse, column, 0):
+            found.setdefault(index, {})[name] = _finer_value(coarse.slice(index, 1), column.slice(index, 1))
     return found
+
+
+def _finer_rows(coarse: pa.Array, fine: pa.Array, start: int) -> Iterator[int]:
+    """Yield the rows that differ, halving the column until each is alone."""
+    if not _differs(coarse, fine):
+        return
+    if len(coarse) == 1:
+        yield start
+        return
+    middle = len(coarse) // 2
+    yield from _finer_rows(coarse.slice(0, middle), fine.slice(0, middle), start)
+    yield from _finer_rows(coarse.slice(middle), fine.slice(middle), start + middle)
+
+
+def _differs(coarse: pa.Array, fine: pa.Array) -> bool:
+    if coarse.type == fine.type:
+        return False
+    if types.is_timestamp(fine.type):
+        return bool(pc.any(pc.not_equal(_rest(coarse, fine), 0), min_count=0).as_py())
+    pairs = zip(_parts(coarse, UNREAD), _parts(fine, UNREAD), strict=True)
+    return any(_differs(left, right) for (left, _), (right, _) in pairs)
+
+
+def _rest(coarse: pa.Array, fine: pa.Array) -> pa.Array:
+    return pc.subtract(integers(fine), pc.multiply(integers(coarse), _MICROSECOND))
+
+
+def _finer_value(coarse: pa.Array, fine: pa.Array) -> Any:
+    if types.is_timestamp(fine.type):
+        exact = integers(coarse)[0].as_py() * _MICROSECOND + _rest(coarse, fine)[0].as_py()
+        return timestamp_text(exact, "ns")
+    return json_values(fine, UNREAD)[0]
 
 
 def _is_valid(column: pa.Array) -> bool:
@@ -126,18 +156,24 @@ def _problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
         return None if _is_utf8(as_binary(array)) else _NOT_UTF8
     if isinstance(kind, pa.BaseExtensionType):
         return None if kind.extension_name == "arrow.uuid" else _problem(array.storage, place, any_year=any_year)
-    parts: list[tuple[pa.Array, Place]] = []
+    parts = _parts(array, place)
+    return next(filter(None, (_problem(*part, any_year=any_year) for part in parts)), None)
+
+
+def _parts(array: pa.Array, place: Place) -> list[tuple[pa.Array, Place]]:
+    """Return the columns that a nested column consists of, without the values of rows that are null."""
+    kind = array.type
     if types.is_dictionary(kind):
-        parts = [(array.dictionary.take(pc.unique(array.indices.drop_null())), place)]
-    elif types.is_struct(kind):
-        parts = [(m, member_of(place, f.name)) for m, f in zip(array.flatten(), kind, strict=True)]
-    elif types.is_map(kind):
+        return [(array.dictionary.take(pc.unique(array.indices.drop_null())), place)]
+    if types.is_struct(kind):
+        return [(m, member_of(place, f.name)) for m, f in zip(array.flatten(), kind, strict=True)]
+    if types.is_map(kind):
         offsets = array.offsets
         first, count = offsets[0].as_py(), offsets[-1].as_py() - offsets[0].as_py()
-        parts = [(part.slice(first, count), item_of(place)) for part in (array.keys, array.items)]
-    elif types.is_nested(kind) and hasattr(array, "flatten"):
-        parts = [(array.flatten(), item_of(place))]
-    return next(filter(None, (_problem(*part, any_year=any_year) for part in parts)), None)
+        return [(part.slice(first, count), item_of(place)) for part in (array.keys, array.items)]
+    if types.is_nested(kind):
+        return [(array.flatten(), item_of(place))]
+    return []
 
 
 _NOT_UTF8 = "bytes that are not UTF-8 text"

@@ -118,7 +118,7 @@ def _add_rows(
     builder: BatchBuilder,
     documents: Sequence[bytes],
     problems: Mapping[int, RecordError],
-    exact: Mapping[int, Mapping[str, str]],
+    exact: Mapping[int, Mapping[str, Any]],
 ) -> None:
     for index, document in enumerate(documents):
         problem, text = problems.get(index), document

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from model_etl.formats.parquet_documents import UNREAD, bytes_form, is_binary, is_text, item_of, member_of
+from model_etl.formats.parquet_documents import UNREAD, bytes_form, is_binary, is_extension, is_text, item_of, member_of
 from model_etl.records.times import parse_date, parse_duration, parse_time, parse_timestamp
 from model_etl.schema.places import Place
 
@@ -44,18 +44,25 @@ def has_python_type(arrow_type: pa.DataType, python_type: type) -> bool:
 
 def as_nullable(field: pa.Field) -> pa.Field:
     """Return a column as it is published: null is one of its values, because a later record may lack it."""
-    return pa.field(field.name, _nullable_type(field.type), metadata=field.metadata)
+    return pa.field(field.name, _with_fields(field.type, as_nullable), metadata=field.metadata)
 
 
-def _nullable_type(kind: pa.DataType) -> pa.DataType:
+def _as_stored(field: pa.Field) -> pa.Field:
+    """Return a column in which types of extensions are those that they are stored as."""
+    kind = field.type.storage_type if is_extension(field.type) else field.type
+    return field.with_type(_with_fields(kind, _as_stored))
+
+
+def _with_fields(kind: pa.DataType, convert: Callable[[pa.Field], pa.Field]) -> pa.DataType:
+    """Return a nested type with other members or items; any other type as it is."""
     if pa.types.is_struct(kind):
-        return pa.struct([as_nullable(field) for field in kind])
+        return pa.struct([convert(field) for field in kind])
     if pa.types.is_list(kind):
-        return pa.list_(as_nullable(kind.value_field))
+        return pa.list_(convert(kind.value_field))
     if pa.types.is_large_list(kind):
-        return pa.large_list(as_nullable(kind.value_field))
+        return pa.large_list(convert(kind.value_field))
     if pa.types.is_fixed_size_list(kind):
-        return pa.list_(as_nullable(kind.value_field), kind.list_size)
+        return pa.list_(convert(kind.value_field), kind.list_size)
     return kind
 
 
@@ -84,9 +91,10 @@ def _decimal_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: P
 
 def _nested_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
     restore = _restorer(arrow_type, place)  # json keeps all digits of decimals, msgspec does not
-    return pa.array(
-        [restore(None if t is None else json.loads(t, parse_float=decimal.Decimal)) for t in texts], arrow_type
-    )
+    values = [restore(None if t is None else json.loads(t, parse_float=decimal.Decimal)) for t in texts]
+    stored = _with_fields(arrow_type, _as_stored)
+    column = pa.array(values, stored)
+    return column if stored == arrow_type else column.cast(arrow_type)
 
 
 def _date_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:

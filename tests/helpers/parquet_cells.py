@@ -155,4 +155,16 @@ def _nested() -> list[Cell]:
     ]
 
 
-CELLS = [*_integers(), *_floats(), *_decimals(), *_texts(), *_times(), *_nested()]
+def _views() -> list[Cell]:
+    """Return nested values whose types are rare."""
+    return [
+        Cell(pa.list_view(pa.int64()), [1, None], "[1,null]"),
+        Cell(pa.list_(pa.string_view()), ["a"], '["a"]'),
+        Cell(pa.list_(pa.float16()), [0.5, math.nan], '[0.5,"NaN"]'),
+        Cell(pa.list_(pa.dictionary(pa.int32(), pa.string())), ["a", None], '["a",null]'),
+        Cell(pa.list_(pa.map_(pa.string(), pa.int64())), [[("k", 1)], None], '[[["k",1]],null]'),
+        Cell(pa.struct([('a"b', pa.int64())]), {'a"b': 1}, '{"a\\"b":1}'),
+    ]
+
+
+CELLS = [*_views(), *_integers(), *_floats(), *_decimals(), *_texts(), *_times(), *_nested()]

@@ -9,7 +9,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.parquet_cells import CELLS, Cell, parquet, same
+from helpers.parquet_cells import CELLS, UUID, Cell, parquet, same
 from helpers.reading import SCORE
 
 from model_etl.formats import FORMATS
@@ -76,6 +76,18 @@ def test_the_documented_text_is_read_back(cell: Cell) -> None:
     """From the form in a document, a column of the type gets the same value again."""
     column = column_of_json([cell.json.encode() if cell.json != "null" else None, None], cell.type)
     assert same(column, cell.array())
+
+
+@pytest.mark.skipif(not hasattr(pa, "uuid"), reason="this pyarrow has no UUID type")
+def test_a_uuid_is_exact_inside_of_others() -> None:
+    """In a struct and in a list."""
+    known = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID, None], pa.binary(16)))
+    text = '"00010203-0405-0607-0809-0a0b0c0d0e0f"'
+    for column, document in (
+        (pa.StructArray.from_arrays([known], names=["u"]), f'{{"u":{text}}}'),
+        (pa.ListArray.from_arrays(pa.array([0, 2], pa.int32()), known), f"[{text},null]"),
+    ):
+        assert column_of_json([document.encode()], column.type).to_pylist() == column.to_pylist()[:1]
 
 
 def test_a_sliced_nested_column_keeps_its_rows_apart() -> None:

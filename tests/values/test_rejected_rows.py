@@ -71,6 +71,14 @@ def test_int96_is_read_in_microseconds() -> None:
     assert (len(batch), batch.rejected) == (3, ())
 
 
+def test_int96_in_a_list_is_not_cut_off() -> None:
+    """A part of a microsecond is a reject there, too."""
+    column = pa.array([[5000, None], [5001]], pa.list_(pa.timestamp("ns")))
+    (batch,) = read(parquet(pa.table({"t": column}), use_deprecated_int96_timestamps=True), {}, "t")
+    assert list(batch.documents) == [b'{"t":["1970-01-01 00:00:00.000005",null]}']
+    assert [r.text for r in batch.rejected] == [b'{"t":["1970-01-01 00:00:00.000005001"]}']
+
+
 def test_text_that_is_not_utf8_costs_only_those_who_need_it() -> None:
     """In a column of text, as a writer with another encoding leaves it."""
     text = pa.Array.from_buffers(pa.string(), 2, pa.array([b"caf\xe9", b"tea"], pa.binary()).buffers())
