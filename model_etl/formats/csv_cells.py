@@ -129,7 +129,7 @@ def _converter(field: Field | None) -> Callable[[str], str]:
 
     def nested(cell: str) -> str:
         try:
-            msgspec.json.decode(cell)
+            msgspec.json.decode(cell, type=msgspec.Raw)
         except (ValueError, RecursionError):
             return text(cell)
         return cell.replace("\n", " ").replace("\r", " ")

@@ -20,6 +20,7 @@ from model_etl.records.times import duration_text
 
 __all__ = [
     "NotJsonError",
+    "decode_document",
     "encode_json",
     "one_line",
     "parse_object",
@@ -29,6 +30,19 @@ __all__ = [
 ]
 
 _ENCODER = msgspec.json.Encoder()
+_WIDE_DECODER = msgspec.json.Decoder(float_hook=float)
+
+
+def decode_document(document: bytes) -> Any:
+    """Return the value of a JSON text. A number beyond the range of floats is infinite, as in Python and pydantic.
+
+    Raises:
+        ValueError, RecursionError: if it is not JSON, or an integer in it has more than 4300 digits.
+    """
+    try:
+        return msgspec.json.decode(document)
+    except msgspec.ValidationError:  # such a number; everything else that is wrong is another error
+        return _WIDE_DECODER.decode(document)
 
 
 def parse_object(document: bytes) -> dict[str, Any]:
@@ -38,7 +52,7 @@ def parse_object(document: bytes) -> dict[str, Any]:
         RecordError: with stage "parse"; the message has the position in the text.
     """
     try:
-        value = msgspec.json.decode(document)
+        value = decode_document(document)
     except (ValueError, RecursionError) as exc:
         raise RecordError("parse", "InvalidJSON", f"not valid JSON: {_json_mistake(document, exc)}") from exc
     if not isinstance(value, dict):
@@ -71,7 +85,7 @@ def one_line(text: bytes) -> bytes:
     if b"\n" not in text and b"\r" not in text:
         return text
     try:
-        msgspec.json.decode(text)  # refuses line breaks inside strings, so all others are between tokens
+        msgspec.json.decode(text, type=msgspec.Raw)  # refuses line breaks inside strings: all others are between tokens
     except (ValueError, RecursionError):
         return text
     return text.translate(_BLANKS)

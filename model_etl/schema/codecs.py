@@ -8,7 +8,6 @@ accept what the schema accepts, with the same values.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -23,10 +22,16 @@ from model_etl.records.strict_json import NotJsonError, encode_json, parse_objec
 from model_etl.schema.columns import ColumnSchema, Table, records_to_arrays
 from model_etl.schema.exact_numbers import ExactNumbers
 from model_etl.schema.fast_struct import fast_struct_for
-from model_etl.schema.fields import Field, fields_of
+from model_etl.schema.fields import Field, Fields, fields_of, input_fields
+from model_etl.schema.input_names import InputNames, Others, pydantic_names
+from model_etl.schema.json_schema import is_pydantic, json_schema
 from model_etl.schema.places import place_of
 
+__all__ = ["InputSchema", "OutputSchema", "is_pydantic", "schema_error"]
+
 _ENCODER = msgspec.json.Encoder()
+_BEYOND_PARSER = "record: Invalid JSON"
+"""The start of pydantic's message for JSON that is beyond the limits of its parser."""
 
 
 class InputSchema:
@@ -43,6 +48,7 @@ class InputSchema:
         self.schema = schema
         self._pydantic = is_pydantic(schema)
         self.field_types = _field_types(schema) if self._pydantic else {}
+        self._names = pydantic_names(schema) if self._pydantic else InputNames()
         self._exact = ExactNumbers.of(schema) if self._pydantic else None
         struct = fast_struct_for(schema) if attributes and self._pydantic else None
         decoder = msgspec.json.Decoder(struct) if struct else None
@@ -57,6 +63,16 @@ class InputSchema:
         Raises:
             RecordError: with stage "parse" if it is not a JSON object, "input_schema" if the schema refuses it.
         """
+        try:
+            return self._decode(document)
+        except RecordError as error:
+            beyond_parser = error.stage == "parse" or error.message.startswith(_BEYOND_PARSER)
+            readable = self._without_unread_fields(document) if beyond_parser else None
+            if readable is None:
+                raise
+        return self._decode(readable)
+
+    def _decode(self, document: bytes) -> Any:
         value = parse_object(document)
         try:
             if not self._pydantic:
@@ -64,6 +80,21 @@ class InputSchema:
             return self.schema.model_validate_json(self._exact.apply(document) if self._exact else document)
         except (Exception, SystemExit) as exc:
             raise schema_error("input_schema", exc) from exc
+
+    def _without_unread_fields(self, document: bytes) -> bytes | None:
+        """Return a document without the fields that the schema ignores, or None if it has none.
+
+        JSON has no limits, but parsers have: integers of more than 4300 digits, more than 200 levels. What is beyond
+        them costs no record where nobody reads it.
+        """
+        if self._names.others != "ignored":
+            return None
+        try:
+            members = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+        except (ValueError, RecursionError):
+            return None
+        read = {name: value for name, value in members.items() if name in self._names.all}
+        return msgspec.json.encode(read) if len(read) < len(members) else None
 
     def _validated(self, value: dict[str, Any]) -> Any:
         self.schema.validate(value)
@@ -121,13 +152,13 @@ class InputSchema:
         """Validate one record given as Python values. The schema's own exception is raised."""
         return self.schema.model_validate(data) if self._pydantic else self.schema.validate(dict(data))
 
-    def fields(self) -> dict[str, Field]:
+    def fields(self) -> Fields:
         """Return the fields of the records by name, in the schema's order; empty if it does not declare them."""
-        fields = fields_of(self.json_schema())
-        if not self._pydantic:
-            return fields
-        place = place_of(self.schema)
-        return {name: dataclasses.replace(field, place=place.member(name)) for name, field in fields.items()}
+        if self._pydantic:
+            return input_fields(self.json_schema(), self._names, place_of(self.schema))
+        declared = self.json_schema()
+        others: Others = "read" if declared.get("additionalProperties", True) else "refused"
+        return input_fields(declared, InputNames(others=others))
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the records; empty if the schema has none."""
@@ -286,19 +317,3 @@ def schema_error(stage: RecordStep, exc: BaseException) -> RecordError:
         message = "; ".join([f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in details])
         return RecordError(stage, "ValidationError", message)
     return RecordError(stage, type(exc).__name__, str(exc))
-
-
-def is_pydantic(schema: Any) -> bool:
-    """Return whether a schema is a pydantic 2 class, without importing pydantic."""
-    return isinstance(schema, type) and hasattr(schema, "model_validate_json")
-
-
-def json_schema(schema: Any, mode: str) -> dict[str, Any]:
-    """Return the JSON Schema of a schema, for "validation" or "serialization"; empty if it has none."""
-    describe = getattr(schema, "json_schema", None)  # the `schema` library
-    try:
-        if is_pydantic(schema):
-            return cast("dict[str, Any]", schema.model_json_schema(mode=mode))
-        return cast("dict[str, Any]", describe("urn:model-etl:schema")) if callable(describe) else {}
-    except Exception:  # noqa: BLE001  neither library describes every type and validator
-        return {}

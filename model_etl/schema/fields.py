@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from model_etl.schema.input_names import InputNames, Others
 from model_etl.schema.places import Place
 
 FieldType = Literal["text", "number", "integer", "boolean", "json"]
@@ -31,6 +33,40 @@ class Field:
     def kind(self) -> FieldType:
         """The same as `type`, under its earlier name."""
         return self.type
+
+
+class Fields(dict[str, Field]):
+    """The input fields of a model by name, with aliases; a format asks whether a table has any of them.
+
+    Attributes:
+        others: what becomes of a record's other fields; "read" also where the schema does not tell.
+    """
+
+    others: Others = "read"
+
+
+def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | None = None) -> Fields:
+    """Return the input fields of a model.
+
+    Args:
+        schema: the JSON Schema of its records.
+        names: the names of its fields in records.
+        place: what the model accepts, if its schema is a pydantic class.
+    """
+    declared = fields_of(schema)
+    fields = Fields({name: declared[name] for name in declared if not names.aliases or name in names.all})
+    fields.others = names.others
+    for aliases in names.aliases:
+        known = next((declared[name] for name in aliases if name in declared), Field("text", required=False))
+        for name in aliases:
+            fields.setdefault(name, known)
+            if name in names.paths:
+                fields[name] = dataclasses.replace(known, type="json")
+    if place is None:
+        return fields
+    for name, declaration in fields.items():
+        fields[name] = dataclasses.replace(declaration, place=place.member(name))
+    return fields
 
 
 def fields_of(schema: Mapping[str, Any]) -> dict[str, Field]:

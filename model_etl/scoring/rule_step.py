@@ -17,6 +17,7 @@ from model_etl.errors import (
     printable,
 )
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
+from model_etl.records.strict_json import decode_document
 from model_etl.rules import BusinessRule, Prediction
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
@@ -81,7 +82,7 @@ class BusinessRuleTransformer:
         if output is not None:
             prediction = Prediction(msgspec.json.decode(output), self.model.name, self.model.version)
         try:
-            decision = self.rule.decide(msgspec.json.decode(document), prediction)
+            decision = self.rule.decide(decode_document(document), prediction)
         except RUN_ENDING_EXCEPTIONS:
             raise
         except BaseException as exc:
