@@ -82,9 +82,8 @@ class ParquetWriter(Writer):
         return pa.schema(columns)
 
     def _infer_type(self, name: str) -> pa.DataType:
-        values = [msgspec.json.decode(row[name]) for row in self._rows if name in row]
         try:
-            inferred = pa.array(values).type
+            inferred = pa.array([msgspec.json.decode(row[name]) for row in self._rows if name in row]).type
         except CONVERSION_ERRORS as exc:
             message = f"cannot choose a type for the column {name!r} of {self._records}: {exc}"
             raise ConfigurationError(message, _REMEDY) from exc

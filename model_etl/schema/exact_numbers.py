@@ -73,11 +73,14 @@ def _rewritten(value: Any, place: Place | None) -> Any:
 
 
 def _rewritten_number(text: _Fraction, place: Place) -> Any:
-    number = decimal.Decimal(text)
-    as_float = float(text)
     number_as_read = msgspec.Raw(text.encode())
     if place.accepts("float", "any"):
         return number_as_read  # the nearest float is what it means there
+    try:
+        number = decimal.Decimal(text)
+    except decimal.InvalidOperation:  # its exponent is beyond those of Decimals
+        return _as_text(text, place)
+    as_float = float(text)
     if place.accepts("decimal"):
         is_exact = decimal.Decimal(repr(as_float)) == number
         if is_exact and (place.accepts("int") or any(p.validated for p in place.all())):
