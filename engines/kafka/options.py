@@ -136,7 +136,7 @@ def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
 
 
 def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ScorerSettings:
-    values = merge_engine_settings(argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
+    values = merge_engine_settings("Kafka", argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
     log = values.get("prediction_log")
     if log not in (None, "none"):
         raise ConfigurationError(

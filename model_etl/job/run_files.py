@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
 from model_etl.formats import format_for
 from model_etl.publishing.publication import RunPublication
-from model_etl.publishing.storage import FoundFile, Location
+from model_etl.publishing.storage import Location
 from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
 
@@ -88,7 +88,7 @@ class RunFiles:
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
-            names = [_output_name(file, config) for file in found_files]
+            names = [output_name(file.location.name, file.relative, config) for file in found_files]
             self.outputs = [locate_in_folder(config.output_file, name, **options) for name in names]
         self._refuse_same_files()
 
@@ -176,13 +176,19 @@ def raise_open_file_limit(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _ENOUGH_OTHER_FILES, maximum), hard))
 
 
-def _output_name(file: FoundFile, config: JobConfig) -> str:
-    """Return the name of an input's output in the output folder: the input's, with the suffix of --output_format."""
-    _, compression = format_for(file.location.name, config.input_format, "--input_format")
+def output_name(name: str, relative: str, config: JobConfig) -> str:
+    """Return the name of an input's output in the output folder: the input's, with the suffix of --output_format.
+
+    Args:
+        name: of the input, as the user gave it.
+        relative: its name below the folder that was named or searched.
+        config: the settings of the run.
+    """
+    _, compression = format_for(name, config.input_format, "--input_format")
     if config.output_format is None:
-        return file.relative
+        return relative
     file_format, _ = format_for("-", config.output_format, "--output_format")
     suffix = file_format.suffixes[0] if file_format.suffixes else f".{file_format.name}"
     if compression and file_format.compressible:
         suffix += f".{compression}"
-    return sibling_name(file.relative, suffix)
+    return sibling_name(relative, suffix)

@@ -46,7 +46,7 @@ class RecordReader(Configurable):
             opened = file.opened(fs) if number else contextlib.nullcontext(first_file)
             with opened as stream:
                 for batch in file.read(stream, self.fields):
-                    limited = batch if remaining is None else _first_records(batch, remaining)
+                    limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
                     yield self.decode(numbered) if self.decode else numbered
@@ -54,13 +54,3 @@ class RecordReader(Configurable):
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
-
-
-def _first_records(batch: Batch, count: int) -> Batch:
-    """Return the first `count` records of a batch that was just read: those with the lowest positions."""
-    if batch.record_count <= count:
-        return batch
-    positions = sorted([*batch.positions, *(rejection.position for rejection in batch.rejected)])
-    last = positions[count - 1]
-    selected = batch.select([position <= last for position in batch.positions])
-    return selected.replace(rejected=tuple(r for r in batch.rejected if r.position <= last))
