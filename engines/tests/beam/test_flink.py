@@ -22,8 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[FlinkCluster]:
     """Return a running cluster whose workers find model_etl and the test's model."""
-    settings = {"jobmanager.execution.failover-strategy": "full"}  # see docs/engines.md
-    with FlinkCluster(env={"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}, settings=settings) as started:
+    with FlinkCluster(env={"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}) as started:
         yield started
 
 
