@@ -36,9 +36,12 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "MapReduce": "the runner starts the tasks: --num-cores",
     },
     "lock_wait": {"Kafka": _TOPICS},
-    **dict.fromkeys(
-        ("model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job"), {}
-    ),
+    **{
+        name: {}
+        for name in (
+            "model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job"
+        )
+    },
 }  # fmt: skip
 """What to do instead, or why not, by the name of the option and of the engine; what is not here is supported. Each
 option of a run has an entry, so that a new option is not forgotten."""
