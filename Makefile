@@ -69,12 +69,13 @@ format: $(VENV)/.testing  ## put the code into the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-sbom: $(VENV)/.installed  ## write build/sbom.cdx.json: all that is installed for a run, in the format of CycloneDX
-	@$(PYTHON) -m venv $(VENV)-sbom
-	@$(VENV)-sbom/bin/python $(INSTALL) --require-hashes -r tools/sbom_requirements.txt
-	@mkdir -p build
-	@$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
-	  --output-file build/sbom.cdx.json $(BIN)/python
+sbom: tools/sbom_requirements.txt  ## write build/sbom.cdx.json: all that is installed for a run, in the format of CycloneDX
+	@$(PYTHON) -m venv --clear $(VENV)-sbom/run && $(PYTHON) -m venv --clear $(VENV)-sbom/tool
+	@$(VENV)-sbom/run/bin/python tools/relaxed_wheels.py $(WHEELS) >/dev/null
+	@$(VENV)-sbom/run/bin/python $(INSTALL) --require-hashes -r requirements.txt
+	@$(VENV)-sbom/tool/bin/python $(INSTALL) --require-hashes -r $<
+	@$(VENV)-sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.cdx.json $(VENV)-sbom/run/bin/python
 	@rm -rf $(VENV)-sbom && echo build/sbom.cdx.json
 
 bench: $(VENV)/.testing  ## measure speed and memory, ours and its peers', and write docs/benchmarks.md; takes an hour
