@@ -15,7 +15,7 @@ ENGINES := beam kafka mapreduce
 ENGINE_PYTHON ?= $(PYTHON)
 ENGINE_TESTS = MODEL_ETL_PYTHON=$(abspath $(BIN))/python $(abspath $(VENV)-$*)/bin/python -m pytest -c engines/tests/pytest.ini
 
-.PHONY: run check test test-fast coverage minio lint format lock sbom bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
+.PHONY: run check test test-fast coverage minio lint format lock pin-images sbom bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ lint: $(VENV)/.testing  ## check style and types
 format: $(VENV)/.testing  ## put the code into the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+pin-images:  ## put the digest behind the tag of each image from a registry; docker and a network are needed
+	@$(PYTHON) tools/pin_images.py
 
 sbom: tools/sbom_requirements.txt  ## write build/sbom.cdx.json: all that is installed for a run, in the format of CycloneDX
 	@$(PYTHON) -m venv --clear $(VENV)-sbom/run && $(PYTHON) -m venv --clear $(VENV)-sbom/tool
