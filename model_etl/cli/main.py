@@ -83,7 +83,7 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
         except ModuleNotFoundError as exc:
             raise ConfigurationError(
                 f"{exc.name} is not installed, which a run on this machine needs",
-                "Install everything: pip install 'model-etl[job]', or -r requirements.txt of the checkout.",
+                "Install everything: pip install 'model-etl[job]', or make run in a checkout.",
             ) from exc
 
     config = JobConfig.from_options(**values)
