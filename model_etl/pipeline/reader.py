@@ -13,6 +13,7 @@ from bonobo.config import Configurable, ContextProcessor, Option, Service
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch
+from model_etl.runtime.home_thread import in_home_thread
 from model_etl.schema.fields import Field
 
 
@@ -49,7 +50,7 @@ class RecordReader(Configurable):
                     limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
-                    yield self.decode(numbered) if self.decode else numbered
+                    yield in_home_thread(self.decode, numbered) if self.decode else numbered
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:

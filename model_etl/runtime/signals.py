@@ -28,6 +28,7 @@ class _SignalState:
     deferral_depth = 0
     deferred_signal: int | None = None
     interruptible = False
+    raised: Interrupted | None = None
 
 
 class Interrupts:
@@ -63,6 +64,7 @@ class Interrupts:
             yield self
         finally:
             self._outcome_decided = True
+            _SignalState.raised = None
             for number, handler in previous.items():
                 signal.signal(number, handler)
             sys.unraisablehook = hook
@@ -106,10 +108,20 @@ class Interrupts:
             return
         too_late = self._publishing or self._outcome_decided
         if _SignalState.interruptible or not too_late:
-            self.raised = Interrupted(number)
+            self.raised = _SignalState.raised = Interrupted(number)
             if too_late:
                 self.raised.remark = "a part may have been published"
             raise self.raised
+
+
+def raise_if_stopped() -> None:
+    """Raise what a signal handler has raised in this run; code that it interrupted may have swallowed it.
+
+    Raises:
+        Interrupted: if a signal has stopped the run.
+    """
+    if _SignalState.raised is not None:
+        raise _SignalState.raised
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any, overload
 from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
+from model_etl.runtime.home_thread import in_home_thread
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
 from model_etl.scoring.strategy_check import check_strategy
@@ -71,9 +72,9 @@ class MLModelTransformer:
             Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
-            yield self.predict(data)
+            yield in_home_thread(self.predict, data)
         else:
-            yield self.model.predict(data)
+            yield in_home_thread(self.model.predict, data)
 
     def predict(self, batch: Batch) -> Batch:
         """Return the batch with an output for each record, as one line of checked JSON; failures become rejections."""

@@ -19,6 +19,7 @@ from model_etl.errors import (
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.records.strict_json import decode_document
 from model_etl.rules import BusinessRule, Prediction
+from model_etl.runtime.home_thread import in_home_thread
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
 
@@ -40,7 +41,7 @@ class BusinessRuleTransformer:
 
     def __call__(self, data: Batch) -> Iterator[Batch]:
         """Yield the batch with the rule's decisions applied."""
-        yield self.apply(data)
+        yield in_home_thread(self.apply, data)
 
     def apply(self, batch: Batch) -> Batch:
         """Return the batch with the rule's decisions applied: withheld records and failures leave it.
