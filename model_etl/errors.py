@@ -127,7 +127,11 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
-RUN_ENDING_EXCEPTIONS = (Interrupted, KeyboardInterrupt)
+class ModelTimedOut(BaseException):
+    """A call of a model took longer than --model_timeout; not an Exception, so that no model catches it."""
+
+
+RUN_ENDING_EXCEPTIONS = (Interrupted, ModelTimedOut, KeyboardInterrupt)
 """What ends a run even if it is raised inside a model or a rule. All else rejects the record, also exceptions that are
 not an `Exception`: Rust code that panics raises such ones, and so does a call that asyncio cancels."""
 

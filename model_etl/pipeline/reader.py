@@ -50,8 +50,13 @@ class RecordReader(Configurable):
                     limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
-                    yield in_home_thread(self.decode, numbered) if self.decode else numbered
+                    yield _decoded(numbered, self.decode) if self.decode else numbered
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
+
+
+def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:
+    """Decode a batch in the home thread: validators of a schema are code of the model's author, too."""
+    return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.place}")

@@ -179,6 +179,14 @@ class Batch:
         return len(self.texts)
 
     @property
+    def place(self) -> str:
+        """The records and their input in words, such as "records 1 to 5 of in.json"."""
+        if not len(self):
+            return self.source.name
+        first, last = self.positions[0], self.positions[-1]
+        return f"{f'record {first}' if first == last else f'records {first} to {last}'} of {self.source.name}"
+
+    @property
     def record_count(self) -> int:
         """Number of records with any outcome: those still in the columns, the rejected and the withheld ones."""
         return len(self.texts) + len(self.rejected) + len(self.withheld)

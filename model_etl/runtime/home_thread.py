@@ -18,7 +18,9 @@ from typing import Any, NoReturn, TypeVar
 
 from model_etl.errors import Interrupted
 from model_etl.runtime.signals import raise_if_stopped
+from model_etl.runtime.supervision import model_call
 
+_A = TypeVar("_A")
 _T = TypeVar("_T")
 _CLOSED_CHECK_INTERVAL_S = 0.25
 _current = threading.local()
@@ -45,13 +47,18 @@ class HomeThread:
             _current.home = None
             self._inbox.put(None)
 
-    def call(self, function: Callable[..., _T], *arguments: Any) -> _T:
+    def call(self, function: Callable[[_A], _T], argument: _A, doing: Callable[[], str]) -> _T:
         """Have a function called by the home thread, and return or raise what it returns or raises.
+
+        Args:
+            function: calls a model or a rule.
+            argument: its argument.
+            doing: see `model_call`.
 
         Raises:
             HomeThreadClosed: after `close`.
         """
-        call = _Call(function, arguments)
+        call = _Call(function, argument, doing)
         self._inbox.put(call)
         while not call.done.wait(_CLOSED_CHECK_INTERVAL_S):
             if self._closed:
@@ -90,23 +97,29 @@ class HomeThread:
         self._closed = True
 
 
-def in_home_thread(function: Callable[..., _T], *arguments: Any) -> _T:
+def in_home_thread(function: Callable[[_A], _T], argument: _A, doing: Callable[[], str]) -> _T:
     """Call a function in the thread that runs the graph; without such a thread, in this one.
+
+    Args:
+        function: calls a model or a rule.
+        argument: its argument.
+        doing: returns a description of the call for messages; see `model_call`.
 
     Raises:
         HomeThreadClosed: if the run was ended.
         BaseException: what the function raises.
     """
     home: HomeThread | None = getattr(_current, "home", None)
-    return function(*arguments) if home is None else home.call(function, *arguments)
+    return function(argument) if home is None else home.call(function, argument, doing)
 
 
 class _Call:
     """A call and its outcome."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, function: Callable[[Any], Any], argument: Any, doing: Callable[[], str]) -> None:
         self._function = function
-        self._arguments = arguments
+        self._argument = argument
+        self._doing = doing
         self.done = threading.Event()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -117,8 +130,8 @@ class _Call:
 
     def execute(self) -> None:
         try:
-            with exit_of_forked_copies():
-                self.result = self._function(*self._arguments)
+            with model_call(self._doing), exit_of_forked_copies():
+                self.result = self._function(self._argument)
             raise_if_stopped()  # a model may swallow what a signal handler raises
         except (Interrupted, KeyboardInterrupt):
             raise

@@ -72,9 +72,9 @@ class MLModelTransformer:
             Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
-            yield in_home_thread(self.predict, data)
+            yield in_home_thread(self.predict, data, lambda: f"the model {self.model.reference}, at {data.place}")
         else:
-            yield in_home_thread(self.model.predict, data)
+            yield in_home_thread(self.model.predict, data, lambda: f"the model {self.model.reference}")
 
     def predict(self, batch: Batch) -> Batch:
         """Return the batch with an output for each record, as one line of checked JSON; failures become rejections."""

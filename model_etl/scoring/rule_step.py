@@ -41,7 +41,7 @@ class BusinessRuleTransformer:
 
     def __call__(self, data: Batch) -> Iterator[Batch]:
         """Yield the batch with the rule's decisions applied."""
-        yield in_home_thread(self.apply, data)
+        yield in_home_thread(self.apply, data, lambda: f"the rule {self.name}, at {data.place}")
 
     def apply(self, batch: Batch) -> Batch:
         """Return the batch with the rule's decisions applied: withheld records and failures leave it.
