@@ -122,6 +122,7 @@ class Run:
                 workers=self._config.workers,
                 internals=self._files.log is not None,
                 timeout_s=self._config.model_timeout,
+                judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
             )
         self._report.model = describe_model(scoring.facts)
         return scoring

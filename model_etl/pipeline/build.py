@@ -100,7 +100,7 @@ class LoadedScoring:
 
 
 def load_scoring(
-    settings: ScoringSettings, *, workers: int, internals: bool, timeout_s: float | None = None
+    settings: ScoringSettings, *, workers: int, internals: bool, timeout_s: float | None = None, judged: bool = False
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
@@ -109,12 +109,18 @@ def load_scoring(
         workers: number of processes that score; with 1, this process does.
         internals: whether the prediction log has the model's internals.
         timeout_s: seconds that a call of the model or a rule may take, or None for any time.
+        judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
     """
     load_steps = partial(
-        ScoringSteps, settings.model, settings.rules, internals=internals, expect_version=settings.expect_version
+        ScoringSteps,
+        settings.model,
+        settings.rules,
+        internals=internals,
+        expect_version=settings.expect_version,
+        judged=judged,
     )
     if workers == 1:
         limit_model_calls(timeout_s)

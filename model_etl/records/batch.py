@@ -108,6 +108,7 @@ class Rejection(NamedTuple):
         type_name: the name of the exception, or of the mistake, such as InvalidJSON.
         message: the cause.
         answers: the decisions of rules up to then.
+        code: file and line of the code of the model or the rule that raised the exception, or empty.
     """
 
     source: Source
@@ -119,6 +120,7 @@ class Rejection(NamedTuple):
     type_name: str
     message: str
     answers: tuple[Answer, ...] = ()
+    code: str = ""
 
 
 class Withheld(NamedTuple):
@@ -252,6 +254,7 @@ class Batch:
             type_name=error.type_name,
             message=error.message,
             answers=self.answers[index] if self.answers else (),
+            code=error.code,
         )
 
     def without(self, failed: Mapping[int, RecordError]) -> Batch:

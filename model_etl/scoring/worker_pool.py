@@ -38,6 +38,7 @@ class WorkerPool:
 
     def __init__(self, count: int, make_scorer: Callable[[], Scorer], timeout_s: float | None = None) -> None:
         self._timeout_s = timeout_s
+        self._code = "the model"
         self._workers: list[_WorkerProcess] = []
         self._pending: deque[tuple[_WorkerProcess, Batch]] = deque()
         self._next_worker = 0
@@ -67,10 +68,11 @@ class WorkerPool:
             ModelUnavailable: if the worker has died, or takes too long.
             ModelEtlError: what loading raised.
         """
-        self._wait(self._workers[0], time.monotonic(), "the model, while it was loaded", lambda: False)
+        self._wait(self._workers[0], time.monotonic(), f"{self._code}, while it was loaded", lambda: False)
         message = self._workers[0].receive("while it loaded the model")
         if not isinstance(message, ModelFacts):
             raise TypeError(f"a worker sent {type(message).__name__} before the facts of its model")
+        self._code = f"the model {message.reference}"
         return message
 
     @property
@@ -107,7 +109,7 @@ class WorkerPool:
         """
         worker, batch = self._pending.popleft()
         while True:
-            if not self._wait(worker, worker.begun_at, f"the model, at {batch.place}", stopped):
+            if not self._wait(worker, worker.begun_at, f"{self._code}, at {batch.place}", stopped):
                 return None
             message = worker.receive(f"at {batch.place}")
             worker.begun_at = time.monotonic()
