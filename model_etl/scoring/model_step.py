@@ -63,7 +63,6 @@ class MLModelTransformer:
         self.model = model
         self.internals = internals and model.exposes_internals
         self._code = f"the model {model.reference}"
-        self._judged = judged
         self._first_batch = FirstBatch(self._code, judged=judged)
 
     @overload
@@ -150,7 +149,7 @@ class MLModelTransformer:
         except RUN_ENDING_EXCEPTIONS:
             raise
         except BaseException as exc:
-            if isinstance(exc, WrongAnswer) and self._judged:
+            if isinstance(exc, WrongAnswer) and self._first_batch.open:
                 raise fault(f"{self._code}, asked for {batch.place}: {exc}", exc) from exc
             if self._first_batch.open and len(inputs) == len(batch) > 1:
                 self._try_alone(batch)
