@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import queue
 import signal
@@ -82,6 +83,8 @@ def serve(pipe: _Pipe, make_scorer: Callable[[], Scorer], count: int, inherited:
         return
     _send(pipe, scorer.facts)
     _score_until_closed(pipe, scorer)
+    del scorer
+    gc.collect()  # ends the executors of the model: multiprocessing waits for their processes, which wait for this
 
 
 def _set_up_process(count: int) -> None:

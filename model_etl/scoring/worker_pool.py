@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from pathlib import Path
 from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
 from model_etl.runtime.signals import signals_deferred
-from model_etl.runtime.supervision import model_timed_out
+from model_etl.runtime.supervision import descendants, model_timed_out
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.worker import Failure, Message, ScoredColumns, Scorer, serve
 
@@ -204,6 +205,10 @@ class _WorkerProcess:
         """Wait some seconds for the process to end, then kill it."""
         if not self._connection.closed:
             self._process.join(grace_s)
+            left = descendants(self._process.pid or 0)
             self._process.kill()
+            for pid in left:  # the model's, which would go on without the worker
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.join()
             self._connection.close()
