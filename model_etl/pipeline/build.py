@@ -20,7 +20,7 @@ from model_etl.pipeline.workers_node import WorkersTransformer
 from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
 from model_etl.records.batch import Batch, Source
 from model_etl.records.run_counts import RunCounters
-from model_etl.runtime.supervision import limit_model_calls, model_call
+from model_etl.runtime.supervision import LOADING_S, limit_model_calls, model_call
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import BusinessRuleTransformer
@@ -124,7 +124,7 @@ def load_scoring(
     )
     if workers == 1:
         limit_model_calls(timeout_s)
-        with model_call(lambda: f"the model {settings.model}, while it was loaded"):
+        with model_call(lambda: f"the model {settings.model}, while it was loaded", extra_s=LOADING_S):
             steps = load_steps()
         return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
     pool = WorkerPool(workers, load_steps, timeout_s)

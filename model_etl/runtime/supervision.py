@@ -27,6 +27,8 @@ from model_etl.runtime.signals import DUPLICATE_SIGNAL_WINDOW_S, STOP_SIGNALS, e
 KILL_GRACE_S = 3.0
 """How long code of a model may go on after its time is over, or after a signal, before the process is killed. Longer
 than an ordinary end takes, and shorter than the kill timeout of Docker (10 s)."""
+LOADING_S = 30.0
+"""How much longer than a call loading a model may take: it imports libraries, from a disk that may be slow."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # of Linux's prctl(2)
 _FORWARDED = (*STOP_SIGNALS, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _GENERATIONS = 10
@@ -72,10 +74,10 @@ class Lifeline:
         """Whether this process is the one that does the work, not a child of a model or a scoring worker."""
         return self._pid == os.getpid()
 
-    def begin(self, doing: str) -> None:
-        """Note that a call begins."""
+    def begin(self, doing: str, extra_s: float = 0.0) -> None:
+        """Note that a call begins, which may take some seconds more than the limit."""
         self._number += 1
-        self._write(time.monotonic() + self._limit_s if self._limit_s else 0.0, doing)
+        self._write(time.monotonic() + self._limit_s + extra_s if self._limit_s else 0.0, doing)
 
     def end(self) -> None:
         """Note that the call has ended."""
@@ -156,11 +158,12 @@ def limit_model_calls(seconds: float | None) -> None:
 
 
 @contextlib.contextmanager
-def model_call(doing: Callable[[], str]) -> Iterator[None]:
+def model_call(doing: Callable[[], str], *, extra_s: float = 0.0) -> Iterator[None]:
     """Tell the supervisor that the block is a call of a model or a rule.
 
     Args:
         doing: returns a description for messages, such as "the model m:M at records 1 to 5 of in.json".
+        extra_s: how many seconds more than the limit it may take.
 
     Raises:
         ModelUnavailable: if the call takes longer than the limit.
@@ -169,11 +172,11 @@ def model_call(doing: Callable[[], str]) -> Iterator[None]:
     if lifeline is None or not lifeline.is_worked_on_here:
         yield
         return
-    lifeline.begin(doing())
+    lifeline.begin(doing(), extra_s)
     try:
         yield
     except ModelTimedOut:
-        raise model_timed_out(lifeline.doing(), lifeline.call()[2]) from None
+        raise model_timed_out(lifeline.doing(), lifeline.call()[2] + extra_s) from None
     finally:
         lifeline.end()
 

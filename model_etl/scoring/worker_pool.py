@@ -15,7 +15,7 @@ from pathlib import Path
 from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
 from model_etl.runtime.signals import signals_deferred
-from model_etl.runtime.supervision import descendants, model_timed_out
+from model_etl.runtime.supervision import LOADING_S, descendants, model_timed_out
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.worker import Failure, Message, ScoredColumns, Scorer, serve
 
@@ -74,6 +74,7 @@ class WorkerPool:
         if not isinstance(message, ModelFacts):
             raise TypeError(f"a worker sent {type(message).__name__} before the facts of its model")
         self._code = f"the model {message.reference}"
+        self._workers[0].loading = False
         return message
 
     @property
@@ -113,7 +114,7 @@ class WorkerPool:
             if not self._wait(worker, worker.begun_at, f"{self._code}, at {batch.place}", stopped):
                 return None
             message = worker.receive(f"at {batch.place}")
-            worker.begun_at = time.monotonic()
+            worker.begun_at, worker.loading = time.monotonic(), False
             if isinstance(message, Batch):
                 return message
             if isinstance(message, ScoredColumns):
@@ -129,8 +130,10 @@ class WorkerPool:
         while not worker.ready(_STOP_CHECK_INTERVAL_S):
             if stopped():
                 return False
-            if self._timeout_s is not None and time.monotonic() > begun_at + self._timeout_s:
-                raise model_timed_out(doing, self._timeout_s)
+            if self._timeout_s is not None:
+                limit_s = self._timeout_s + (LOADING_S if worker.loading else 0.0)
+                if time.monotonic() > begun_at + limit_s:
+                    raise model_timed_out(doing, limit_s)
         return True
 
 
@@ -147,10 +150,12 @@ class _WorkerProcess:
 
     Attributes:
         begun_at: since when the worker scores the batch that is waited for, or later.
+        loading: whether it still loads the model.
     """
 
     def __init__(self, context: ForkContext | SpawnContext, make_scorer: Callable[[], Scorer], count: int) -> None:
         self.begun_at = 0.0
+        self.loading = True
         self._connection, child_end = context.Pipe()
         inherited = self._connection if context.get_start_method() == "fork" else None
         arguments = (child_end, make_scorer, count, inherited)

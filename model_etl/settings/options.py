@@ -260,8 +260,8 @@ OPTIONS = option_table(
     Option(
         "model_timeout", RUN,
         "end the run if the model or a rule takes longer than this for a batch",
-        "seconds that loading the model, and one call of the model or a rule, may take; a call that takes longer ends"
-        " the run with 69",
+        "seconds that the model or a rule may take for a batch of records (with `--workers`, all steps of a batch);"
+        " loading the model may take 30 s more; what takes longer ends the run with 69",
         parse=parse_positive_seconds, metavar="SECONDS",
     ),
     Option(
