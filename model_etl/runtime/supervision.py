@@ -77,7 +77,8 @@ class Lifeline:
     def begin(self, doing: str, extra_s: float = 0.0) -> None:
         """Note that a call begins, which may take some seconds more than the limit."""
         self._number += 1
-        self._write(time.monotonic() + self._limit_s + extra_s if self._limit_s else 0.0, doing)
+        limit_s = self._limit_s + extra_s
+        self._write(time.monotonic() + limit_s if self._limit_s else 0.0, doing, limit_s)
 
     def end(self) -> None:
         """Note that the call has ended."""
@@ -85,10 +86,11 @@ class Lifeline:
             self._number += 1
             self._write(0.0, "")
 
-    def _write(self, deadline: float, doing: str) -> None:
+    def _write(self, deadline: float, doing: str, limit_s: float | None = None) -> None:
         text = doing.encode("utf-8", "backslashreplace")[: _PAGE - _TEXT_AT]
         self._memory[_TEXT_AT : _TEXT_AT + len(text)] = text
-        _CALL.pack_into(self._memory, _CALL_AT, self._number, deadline, self._limit_s, len(text))
+        limit_s = self._limit_s if limit_s is None or not deadline else limit_s
+        _CALL.pack_into(self._memory, _CALL_AT, self._number, deadline, limit_s, len(text))
 
     def call(self) -> tuple[int, float, float]:
         """Return the number of the call, which is odd while it goes on, its deadline or 0, and the time limit or 0."""
@@ -176,7 +178,7 @@ def model_call(doing: Callable[[], str], *, extra_s: float = 0.0) -> Iterator[No
     try:
         yield
     except ModelTimedOut:
-        raise model_timed_out(lifeline.doing(), lifeline.call()[2] + extra_s) from None
+        raise model_timed_out(lifeline.doing(), lifeline.call()[2]) from None
     finally:
         lifeline.end()
 
