@@ -127,7 +127,11 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
-RUN_ENDING_EXCEPTIONS = (Interrupted, KeyboardInterrupt)
+class ModelTimedOut(BaseException):
+    """A call of a model took longer than --model_timeout; not an Exception, so that no model catches it."""
+
+
+RUN_ENDING_EXCEPTIONS = (Interrupted, ModelTimedOut, SystemExit, MemoryError)
 """What ends a run even if it is raised inside a model or a rule. All else rejects the record, also exceptions that are
 not an `Exception`: Rust code that panics raises such ones, and so does a call that asyncio cancels."""
 
@@ -139,13 +143,15 @@ class RecordError(Exception):
         stage: the step that failed.
         type_name: name of the exception or of the mistake.
         message: the cause; it holds no values of the record, unless the model's author put them into a message.
+        code: file and line of the code that raised it, or empty.
     """
 
-    def __init__(self, stage: RecordStep, type_name: str, message: str) -> None:
+    def __init__(self, stage: RecordStep, type_name: str, message: str, code: str = "") -> None:
         super().__init__(message)
         self.stage = stage
         self.type_name = type_name
         self.message = printable(message)
+        self.code = code
 
     def without_traceback(self) -> RecordError:
         """Drop traceback and cause: thousands of kept errors would keep the local variables of their frames alive."""

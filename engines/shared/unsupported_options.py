@@ -35,6 +35,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "Kafka": "start more processes, which share the partitions",
         "MapReduce": "the runner starts the tasks: --num-cores",
     },
+    "model_timeout": {
+        "Beam": "set a timeout of the runner",
+        "Kafka": "stop the process if its lag grows",
+        "MapReduce": "set mapreduce.task.timeout",
+    },
     "lock_wait": {"Kafka": _TOPICS},
     **{
         name: {}

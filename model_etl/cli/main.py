@@ -14,6 +14,7 @@ from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
+from model_etl.runtime.supervision import finish_supervised, supervise
 from model_etl.settings.job_config import JobConfig, require_options, sibling_name
 from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
@@ -25,7 +26,14 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: values of options that are given nowhere.
     """
-    end_process(main(defaults=defaults))
+    if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
+        supervise()
+    try:
+        exit_code = main(defaults=defaults)
+    except SystemExit:  # of argparse
+        finish_supervised()
+        raise
+    end_process(exit_code)
 
 
 def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None = None) -> int:

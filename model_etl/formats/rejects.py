@@ -1,6 +1,7 @@
 """The rejects file: one JSON object a line for each rejected record, with all that is needed to score it again.
 
-The first five members are for people: position, stage, type, message and text. The others say where the text came from
+The first members are for people: position, stage, type, message, code (file and line, where code of a model or a rule
+raised the exception) and text. The others say where the text came from
 (input, format, offset, source and, for CSV and TSV, header), so that `model-etl retry` gives the record its original
 position and prediction id. What is not UTF-8 is written in base64, as `text_base64` or `header_base64`.
 """
@@ -64,6 +65,7 @@ def _members(rejection: Rejection) -> dict[str, Any]:
         "stage": rejection.stage,
         "type": rejection.type_name,
         "message": rejection.message,
+        **({"code": rejection.code} if rejection.code else {}),
         **_text_member("text", rejection.text),
         "input": source.name,
         "format": source.format,

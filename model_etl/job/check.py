@@ -37,7 +37,9 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    scoring = load_scoring(first.scoring, workers=1, internals=files.log is not None)
+    scoring = load_scoring(
+        first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
+    )
     counters = RunCounters()
     with RunPublication() as publication:
         _stage_discarded_files(publication, files)

@@ -118,7 +118,11 @@ class Run:
     def _load(self) -> LoadedScoring:
         with self._timed("load"):
             scoring = load_scoring(
-                self._config.scoring, workers=self._config.workers, internals=self._files.log is not None
+                self._config.scoring,
+                workers=self._config.workers,
+                internals=self._files.log is not None,
+                timeout_s=self._config.model_timeout,
+                judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
             )
         self._report.model = describe_model(scoring.facts)
         return scoring

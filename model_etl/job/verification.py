@@ -24,6 +24,7 @@ class RejectSummary(NamedTuple):
         stage: the step that failed.
         type_name: name of the exception or of the mistake.
         message: the cause.
+        code: file and line of the code that raised the exception, or empty.
     """
 
     position: int
@@ -31,21 +32,31 @@ class RejectSummary(NamedTuple):
     stage: str
     type_name: str
     message: str
+    code: str = ""
 
     @classmethod
     def from_rejection(cls, rejection: Rejection) -> Self:
         """Build the summary of a rejected record."""
-        return cls(rejection.position, rejection.source.name, rejection.stage, rejection.type_name, rejection.message)
+        r = rejection
+        return cls(r.position, r.source.name, r.stage, r.type_name, r.message, r.code)
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
         """Build the summary from a line of a rejects file."""
         reject: dict[str, Any] = msgspec.json.decode(line)
-        return cls(reject["position"], reject["input"], reject["stage"], reject["type"], reject["message"])
+        return cls(
+            reject["position"],
+            reject["input"],
+            reject["stage"],
+            reject["type"],
+            reject["message"],
+            reject.get("code", ""),
+        )
 
     def __str__(self) -> str:
         message = " ".join(self.message.split())
-        return f"record {self.position} of {self.input_name}, {self.stage}: {self.type_name}: {message}"
+        raised = f"{message} ({self.code})" if self.code else message
+        return f"record {self.position} of {self.input_name}, {self.stage}: {self.type_name}: {raised}"
 
 
 def too_many_rejects(

@@ -108,6 +108,7 @@ class Rejection(NamedTuple):
         type_name: the name of the exception, or of the mistake, such as InvalidJSON.
         message: the cause.
         answers: the decisions of rules up to then.
+        code: file and line of the code of the model or the rule that raised the exception, or empty.
     """
 
     source: Source
@@ -119,6 +120,7 @@ class Rejection(NamedTuple):
     type_name: str
     message: str
     answers: tuple[Answer, ...] = ()
+    code: str = ""
 
 
 class Withheld(NamedTuple):
@@ -177,6 +179,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def place(self) -> str:
+        """The records and their input in words, such as "records 1 to 5 of in.json"."""
+        if not len(self):
+            return self.source.name
+        first, last = self.positions[0], self.positions[-1]
+        return f"{f'record {first}' if first == last else f'records {first} to {last}'} of {self.source.name}"
 
     @property
     def record_count(self) -> int:
@@ -244,6 +254,7 @@ class Batch:
             type_name=error.type_name,
             message=error.message,
             answers=self.answers[index] if self.answers else (),
+            code=error.code,
         )
 
     def without(self, failed: Mapping[int, RecordError]) -> Batch:

@@ -7,7 +7,8 @@ import os
 import sys
 from typing import Any
 
-from model_etl.errors import ModelUnavailable, UsageError, describe_exception
+from model_etl.errors import Interrupted, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
+from model_etl.scoring.faults import describe_frames, is_interrupt
 from model_etl.scoring.model import Model
 
 
@@ -52,9 +53,13 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
         model = Model(load_class(reference)(), reference)
     except UsageError:
         raise
-    except (Exception, SystemExit) as exc:
+    except (Interrupted, ModelTimedOut):
+        raise
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
         raise ModelUnavailable(
-            f"cannot load the model {reference}: {describe_exception(exc)}", _remedy_for(exc)
+            f"cannot load the model {reference}: {describe_exception(exc)}{describe_frames(exc)}", _remedy_for(exc)
         ) from exc
     if expect_version is not None and model.version != expect_version:
         raise ModelUnavailable(

@@ -104,6 +104,7 @@ class JobConfig:
         dry_run: whether to do everything except publish.
         workers: number of processes that score.
         report: name of the run report, or None for no report.
+        model_timeout: seconds that a call of the model or a rule may take, or None for any time.
         lock_wait: seconds to wait for another run with the same output.
     """
 
@@ -122,6 +123,7 @@ class JobConfig:
     dry_run: bool = False
     workers: int = 1
     report: str | None = None
+    model_timeout: float | None = None
     lock_wait: float = 0.0
 
     @classmethod

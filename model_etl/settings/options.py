@@ -258,6 +258,13 @@ OPTIONS = option_table(
         parse=parse_positive_int, metavar="N",
     ),
     Option(
+        "model_timeout", RUN,
+        "end the run if the model or a rule takes longer than this for a batch",
+        "seconds that the model or a rule may take for a batch of records (with `--workers`, all steps of a batch);"
+        " loading the model may take 30 s more; what takes longer ends the run with 69",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
         "lock_wait", RUN,
         "how long to wait for another run with the same output",
         "seconds to wait for another run with the same output; with 0 the run ends with 75 at once",
