@@ -5,7 +5,7 @@ from __future__ import annotations
 from model_etl.errors import UsageError
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compression_of, without_compression
-from model_etl.formats.csv_tsv import CSV, TSV
+from model_etl.formats.csv_tsv import CSV, QUOTED_TSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.parquet import PARQUET
@@ -26,7 +26,7 @@ def register_format(file_format: Format) -> None:
     FORMATS[file_format.name] = INPUT_FORMATS[file_format.name] = file_format
 
 
-for _format in (LDJSON, JSON_ARRAY, CSV, TSV, PARQUET):
+for _format in (LDJSON, JSON_ARRAY, CSV, TSV, QUOTED_TSV, PARQUET):
     register_format(_format)
 INPUT_FORMATS["rejects"] = RejectsFile(FORMATS)  # reads texts of all formats, also of those registered later
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
-from model_etl.errors import DataError, RecordError
+from model_etl.errors import RecordError
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Rejection, Source
 from model_etl.schema.fields import Field
 
 BATCH_RECORDS = 8192
 """The most records of a batch, in formats that are read record by record."""
-
-BOM = b"\xef\xbb\xbf"
-"""The byte-order mark of UTF-8."""
 
 
 class Writer(Protocol):
@@ -145,35 +142,6 @@ class BatchBuilder:
                 rejected=tuple(self._rejected),
             )
             self._clear()
-
-
-_SIGNATURES = {
-    b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz."),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst."),
-    b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
-}
-"""The first bytes of files that are not UTF-8 text, with what they are and the remedy."""
-
-
-def check_signature(start: bytes, source: Source) -> int:
-    """Check the first bytes of a text file.
-
-    Args:
-        start: at least the first four bytes, if the file has as many.
-        source: the input, for the error.
-
-    Returns:
-        The length of the byte-order mark, which is to be skipped: 3 or 0.
-
-    Raises:
-        DataError: if they are the signature of a file that is not UTF-8 text.
-    """
-    for signature, (description, remedy) in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise DataError(f"cannot read {source.name} as {source.format}: it is {description}", remedy)
-    return len(BOM) if start.startswith(BOM) else 0
 
 
 def utf8_error(text: bytes) -> RecordError | None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
+from model_etl.formats.unquoted_rows import unquoted_rows
 from model_etl.records.batch import Batch, Source
 
 _Object = Mapping[str, msgspec.Raw]
@@ -25,13 +26,15 @@ class DelimitedWriter(Writer):
         layout: the layout of the output records.
         name: the name of the format.
         delimiter: the character between two cells.
+        quotes: whether a cell may have quotes around it; without them it cannot hold a delimiter or a line end.
     """
 
-    def __init__(self, file: BinaryIO, layout: Layout, name: str, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, name: str, delimiter: str, *, quotes: bool = True) -> None:
         self._file = file
         self._layout = layout
         self._name = name
         self._delimiter = delimiter
+        self._quotes = quotes
         self._rows: _NewRows | _ExtendedRows | None = None
         self._columns: list[str] = []
 
@@ -48,13 +51,14 @@ class DelimitedWriter(Writer):
             self._columns = self._rows.columns(objects[0])
             names = self._encode([self._columns])
             self._file.write(b"".join(self._rows.lines([self._rows.header], names, self._delimiter.encode())))
-        cells = self._encode(self._table(objects, batch))
+        cells = self._encode(self._table(objects, batch), batch)
         self._file.write(b"".join(self._rows.lines(batch.texts, cells, self._delimiter.encode())))
 
     @override
     def finish(self) -> None:
         if self._rows is None:  # a file without records still names its columns
-            self._file.write(self._encode([[*self._layout.keep, *self._layout.outputs]])[0])
+            self._columns = [*self._layout.keep, *self._layout.outputs]
+            self._file.write(self._encode([self._columns])[0])
 
     def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
         known = set(self._columns)
@@ -70,7 +74,9 @@ class DelimitedWriter(Writer):
             table.append([_cell(row.get(name)) for name in self._columns])
         return table
 
-    def _encode(self, table: Iterable[Sequence[str]]) -> list[bytes]:
+    def _encode(self, table: Iterable[Sequence[str]], batch: Batch | None = None) -> list[bytes]:
+        if not self._quotes:
+            return unquoted_rows(table, self._columns, self._delimiter, batch)
         rows = _EncodedRows()
         csv.writer(rows, delimiter=self._delimiter, lineterminator="\r\n").writerows(table)
         return rows.lines
