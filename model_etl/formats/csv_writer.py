@@ -33,6 +33,7 @@ class DelimitedWriter(Writer):
         self._file = file
         self._layout = layout
         self._name = name
+        self._label = name.removeprefix("quoted_").upper()
         self._delimiter = delimiter
         self._quotes = quotes
         self._rows: _NewRows | _ExtendedRows | None = None
@@ -68,7 +69,7 @@ class DelimitedWriter(Writer):
                 extra = next(name for name in row if name not in known)
                 raise ConfigurationError(
                     f"record {batch.positions[index]} of {batch.source.name} has a field {extra!r} that the first"
-                    f" record lacks: a {self._name.upper()} file has the same columns in every row",
+                    f" record lacks: a {self._label} file has the same columns in every row",
                     "Write JSON Lines, or choose the columns with --keep.",
                 )
             table.append([_cell(row.get(name)) for name in self._columns])

@@ -12,7 +12,7 @@ from model_etl.schema.fields import Field, Fields
 _SHOWN_NAMES = 5
 _SHOWN_CHARS = 40
 _SEPARATORS = {";": "semicolons", "|": "bars", "\t": "tabs", ",": "commas"}
-_READ_AS = {("csv", "\t"): "tsv", ("quoted_tsv", ","): "csv", ("tsv", ","): "csv"}
+_READ_AS = {"\t": "tsv", ",": "csv"}
 _NO_LETTER = re.compile(r"[^\w]|_")
 _NUMBER = re.compile(r"[-+]?[0-9.,]+(?:[eE][-+]?[0-9]+)?")
 
@@ -55,11 +55,13 @@ def _likely_cause(names: Sequence[str], fields: Fields, source: Source, header: 
         return ". It looks like JSON", f"Use --input_format {name}."
     for separator, words in _SEPARATORS.items():
         if len(names) == 1 and not fields.keys().isdisjoint(_split(names[0], separator)):
-            name = _READ_AS.get((source.format, separator), "")
-            remedy = f"Use --input_format {name}." if name else "Have the file written with commas between its cells."
+            read_as = _READ_AS.get(separator)
+            remedy = (
+                f"Use --input_format {read_as}." if read_as else "Have the file written with commas between its cells."
+            )
             return f". Its cells have {words} between them", remedy
     if source.format == "tsv" and not fields.keys().isdisjoint(name.strip('"') for name in names):
-        return ". Its names have quotes around them", "Use --input_format quoted_tsv."
+        return ". Its names have quotes around them", "Use --tsv_quotes."
     if found := lookalike(names, fields):
         return f". It has {found[0]!r}, not {found[1]!r}", "Rename its columns, or give the model's fields aliases."
     if header and all(map(_NUMBER.fullmatch, names)):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from model_etl.errors import ConfigurationError
 from model_etl.records.batch import Batch
 
-_REMEDY = "Write CSV or JSON Lines, or TSV with quotes: --output_format quoted_tsv."
+_REMEDY = "Write CSV or JSON Lines, or TSV with quotes: --tsv_quotes."
 
 
 def unquoted_rows(

@@ -109,7 +109,7 @@ def test_a_retry_gives_what_the_first_run_would_have_given(etl: Etl, form: str) 
         etl.write(name, data)
     else:
         pq.write_table(data, etl.folder / name)
-    told = ["--input_format", form] if form in ("json", "quoted_tsv") else []
+    told = {"json": ["--input_format", form], "quoted_tsv": ["--tsv_quotes", "--input_format", "tsv"]}.get(form, [])
     fixed = {"FIXED": "1"}
     arguments = ["--model", MODEL, "-i", name, "-o", "all.json", *told, "--prediction_log", "all.log"]
     assert etl("run", *arguments, env=fixed).code == 0

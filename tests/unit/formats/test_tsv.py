@@ -82,7 +82,7 @@ def test_a_value_that_a_cell_cannot_hold_is_refused(record: dict[str, Any], word
         return
     with pytest.raises(ConfigurationError, match=f"cannot write record 2 of the file as TSV: {words}") as caught:
         predicted("tsv", outputs, list(record))
-    assert "quoted_tsv" in caught.value.remedy
+    assert "--tsv_quotes" in caught.value.remedy
     written = predicted("quoted_tsv", outputs, list(record))
     assert json.loads(documents("quoted_tsv", written)[-1]) == record
 
@@ -100,18 +100,18 @@ def test_a_tab_in_a_published_value_ends_the_run(etl: Etl) -> None:
     assert done.code == 78
     assert etl.files() == {"in.json"}
     assert "record 2 of in.json" in done.err
-    assert "--output_format quoted_tsv" in done.err
-    done = etl("run", *MODEL, "-i", "in.json", "-o", "out.tsv", "--keep", "id", "--output_format", "quoted_tsv")
+    assert "--tsv_quotes" in done.err
+    done = etl("run", *MODEL, "-i", "in.json", "-o", "out.tsv", "--keep", "id", "--tsv_quotes")
     assert (done.code, done.err) == (0, "")
     assert (etl.folder / "out.tsv").read_text() == 'id\tscore\na\t1.0\n"b\tc"\t3.0\n'
 
 
 def test_a_joined_row_of_tsv_is_copied(etl: Etl) -> None:
-    """Its quotes too; from TSV with quotes to TSV without them the values stay the same."""
+    """Its quotes too, whatever they mean."""
     etl.write("in.tsv", 'id\tamount\n"a\t1\n')
     assert etl("run", *MODEL, "-i", "in.tsv", "-o", "out.tsv", "--join").code == 0
     assert (etl.folder / "out.tsv").read_text() == 'id\tamount\tscore\n"a\t1\t2.0\n'
     etl.write("in.tsv", 'id\tamount\n"a""b"\t1\n')
-    done = etl("run", *MODEL, "-i", "in.tsv", "-o", "out.tsv", "--join", "--input_format", "quoted_tsv")
+    done = etl("run", *MODEL, "-i", "in.tsv", "-o", "out.tsv", "--join", "--tsv_quotes")
     assert (done.code, done.err) == (0, "")
-    assert (etl.folder / "out.tsv").read_text() == 'id\tamount\tscore\na"b\t1\t3.0\n'
+    assert (etl.folder / "out.tsv").read_text() == 'id\tamount\tscore\n"a""b"\t1\t3.0\n'
