@@ -120,7 +120,7 @@ class BatchBuilder:
     def reject(self, offset: int, text: bytes, error: RecordError) -> None:
         """Add the next record as a rejection, because it cannot be parsed."""
         self.position += 1
-        self._bytes += len(text)
+        self._bytes += len(text) + len(self.source.header)  # a reject has both
         self._rejected.append(
             Rejection(self.source, self.position, offset, text, None, error.stage, error.type_name, error.message)
         )

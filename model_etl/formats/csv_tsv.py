@@ -29,9 +29,10 @@ from model_etl.formats.csv_damage import (
     rows_in_a_cell,
 )
 from model_etl.formats.csv_writer import DelimitedWriter
+from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
 from model_etl.formats.line_blocks import carriage_returns, line_blocks
 from model_etl.formats.output_layout import Layout
-from model_etl.formats.table_names import check_table_names
+from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
@@ -44,6 +45,10 @@ _TOO_LONG = "field larger than field limit"
 _CARRIAGE_RETURN = "new-line character seen in unquoted field"
 """What Python's csv module says of a quoted cell that the file ends in, of a cell that is too long, and of a carriage
 return outside of quotes."""
+
+
+_LAST_CELLS: dict[str, tuple[bytes, Mapping[str, Field], Cells]] = {}
+"""The last header that `document` got, by format, with the fields and the converter of its rows."""
 
 
 class _Block(NamedTuple):
@@ -110,6 +115,8 @@ class Delimited(Format):
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         blocks = _numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
         for block in blocks:  # until the header is found; the inner loop takes the other blocks
+            if kind := json_kind(block.text[:START_BYTES]):
+                raise wrong_kind(source, kind)
             lines = _RowLines(block.text, blocks)
             header = next(self._parse(lines), None)
             if header is None:
@@ -182,23 +189,30 @@ class Delimited(Format):
             if header.line_count > 1 or header.problem.startswith(_NEVER_CLOSED):
                 self._require_one_row(header, block, source, 0)
             raise DataError(f"cannot read {source.name}: its first row is not a valid row of UTF-8 text", remedy)
-        for index, name in enumerate(names):
-            if not name:
-                raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
-            if name in names[:index]:
-                raise DataError(f"cannot read {source.name}: its first row names the column {name!r} twice", remedy)
+        if not all(names):
+            raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
+        if (name := first_duplicate(names)) is not None:
+            raise DataError(f"cannot read {source.name}: its first row names the column {name!r} twice", remedy)
         return names
 
     @override
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
-        headers = list(self._parse(_RowLines(header, iter(()))))
-        width = len(headers[0].valid_cells()) if headers else 0
+        cells = self._cells_of(header, fields)
+        return cells.document(self._only_row(text, "text", cells.width))
+
+    def _cells_of(self, header: bytes, fields: Mapping[str, Field]) -> Cells:
+        """Return the converter of the last header, or a new one: rejects follow each other with the same header."""
+        last = _LAST_CELLS.get(self.name)
+        if last is None or last[0] != header or last[1] is not fields:
+            cells = Cells(self._only_row(header, "header"), fields, self.delimiter, quotes=self.quotes)
+            _LAST_CELLS[self.name] = last = header, fields, cells
+        return last[2]
+
+    def _only_row(self, text: bytes, name: str, width: int = 0) -> Sequence[str]:
         rows = list(self._parse(_RowLines(text, iter(())), width))
-        for parsed, name in ((headers, "header"), (rows, "text")):
-            if len(parsed) != 1:
-                raise RecordError("parse", "InvalidRow", f"the {name} has {len(parsed)} rows, expected one")
-        cells = Cells(headers[0].valid_cells(), fields, self.delimiter, quotes=self.quotes)
-        return cells.document(rows[0].valid_cells())
+        if len(rows) != 1:
+            raise RecordError("parse", "InvalidRow", f"the {name} has {len(rows)} rows, expected one")
+        return rows[0].valid_cells()
 
     @override
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import BinaryIO, NamedTuple
 
 from model_etl.errors import DataError
@@ -11,7 +12,9 @@ from model_etl.records.batch import Source
 BOM = b"\xef\xbb\xbf"
 """The byte-order mark of UTF-8."""
 
-_START_BYTES = 1024
+START_BYTES = 1024
+"""How much of a file shows what it is."""
+
 _PAIRS = 16
 """How many characters of UTF-16 or UTF-32 without a byte-order mark have to look alike."""
 
@@ -82,6 +85,10 @@ _MARKUP = (
 )
 _IN_ZIP = {b"[Content_Types].xml": _SPREADSHEET, b"xl/": _SPREADSHEET, b"_rels/.rels": _SPREADSHEET}
 _OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
+_JSON_LINES = FileKind("JSON Lines", "Use --input_format ldjson.")
+_JSON_ARRAY = FileKind("a JSON array", "Use --input_format json.")
+_TEXT = FileKind("text", "Use --input_format with the name of its format, such as csv or ldjson.")
+_STARTS_OF_JSON = ((re.compile(rb'\s*\{\s*["}]'), _JSON_LINES), (re.compile(rb'\s*\[\s*[{"\[]'), _JSON_ARRAY))
 _TEXT_CONTROLS = b"\t\n\r\x0b\x0c\x1b"
 
 
@@ -104,6 +111,26 @@ def file_kind(start: bytes) -> FileKind | None:
         if text.startswith(beginnings):
             return kind
     return _wide_characters(start)
+
+
+def json_kind(start: bytes) -> FileKind | None:
+    """Return what a file is that should be a table of text, but starts as JSON does; None if it does not."""
+    return next((kind for pattern, kind in _STARTS_OF_JSON if pattern.match(start)), None)
+
+
+def check_parquet(start: bytes, source: Source) -> None:
+    """Check the first bytes of a file that should be Parquet.
+
+    Raises:
+        DataError: if the file is of another kind.
+    """
+    if start.startswith(b"PAR1"):
+        return
+    kind = file_kind(start) or json_kind(start.removeprefix(BOM))
+    if kind is None and not _has_control_characters(start):
+        kind = _TEXT
+    if kind is not None:
+        raise wrong_kind(source, kind)
 
 
 def _has_control_characters(start: bytes) -> bool:
@@ -144,7 +171,7 @@ class StartedFile:
     """
 
     def __init__(self, file: BinaryIO, source: Source) -> None:
-        start = file.read(_START_BYTES)
+        start = file.read(START_BYTES)
         if (kind := file_kind(start)) is not None:
             raise wrong_kind(source, kind)
         self.skipped = len(BOM) if start.startswith(BOM) else 0

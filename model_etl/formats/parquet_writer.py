@@ -14,7 +14,7 @@ from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.parquet_documents import place_of_column
-from model_etl.formats.parquet_values import CONVERSION_ERRORS, as_nullable, column_of_json
+from model_etl.formats.parquet_values import CONVERSION_ERRORS, MAX_COLUMNS, as_nullable, column_of_json
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.places import Place
 
@@ -69,6 +69,10 @@ class ParquetWriter(Writer):
 
     def _choose_schema(self, names: Sequence[str], source: Source | None) -> pa.Schema:
         """Return the columns with their types: the output schema's, then the input file's, then those of the values."""
+        if len(names) > MAX_COLUMNS:
+            raise ConfigurationError(
+                f"cannot write {len(names):,} columns; Parquet is written with at most {MAX_COLUMNS:,}", _REMEDY
+            )
         input_schema = source.columns if source is not None and isinstance(source.columns, pa.Schema) else None
         columns = []
         for name in names:

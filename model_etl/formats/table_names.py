@@ -41,6 +41,16 @@ def check_table_names(names: Sequence[str], fields: Mapping[str, Field], source:
     )
 
 
+def first_duplicate(names: Iterable[str]) -> str | None:
+    """Return the first name that another one repeats, or None; in time that grows with their number alone."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def lookalike(names: Iterable[str], fields: Iterable[str]) -> tuple[str, str] | None:
     """Return the first name that is a field's but for capitals, blanks and punctuation, with that field; or None."""
     simple = {_simplified(field): field for field in fields}
@@ -49,10 +59,6 @@ def lookalike(names: Iterable[str], fields: Iterable[str]) -> tuple[str, str] | 
 
 def _likely_cause(names: Sequence[str], fields: Fields, source: Source, header: str) -> tuple[str, str]:
     """Return the rest of the sentence and the remedy, both empty if no cause is likely."""
-    start = header.lstrip()
-    if start.startswith(("{", "[")):
-        name = "ldjson" if start.startswith("{") else "json"
-        return ". It looks like JSON", f"Use --input_format {name}."
     for separator, words in _SEPARATORS.items():
         if len(names) == 1 and not fields.keys().isdisjoint(_split(names[0], separator)):
             read_as = _READ_AS.get(separator)
