@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
 from model_etl.errors import RecordError
@@ -143,6 +143,10 @@ class BatchBuilder:
             )
             self._clear()
 
+    def empty_batch(self) -> Batch:
+        """Return a batch without records, by which a table without records makes its columns known."""
+        return Batch(self.source, (), (), (), ())
+
 
 def utf8_error(text: bytes) -> RecordError | None:
     """Return the error of a record whose text is not UTF-8, or None if it is."""
@@ -154,15 +158,18 @@ def utf8_error(text: bytes) -> RecordError | None:
     return None
 
 
-def column_names(layout: Layout, first: Iterable[str], source: Source) -> list[str]:
+def column_names(layout: Layout, first: Collection[str], source: Source | None) -> list[str]:
     """Return the columns of an output table, which has the same columns in every row.
 
     Args:
         layout: the layout of the output records.
-        first: the field names of the first output record.
-        source: the input of that record.
+        first: the field names of the first output record; empty if there is none.
+        source: the input of that record, or an input without records; None if nothing is known of any input.
     """
     if not layout.join:
-        return [*layout.keep, *layout.outputs] if layout.outputs else list(first)
-    # The first record of a table lacks the fields whose cells are empty.
-    return list(dict.fromkeys([*source.column_names, *first]))
+        return [*layout.keep, *layout.outputs] if layout.outputs else list(first or layout.keep)
+    # The first record of a table lacks the fields whose cells are empty. Other records have what the first one has.
+    originals = source.column_names if source is not None else ()
+    if not originals:
+        originals = [name for name in first if name not in layout.outputs] if first else list(layout.inputs)
+    return list(dict.fromkeys([*originals, *layout.outputs, *first]))

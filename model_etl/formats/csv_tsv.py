@@ -131,6 +131,8 @@ class Delimited(Format):
             for rows in chain(rest, blocks):
                 batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
+            if not builder.position:
+                yield builder.empty_batch()
 
     def _row_batches(
         self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]

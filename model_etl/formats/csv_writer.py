@@ -36,30 +36,36 @@ class DelimitedWriter(Writer):
         self._label = name.removeprefix("quoted_").upper()
         self._delimiter = delimiter
         self._quotes = quotes
-        self._rows: _NewRows | _ExtendedRows | None = None
+        self._rows: _Rows | None = None
+        self._unpublished: Source | None = None
         self._columns: list[str] = []
 
     @override
     def write(self, batch: Batch) -> None:
         if not len(batch):
+            self._unpublished = self._unpublished or batch.source
             return
         is_first = self._rows is None
-        if self._rows is None:
-            copies = self._layout.join and batch.source.format == self._name
-            self._rows = (_ExtendedRows if copies else _NewRows)(self._layout, batch.source)
-        objects = self._rows.objects(batch)
+        rows = self._rows = self._rows or self._rows_of(batch.source)
+        objects = rows.objects(batch)
         if is_first:
-            self._columns = self._rows.columns(objects[0])
-            names = self._encode([self._columns])
-            self._file.write(b"".join(self._rows.lines([self._rows.header], names, self._delimiter.encode())))
+            self._write_names(rows, objects[0])
         cells = self._encode(self._table(objects, batch), batch)
-        self._file.write(b"".join(self._rows.lines(batch.texts, cells, self._delimiter.encode())))
+        self._file.write(b"".join(rows.lines(batch.texts, cells, self._delimiter.encode())))
 
     @override
     def finish(self) -> None:
         if self._rows is None:  # a file without records still names its columns
-            self._columns = [*self._layout.keep, *self._layout.outputs]
-            self._file.write(self._encode([self._columns])[0])
+            self._write_names(self._rows_of(self._unpublished), {})
+
+    def _rows_of(self, source: Source | None) -> _Rows:
+        copies = self._layout.join and source is not None and source.format == self._name and source.header
+        return (_ExtendedRows if copies else _NewRows)(self._layout, source)
+
+    def _write_names(self, rows: _Rows, first: _Object) -> None:
+        self._columns = rows.columns(first)
+        names = self._encode([self._columns])
+        self._file.write(b"".join(rows.lines([rows.header], names, self._delimiter.encode())))
 
     def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
         known = set(self._columns)
@@ -92,13 +98,13 @@ class _Rows(Protocol):
 
     header: bytes
 
-    def __init__(self, layout: Layout, first: Source) -> None: ...
+    def __init__(self, layout: Layout, first: Source | None) -> None: ...
 
     def objects(self, batch: Batch) -> list[_Object]:
         """Return the objects of which cells are made, one a record."""
 
     def columns(self, first: _Object) -> list[str]:
-        """Return the names of those cells, given the first object."""
+        """Return the names of those cells, given the first object; it is empty if there are no records."""
 
     def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
         """Return whole lines, given the original rows and the cells that were made."""
@@ -109,7 +115,7 @@ class _NewRows(_Rows):
 
     header = b""
 
-    def __init__(self, layout: Layout, first: Source) -> None:
+    def __init__(self, layout: Layout, first: Source | None) -> None:
         self._layout = layout
         self._first = first
 
@@ -129,10 +135,10 @@ class _NewRows(_Rows):
 class _ExtendedRows(_Rows):
     """Original rows of the same format are copied as they are; only the prediction's cells are made."""
 
-    def __init__(self, layout: Layout, first: Source) -> None:
+    def __init__(self, layout: Layout, first: Source | None) -> None:
         self._layout = layout
-        self._format = first.format
-        self.header = first.header
+        self._format = first.format if first else ""
+        self.header = first.header if first else b""
 
     @override
     def objects(self, batch: Batch) -> list[_Object]:

@@ -67,7 +67,7 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
         with _damage_translated(source):
             rows = next(batches, None)
             if rows is None:
-                return
+                break
             problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
             exact = find_finer_times(rows, next(finer)) if finer is not None else {}
         if not rows.num_rows:
@@ -78,6 +78,8 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
             yield from builder.take()
         else:
             yield _lazy_batch(builder, documents)
+    if not builder.position:
+        yield builder.empty_batch()
 
 
 @contextlib.contextmanager
