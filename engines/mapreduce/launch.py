@@ -167,6 +167,7 @@ class _Launcher:
             self._job.options.split_bytes,
             remote=self._job.options.runner in REMOTE_RUNNERS,
             numbered=numbered,
+            tsv_quotes=bool(self.values.get("tsv_quotes")),
             limited=Limit(limit, scorer.facts.inputs) if limit is not None else None,
         )
         null_for_rejects = bool(self._job.options.null_for_rejects)

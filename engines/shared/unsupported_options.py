@@ -17,6 +17,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "input_file": {"Kafka": _TOPICS},
     "output_file": {"Kafka": _TOPICS},
     "input_format": {"Kafka": "each message is a JSON object"},
+    "tsv_quotes": {"Kafka": "each message is a JSON object"},
     "output_format": {"Kafka": "each message is a JSON object", "MapReduce": "it writes JSON Lines"},
     "if_exists": {"Kafka": _TOPICS},
     "on_empty": {"Kafka": _TOPICS},

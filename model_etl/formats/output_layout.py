@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from model_etl.errors import ConfigurationError
+from model_etl.formats.table_names import first_duplicate
 from model_etl.records.batch import Batch
 from model_etl.schema.fields import Field
 
@@ -32,8 +33,8 @@ class Layout:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if duplicates := [name for i, name in enumerate(self.keep) if name in self.keep[:i]]:
-            raise ConfigurationError(f"--keep names {duplicates[0]!r} twice", "Name each field once.")
+        if (name := first_duplicate(self.keep)) is not None:
+            raise ConfigurationError(f"--keep names {name!r} twice", "Name each field once.")
         if (clash := _first_common_name(self.keep, self.outputs)) is not None:
             raise ConfigurationError(
                 f"--keep {clash}: the prediction also has a field of that name",

@@ -160,24 +160,26 @@ def scoring_graph(
     )
 
 
-def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compression]:
+def output_format_of(name: str, config: JobConfig) -> tuple[Format, Compression]:
     """Return the format and the compression of an output.
 
     Args:
         name: name of the output.
-        file_format: name of the format, or None if the output's name shows it.
+        config: the settings of the run.
 
     Raises:
         UsageError: if neither shows the format.
     """
-    return format_for(name, file_format, "--output_format")
+    return format_for(name, config.output_format, "--output_format", tsv_quotes=config.tsv_quotes)
 
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
     files = []
-    outputs = {output_format_of(output.name, config.output_format)[0].name for output in graph_files.outputs}
+    outputs = {output_format_of(output.name, config)[0].name for output in graph_files.outputs}
     for graph_input in graph_files.inputs:
-        file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
+        file_format, compression = format_for(
+            graph_input.name, config.input_format, "--input_format", tsv_quotes=config.tsv_quotes
+        )
         source = Source(
             graph_input.name,
             graph_input.identity,
@@ -211,7 +213,7 @@ def _record_writer(
         OutputFile(
             output.path,
             output.display_name,
-            *output_format_of(output.name, config.output_format),
+            *output_format_of(output.name, config),
             counters.add_output(),
         )
         for output in outputs

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import compress
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -50,7 +51,16 @@ class Source:
 
     def publishes(self, name: str) -> bool:
         """Return whether a field of its records is published."""
-        return self.published is None or name in self.published
+        return self.published is None or name in self._published_names
+
+    @cached_property
+    def _published_names(self) -> frozenset[str]:
+        return frozenset(self.published or ())
+
+    @cached_property
+    def header_sha256(self) -> str:
+        """The digest of the header, in hexadecimal digits."""
+        return hashlib.sha256(self.header).hexdigest()
 
     @property
     def column_names(self) -> Sequence[str]:

@@ -281,7 +281,7 @@ class OutputSchema:
 
     def fields(self) -> dict[str, Field]:
         """Return the fields of the outputs by name, in the schema's order; empty if it does not declare them."""
-        return fields_of(self.json_schema())
+        return fields_of(self.json_schema(), outputs=True)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the outputs; empty if the schema has none."""

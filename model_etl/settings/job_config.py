@@ -95,6 +95,7 @@ class JobConfig:
         storage: how to reach files that are not local.
         input_format: name of the input's format; None if its name shows it.
         output_format: name of the output's format; None if its name shows it.
+        tsv_quotes: whether cells of TSV may have quotes around them.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
         rejects: name of the rejects file, or None for a file beside the output.
         max_errors: how many rejects are tolerated.
@@ -114,6 +115,7 @@ class JobConfig:
     storage: StorageSettings = StorageSettings()
     input_format: str | None = None
     output_format: str | None = None
+    tsv_quotes: bool = False
     prediction_log: str | None = None
     rejects: str | None = None
     max_errors: MaxErrors = field(default=MaxErrors())

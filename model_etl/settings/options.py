@@ -121,6 +121,13 @@ OPTIONS = option_table(
         choices=tuple(FORMATS),
     ),
     Option(
+        "tsv_quotes", FILES,
+        "TSV has quotes around cells with tabs, line ends or quotes, as CSV has",
+        "TSV files, read and written, have quotes around cells with tabs, line ends or quotes, as CSV has; without it a"
+        " quote is a part of the text",
+        parse=parse_bool, switch=True,
+    ),
+    Option(
         "if_exists", FILES,
         "what to do if the output exists",
         "what to do if the output exists: `replace` it, `fail` (exit code 73) or `skip` the run (exit code 0)",
