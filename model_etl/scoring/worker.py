@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from model_etl.errors import ModelEtlError
 from model_etl.records.batch import Answer, Batch
+from model_etl.runtime.search_path import forget_safe_path
 from model_etl.scoring.model import ModelFacts
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
@@ -84,6 +85,7 @@ def serve(pipe: _Pipe, make_scorer: Callable[[], Scorer], count: int, inherited:
 
 def _set_up_process(count: int) -> None:
     """Ignore the signals that the parent handles, die with the parent, and limit the threads of BLAS and OpenMP."""
+    forget_safe_path()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a signal to the whole process group is for the parent
     if sys.platform == "linux":

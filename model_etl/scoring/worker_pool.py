@@ -12,6 +12,7 @@ from pathlib import Path
 
 from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
+from model_etl.runtime.search_path import SafePathForChildren
 from model_etl.runtime.signals import signals_deferred
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.worker import Failure, Message, ScoredColumns, Scorer, serve
@@ -40,7 +41,7 @@ class WorkerPool:
         fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
         context = fork if _is_single_threaded() else spawn
         try:
-            with signals_deferred():  # a process whose start is interrupted could not be ended
+            with signals_deferred(), SafePathForChildren():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
                     self._workers.append(_WorkerProcess(context, make_scorer, count))
         except BaseException:
