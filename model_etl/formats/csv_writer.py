@@ -15,6 +15,8 @@ from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
 
 _Object = Mapping[str, msgspec.Raw]
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With the full-width forms of the signs, which some spreadsheets take for the signs."""
 
 
 class DelimitedWriter(Writer):
@@ -34,6 +36,7 @@ class DelimitedWriter(Writer):
         self._delimiter = delimiter
         self._rows: _NewRows | _ExtendedRows | None = None
         self._columns: list[str] = []
+        self._escapes = layout.csv_formulas == "escape"
 
     @override
     def write(self, batch: Batch) -> None:
@@ -41,12 +44,12 @@ class DelimitedWriter(Writer):
             return
         is_first = self._rows is None
         if self._rows is None:
-            copies = self._layout.join and batch.source.format == self._name
+            copies = self._layout.join and batch.source.format == self._name and not self._escapes
             self._rows = (_ExtendedRows if copies else _NewRows)(self._layout, batch.source)
         objects = self._rows.objects(batch)
         if is_first:
             self._columns = self._rows.columns(objects[0])
-            names = self._encode([self._columns])
+            names = self._encode([self._header(self._columns)])
             self._file.write(b"".join(self._rows.lines([self._rows.header], names, self._delimiter.encode())))
         cells = self._encode(self._table(objects, batch))
         self._file.write(b"".join(self._rows.lines(batch.texts, cells, self._delimiter.encode())))
@@ -54,7 +57,7 @@ class DelimitedWriter(Writer):
     @override
     def finish(self) -> None:
         if self._rows is None:  # a file without records still names its columns
-            self._file.write(self._encode([[*self._layout.keep, *self._layout.outputs]])[0])
+            self._file.write(self._encode([self._header([*self._layout.keep, *self._layout.outputs])])[0])
 
     def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
         known = set(self._columns)
@@ -68,7 +71,13 @@ class DelimitedWriter(Writer):
                     "Write JSON Lines, or choose the columns with --keep.",
                 )
             table.append([_cell(row.get(name)) for name in self._columns])
+            if self._escapes:
+                numbers = [not bytes(row.get(name, b"")).startswith(b'"') for name in self._columns]
+                table[-1] = [c if n else _escape(c) for c, n in zip(table[-1], numbers, strict=True)]
         return table
+
+    def _header(self, names: Sequence[str]) -> list[str]:
+        return [_escape(name) if self._escapes else name for name in names]
 
     def _encode(self, table: Iterable[Sequence[str]]) -> list[bytes]:
         rows = _EncodedRows()
@@ -161,6 +170,11 @@ class _EncodedRows:
 
 def _parse(documents: Iterable[bytes]) -> list[_Object]:
     return [msgspec.json.decode(document, type=dict[str, msgspec.Raw]) for document in documents]
+
+
+def _escape(text: str) -> str:
+    """Return a text that a spreadsheet shows as it is: a `'` comes before what it would take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _cell(value: msgspec.Raw | None) -> str:
