@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,9 +57,11 @@ def _is_readable_on_the_way(endpoint: str) -> bool:
 
 
 def _is_readable_by_others(config: str) -> bool:
-    table = read_toml(config, OPTIONS, CONFIG.flag)
-    has_secret = any(option.secret and table.get(name) for name, option in OPTIONS.items())
     try:
-        return has_secret and bool(Path(config).stat().st_mode & _GROUP_AND_OTHERS_READ)
+        mode = Path(config).stat().st_mode
     except OSError:
         return False
+    if not stat.S_ISREG(mode) or not mode & _GROUP_AND_OTHERS_READ:  # a pipe can be read only once
+        return False
+    table = read_toml(config, OPTIONS, CONFIG.flag)
+    return any(option.secret and table.get(name) for name, option in OPTIONS.items())
