@@ -163,7 +163,7 @@ surrogates, which UTF-8 cannot encode."""
 _OWN_LINE = re.compile("(\n(?=  ))")
 """A line break of this program's own messages: all lines but the first are indented."""
 _USER_INFO = re.compile(r"(?<=://)(?:[^/\s@:]+:[^\s@]*|[^/\s@]*)@(?:[^\s/@]*@)*")
-_QUERY = re.compile(r"(?<=://)([^\s?]*)\?[^\s?]*=[^\s'\"]*")
+_QUERY = re.compile(r"(?<=://)([^\s?]*?)(\?|%3F)[^\s?]*?(?:=|%3D)[^\s'\"]*")
 MASK = "***"
 """Stands for a secret in messages, in the report and in the prediction log."""
 
@@ -202,7 +202,7 @@ def mask_urls(text: str) -> str:
     """Return a text whose URLs have no user names, passwords and queries: keys, tokens and signatures lie there."""
     if "://" not in text:
         return text
-    return _QUERY.sub(rf"\1?{MASK}", _USER_INFO.sub(f"{MASK}@", text))
+    return _QUERY.sub(rf"\1\2{MASK}", _USER_INFO.sub(f"{MASK}@", text))
 
 
 def encodable(text: str) -> str:

@@ -57,6 +57,7 @@ def test_printable_json_has_the_same_values(value: dict[str, str]) -> None:
         ("htp://SECRET@host", "htp://***@host"),
         ("https://a.example/x?sig=SECRET&se=1", "https://a.example/x?***"),
         ("cannot read 'https://a.example/x?sig=SECRET': no", "cannot read 'https://a.example/x?***': no"),
+        ("http://a/b/in.json%3FX-Amz-Signature%3DSECRET: refused", "http://a/b/in.json%3F*** refused"),
         ("http://u:p@a/x?t=S http://b/y?t=S", "http://***@a/x?*** http://***@b/y?***"),
         ("s3://bucket/2024-??.json", "s3://bucket/2024-??.json"),
         ("s3://bucket/for@somebody.csv", "s3://bucket/for@somebody.csv"),
