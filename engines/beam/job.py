@@ -186,7 +186,8 @@ class _Run:
         if not self._config.dry_run:
             with self._interrupts.uninterruptible():
                 self._publish_files(output, results)
-        raise too_many_rejects(counts, tolerated, first, None if self._config.dry_run else output.display_name)
+        name = None if self._config.dry_run else output.display_name
+        raise too_many_rejects(counts, tolerated, first, name, quote=self._config.scoring.may_quote)
 
     def _publish(self, outputs: Sequence[Output], results: Results) -> None:
         if self._config.dry_run:

@@ -23,6 +23,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "on_empty": {"Kafka": _TOPICS},
     "limit": {"Kafka": "it scores messages until it is stopped"},
     "rejects": {"Kafka": _KAFKA_REJECTS},
+    "csv_formulas": {"Kafka": "predictions are messages of JSON"},
     "max_errors": {"Kafka": _KAFKA_REJECTS},
     "report": {"Kafka": "--report_every writes its reports to standard error"},
     "bucket": {"Beam": "write names as s3://BUCKET/KEY", "Kafka": _TOPICS, "MapReduce": "write names as s3://BUCKET/KEY"},

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
-from model_etl.errors import ConfigurationError, Interrupted
+from model_etl.errors import ConfigurationError, Interrupted, printable_json
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
@@ -79,6 +80,7 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
         values.setdefault("output_file", sibling_name(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
     if not flags["quiet"]:
         _warn_about_secrets(flags)
+        print_warnings(values, flags["config"])
     return _run_or_check(flags, values, interrupts)
 
 
@@ -112,7 +114,7 @@ def _describe(values: Mapping[str, Any]) -> int:
 
     require_options(values, ["model"])
     model = load_model(values["model"], expect_version=values.get("expect_version"))
-    _write_stdout(json.dumps(model.describe(), indent=2, ensure_ascii=False) + "\n")
+    _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
     return 0
 
 

@@ -16,6 +16,8 @@ from model_etl.formats.unquoted_rows import unquoted_rows
 from model_etl.records.batch import Batch, Source
 
 _Object = Mapping[str, msgspec.Raw]
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With the full-width forms of the signs, which some spreadsheets take for the signs."""
 
 
 class DelimitedWriter(Writer):
@@ -39,6 +41,7 @@ class DelimitedWriter(Writer):
         self._rows: _Rows | None = None
         self._unpublished: Source | None = None
         self._columns: list[str] = []
+        self._escapes = layout.csv_formulas == "escape"
 
     @override
     def write(self, batch: Batch) -> None:
@@ -59,12 +62,12 @@ class DelimitedWriter(Writer):
             self._write_names(self._rows_of(self._unpublished), {})
 
     def _rows_of(self, source: Source | None) -> _Rows:
-        copies = self._layout.join and source is not None and source.format == self._name and source.header
-        return (_ExtendedRows if copies else _NewRows)(self._layout, source)
+        can_copy = source is not None and source.format == self._name and source.header and not self._escapes
+        return (_ExtendedRows if self._layout.join and can_copy else _NewRows)(self._layout, source)
 
     def _write_names(self, rows: _Rows, first: _Object) -> None:
         self._columns = rows.columns(first)
-        names = self._encode([self._columns])
+        names = self._encode([self._header(self._columns)])
         self._file.write(b"".join(rows.lines([rows.header], names, self._delimiter.encode())))
 
     def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
@@ -79,7 +82,13 @@ class DelimitedWriter(Writer):
                     "Write JSON Lines, or choose the columns with --keep.",
                 )
             table.append([_cell(row.get(name)) for name in self._columns])
+            if self._escapes:
+                numbers = [not bytes(row.get(name, b"")).startswith(b'"') for name in self._columns]
+                table[-1] = [c if n else _escape(c) for c, n in zip(table[-1], numbers, strict=True)]
         return table
+
+    def _header(self, names: Sequence[str]) -> list[str]:
+        return [_escape(name) if self._escapes else name for name in names]
 
     def _encode(self, table: Iterable[Sequence[str]], batch: Batch | None = None) -> list[bytes]:
         if not self._quotes:
@@ -174,6 +183,11 @@ class _EncodedRows:
 
 def _parse(documents: Iterable[bytes]) -> list[_Object]:
     return [msgspec.json.decode(document, type=dict[str, msgspec.Raw]) for document in documents]
+
+
+def _escape(text: str) -> str:
+    """Return a text that a spreadsheet shows as it is: a `'` comes before what it would take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _cell(value: msgspec.Raw | None) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -22,7 +22,7 @@ from model_etl.formats.base import BATCH_RECORDS, Format, Writer
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.strict_json import parse_object
+from model_etl.records.strict_json import one_line, parse_object
 from model_etl.schema.fields import Field
 
 _LONG_HEADER_BYTES = 256
@@ -146,7 +146,7 @@ class RejectsFile(Format):
                 raise _invalid_line(source, lines.rejected[0].position, lines.rejected[0].message)
             for number, line in zip(lines.positions, lines.texts, strict=True):
                 record = self._decode(line, number, source, headers)
-                if group and (record.source != group[0].source or len(group) >= BATCH_RECORDS):
+                if group and (not _continues(record, group) or len(group) >= BATCH_RECORDS):
                     yield self._batch(group, fields, source)
                     group = []
                 group.append(record)
@@ -167,7 +167,7 @@ class RejectsFile(Format):
         try:
             record = decode(line, headers)
             known = record.source.format in self._formats
-        except (RecordError, KeyError, ValueError, TypeError) as exc:
+        except (RecordError, KeyError, ValueError, TypeError, OverflowError) as exc:
             raise _invalid_line(source, number, str(exc)) from exc
         if not known:
             raise _invalid_line(source, number, f"its format {record.source.format!r} is unknown")
@@ -180,13 +180,18 @@ class RejectsFile(Format):
         rejected: list[Rejection] = []
         for _, position, offset, text in group:
             try:
-                document = text_format.document(text, source.header, fields)
+                document = one_line(text_format.document(text, source.header, fields))
                 text_format.check_published(document, file)
                 parsed.append((position, offset, text, document))
             except RecordError as exc:
                 rejected.append(Rejection(source, position, offset, text, None, exc.stage, exc.type_name, exc.message))
         positions, offsets, texts, documents = zip(*parsed, strict=True) if parsed else ((), (), (), ())
         return Batch(source, positions, offsets, texts, documents, rejected=tuple(rejected))
+
+
+def _continues(record: RejectedText, group: Sequence[RejectedText]) -> bool:
+    """Return whether a record can be in the batch of others: positions grow in a batch."""
+    return record.source == group[0].source and record.position > group[-1].position
 
 
 def _invalid_line(source: Source, number: int, reason: str) -> DataError:

@@ -159,7 +159,14 @@ class Run:
             self._report.files["rejects"] = _describe_files([published], [self._counters.rejects])
         first = map(RejectSummary.from_rejection, self._counters.first_rejects)
         rejects_name = published.name if published is not None else None
-        raise too_many_rejects(counts, self._config.max_errors, first, rejects_name, stopped=stopped)
+        raise too_many_rejects(
+            counts,
+            self._config.max_errors,
+            first,
+            rejects_name,
+            stopped=stopped,
+            quote=self._config.scoring.may_quote,
+        )
 
     def _verify_and_publish(self) -> None:
         self._verify()

@@ -218,5 +218,5 @@ def _record_writer(
         )
         for output in outputs
     ]
-    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep)
+    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep, config.scoring.csv_formulas)
     return RecordWriter(tuple(files), layout=layout, withheld=counters.withheld)

@@ -196,7 +196,7 @@ class MLModelTransformer:
             position = batch.positions[start + again.rejected[0].position]
             raise ConfigurationError(
                 f"the input schema of {self.model.reference} rejected record {position} of {batch.source.name}, which"
-                f" it had accepted before: {again.rejected[0].message}",
+                f" it had accepted before: {again.rejected[0].type_name}",
                 "Make the validators of the schema depend on nothing but the record.",
             )
         return again.inputs

@@ -16,7 +16,7 @@ from model_etl.errors import (
     RecordError,
     UsageError,
     describe_exception,
-    printable,
+    encodable,
 )
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.records.strict_json import decode_document
@@ -152,7 +152,7 @@ def _problem(decision: object, prediction: Prediction | None) -> str | None:
         return f"the verdict is {decision.verdict!r}, not one of {', '.join(get_args(Verdict))}"
     if not all(isinstance(message, str) for message in decision.messages):
         return "the messages of a decision must be strings"
-    if any(message != printable(message) for message in decision.messages):
+    if any(message != encodable(message) for message in decision.messages):
         return "a message contains characters that UTF-8 cannot encode (lone surrogates)"
     if decision.verdict == "replace" and prediction is None:
         return "a rule before the model has no output to replace"

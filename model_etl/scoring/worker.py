@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from model_etl.errors import ModelEtlError
 from model_etl.records.batch import Answer, Batch
 from model_etl.runtime.home_thread import exit_of_forked_copies
+from model_etl.runtime.search_path import forget_safe_path
 from model_etl.runtime.signals import ignore_stop_signals
 from model_etl.scoring.model import ModelFacts
 
@@ -89,6 +90,7 @@ def serve(pipe: _Pipe, make_scorer: Callable[[], Scorer], count: int, inherited:
 
 def _set_up_process(count: int) -> None:
     """Ignore the signals that the parent handles, die with the parent, and limit the threads of BLAS and OpenMP."""
+    forget_safe_path()
     ignore_stop_signals()  # a signal to the whole process group is for the parent
     if sys.platform == "linux":
         _die_with_parent()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
+from model_etl.runtime.search_path import SafePathForChildren
 from model_etl.runtime.signals import signals_deferred
 from model_etl.runtime.supervision import LOADING_S, descendants, model_timed_out
 from model_etl.scoring.model import ModelFacts
@@ -46,7 +47,7 @@ class WorkerPool:
         fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
         context = fork if _is_single_threaded() else spawn
         try:
-            with signals_deferred():  # a process whose start is interrupted could not be ended
+            with signals_deferred(), SafePathForChildren():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
                     self._workers.append(_WorkerProcess(context, make_scorer, count))
         except BaseException:

@@ -11,6 +11,7 @@ from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS
 from model_etl.formats.compression import without_compression
+from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
@@ -33,6 +34,7 @@ class ScoringSettings:
         keep: fields of the original record that come first in each output record.
         log_inputs: how the prediction log holds the input records.
         redact: fields whose values the prediction log must not hold.
+        csv_formulas: what CSV and TSV outputs do with texts that a spreadsheet takes for formulas.
 
     Raises:
         ConfigurationError: if both `join` and `keep` are given.
@@ -46,10 +48,16 @@ class ScoringSettings:
     keep: tuple[str, ...] = ()
     log_inputs: LogInputs = "full"
     redact: tuple[str, ...] = ()
+    csv_formulas: CsvFormulas = "keep"
 
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
+
+    @property
+    def may_quote(self) -> bool:
+        """Whether messages and the prediction log may quote records: `redact` and `log_inputs` withhold nothing."""
+        return self.log_inputs == "full" and not self.redact
 
     @property
     def published(self) -> tuple[str, ...] | None:

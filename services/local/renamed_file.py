@@ -69,6 +69,10 @@ class RenamedFile(StagedFile):
         assert self._fd is not None
         return os.fdopen(os.dup(self._fd), "wb")
 
+    def make_private(self) -> None:
+        """Let only the file's owner read it; call it before `prepare`."""
+        self._mode = 0o600
+
     @override
     def prepare(self) -> None:
         assert self._fd is not None

@@ -217,7 +217,7 @@ def test_the_version_is_everywhere_the_same(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_settings_are_options(overlay: str) -> None:
-    """Every MODEL_ETL_ variable is an option of model-etl, which ignores unknown variables."""
+    """Every MODEL_ETL_ variable is an option of model-etl, which refuses unknown variables."""
     names = find(build_overlay(overlay), "ConfigMap", "model-etl")["data"]
     given = {name.removeprefix(ENVIRONMENT_PREFIX).lower() for name in names if name.startswith(ENVIRONMENT_PREFIX)}
     assert {"input_file", "model", "job"} <= given <= set(OPTIONS)
