@@ -21,6 +21,7 @@ if _TYPE_CHECKING:
         RecordError,
         SameFile,
         StorageFailure,
+        TimeIsUp,
         TryAgain,
         UsageError,
     )
@@ -54,6 +55,7 @@ __all__ = [
     "ScoringSettings",
     "StorageFailure",
     "StorageSettings",
+    "TimeIsUp",
     "TryAgain",
     "UsageError",
     "allow",

@@ -12,6 +12,7 @@
       PermissionRefused         77   the operating system or the storage refused access
       ConfigurationError        78   settings, rules and data contradict each other
     Interrupted        130, 143, ..  a signal; not an Exception, so that nothing swallows it
+      TimeIsUp                  75   the run took longer than --max_runtime
 
 A single record that cannot be scored does not end the run: it is a `RecordError` and becomes a reject.
 The exit codes are those of BSD's sysexits.h, where it has a fitting one.
@@ -131,6 +132,18 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
+class TimeIsUp(Interrupted):
+    """The run took longer than it may.
+
+    Args:
+        seconds: how long it may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        BaseException.__init__(self, f"the run was stopped after {seconds:g} s (--max_runtime)")
+        self.exit_code = TryAgain.exit_code
+
+
 class ModelTimedOut(BaseException):
     """A call of a model took longer than --model_timeout; not an Exception, so that no model catches it."""
 
@@ -161,6 +174,28 @@ class RecordError(Exception):
         """Drop traceback and cause: thousands of kept errors would keep the local variables of their frames alive."""
         self.__traceback__ = self.__cause__ = self.__context__ = None
         return self
+
+
+_NO_RESOURCES = (errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE)
+
+
+def lack_of_resources(exc: BaseException) -> ModelEtlError | None:
+    """Return the error for an exception that says that the machine, or a limit of the user, permits no more.
+
+    Args:
+        exc: any exception that ended a command; None is returned for all others.
+    """
+    if isinstance(exc, OSError) and exc.errno in _NO_RESOURCES:
+        reason = str(exc.strerror)
+    elif isinstance(exc, RuntimeError) and "start new thread" in str(exc):
+        reason = "no more threads are permitted"
+    else:
+        return None
+    return TryAgain(
+        f"the machine has no room for this run: {reason}; nothing was published",
+        "Wait for other programs to end, use fewer --workers, or raise the limits of processes (ulimit -u), of memory"
+        " (ulimit -v) and of open files (ulimit -n).",
+    )
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -29,16 +29,21 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     """
     if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
         supervise()
+    interrupts = Interrupts(before_end=finish_supervised)
+    interrupts.handle_until_exit()
+    exit_code = 0
     try:
-        exit_code = main(defaults=defaults)
-    except SystemExit:  # of argparse
-        finish_supervised()
-        raise
+        exit_code = _main(sys.argv[1:], defaults, interrupts)
+    except SystemExit as exc:  # of argparse
+        exit_code = exc.code if isinstance(exc.code, int) else 0
+    except Interrupted as exc:
+        exit_code = report_failure(exc)
+    interrupts.report(exit_code)
     end_process(exit_code)
 
 
 def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None = None) -> int:
-    """Run the command line.
+    """Run the command line in a process that does not end with it.
 
     Args:
         argv: the arguments, by default the process's.
@@ -47,27 +52,39 @@ def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None =
     Returns:
         The exit code.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    interrupts = Interrupts()
+    try:
+        with interrupts.handled():
+            return _main(sys.argv[1:] if argv is None else argv, defaults, interrupts)
+    except Interrupted as exc:
+        return report_failure(exc)
+
+
+def _main(argv: Sequence[str], defaults: Mapping[str, Any] | None, interrupts: Interrupts) -> int:
+    arguments = list(argv)
     if "--version" in arguments and {"-v", "--verbose"}.issuperset(set(arguments) - {"--version"}) and arguments[1:]:
         from model_etl.cli.versions import describe_versions  # noqa: PLC0415  a run needs no metadata of packages
 
         _write_stdout(f"{describe_versions()}\n")
         return 0
-    # The scripts of the original, which have defaults, had no verbs: their help is that of a run.
-    flags = vars(build_parser().parse_args(add_default_verb(arguments, help_of_all_verbs=not defaults)))
-    interrupts = Interrupts()
-    try:
-        with interrupts.handled(), prints_to_stderr():
-            return _exit_code(flags, defaults or {}, interrupts)
-    except Interrupted as exc:
-        return report_failure(exc)
+    with signals_deferred():  # what argparse has printed is not changed to another exit code
+        try:
+            # The scripts of the original, which have defaults, had no verbs: their help is that of a run.
+            flags = vars(build_parser().parse_args(add_default_verb(arguments, help_of_all_verbs=not defaults)))
+        except SystemExit:
+            interrupts.decide()
+            raise
+    with prints_to_stderr():
+        return _exit_code(flags, defaults or {}, interrupts)
 
 
 def _exit_code(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:
     try:
         return _run_verb(flags, defaults, interrupts)
     except (Exception, Interrupted) as exc:  # noqa: BLE001  the last resort
-        return report_failure(exc)
+        failure: BaseException = interrupts.raised or exc
+        interrupts.decide(failure)
+        return report_failure(failure)
 
 
 def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from model_etl.errors import Interrupted, ModelEtlError, SameFile, printable_json, storage_error
+from model_etl.errors import Interrupted, ModelEtlError, SameFile, lack_of_resources, printable_json, storage_error
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report
 from model_etl.publishing.publication import write_and_publish
@@ -40,10 +40,18 @@ def reported(report: Report, count: Callable[[], RunCounts], interrupts: Interru
     """
     outcome = Outcome()
     try:
-        yield outcome
-        report.exit_code = 0
-    except (Exception, Interrupted) as exc:  # noqa: BLE001  the caller of run_job reports it
-        outcome.failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
+        try:
+            yield outcome
+            interrupts.decide()
+            report.exit_code = 0
+        except (Exception, Interrupted) as exc:  # noqa: BLE001  the caller of run_job reports it
+            # A library may have wrapped what a signal raised.
+            outcome.failure = interrupts.raised or lack_of_resources(exc) or exc
+            interrupts.decide(outcome.failure)
+    except Interrupted as exc:  # it came while another failure was handled
+        outcome.failure = exc
+        interrupts.decide(exc)
+    if outcome.failure is not None:
         report.fail(outcome.failure)
     report.counts = count()
     report.ended = now()

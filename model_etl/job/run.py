@@ -39,6 +39,7 @@ def run_job(
         The report, and what ended the run if it failed.
     """
     interrupts = interrupts or Interrupts()
+    interrupts.limit_time(config.max_runtime)
     report = Report(uuid.uuid4().hex, config.scoring.job, config.masked_options(), now())
     counters = RunCounters.with_digests(hashed=config.report is not None)
     with Publication(config.lock_wait) as publication, reported(report, counters.counts, interrupts) as outcome:

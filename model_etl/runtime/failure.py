@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import sys
 import traceback
 
-from model_etl.errors import Interrupted, ModelEtlError, printable_message
+from model_etl.errors import Interrupted, ModelEtlError, lack_of_resources, printable_message
 
 _BUG_EXIT_CODE = 1
 
@@ -20,18 +22,23 @@ def report_failure(exc: BaseException) -> int:
     Returns:
         The exit code; see `model_etl.errors`.
     """
+    exc = lack_of_resources(exc) or exc
+    if not isinstance(exc, (Interrupted, ModelEtlError)):
+        lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
+        print_to_stderr("\n  ".join(lines))
+    print_to_stderr(f"model-etl: error: {describe_failure(exc)}")
+    return int(getattr(exc, "exit_code", _BUG_EXIT_CODE))
+
+
+def describe_failure(exc: BaseException) -> str:
+    """Return the message for what ended a command."""
     if isinstance(exc, Interrupted):
-        _print_error(f"{exc}; {exc.remark}")
-        return exc.exit_code
+        return f"{exc}; {exc.remark}"
     if isinstance(exc, ModelEtlError):
-        _print_error(str(exc))
-        return exc.exit_code
-    lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
-    print_to_stderr("\n  ".join(lines))
-    _print_error(
+        return str(exc)
+    return (
         f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
     )
-    return _BUG_EXIT_CODE
 
 
 def print_to_stderr(text: str) -> None:
@@ -44,5 +51,10 @@ def print_to_stderr(text: str) -> None:
             print(printable_message(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _print_error(text: str) -> None:
-    print_to_stderr(f"model-etl: error: {text}")
+def write_without_waiting(text: str) -> None:
+    """Write a message to standard error as `print_to_stderr` does, or nothing if that is a pipe without room for it."""
+    with contextlib.suppress(OSError):
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        if poll.poll(0):  # a pipe then takes as many bytes as this without waiting
+            os.write(2, f"{printable_message(text)}\n".encode()[: select.PIPE_BUF])

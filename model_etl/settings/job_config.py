@@ -115,6 +115,7 @@ class JobConfig:
         report: name of the run report, or None for no report.
         model_timeout: seconds that a call of the model or a rule may take, or None for any time.
         lock_wait: seconds to wait for another run with the same output.
+        max_runtime: seconds that the run may take, or None for any time.
     """
 
     input_file: str
@@ -135,6 +136,7 @@ class JobConfig:
     report: str | None = None
     model_timeout: float | None = None
     lock_wait: float = 0.0
+    max_runtime: float | None = None
 
     @classmethod
     def from_options(cls, **options: Any) -> JobConfig:

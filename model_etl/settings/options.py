@@ -292,6 +292,12 @@ OPTIONS = option_table(
         "seconds to wait for another run with the same output; with 0 the run ends with 75 at once",
         parse=parse_seconds, metavar="SECONDS",
     ),
+    Option(
+        "max_runtime", RUN,
+        "end the run if it takes longer",
+        "seconds that the run may take; after them it ends with 75, and nothing is published",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
 )  # fmt: skip
 """Every option of a run, by name, in the order of docs/options.md."""
 

@@ -10,8 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from model_etl.services.s3.access import Access, connect
 from model_etl.services.s3.errors import error_code, is_final_refusal
 
-_TOTAL_WAIT_S = 8.0
-"""How long all aborts of a run may wait in all for a server that does not answer."""
+_TOTAL_WAIT_S = 1.0
+"""How long all aborts of a run may wait in all for a server that does not answer, beside the wait that goes beyond it:
+a run that a signal ends must have ended before Docker kills it, after 10 s."""
 
 
 class UploadCleaner:
