@@ -81,6 +81,7 @@ class Run:
         self._counters = counters
         self._on_progress = on_progress
         self._identities: list[str] = []
+        self._states: list[str] = []
         self._publication = RunPublication(config.if_exists, config.lock_wait)
 
     def execute(self) -> None:
@@ -90,6 +91,8 @@ class Run:
             ModelEtlError: if nothing, or not everything, was published.
             Interrupted: if a signal ended the run.
         """
+        # An input that is replaced between the two is noticed at the end.
+        self._states = ["" if location.stream else location.state() for location in self._files.inputs]
         self._identities = [location.identity() for location in self._files.inputs]
         sizes = [location.size for location in self._files.inputs]
         self._counters.expected_bytes = None if None in sizes else sum(size or 0 for size in sizes)
@@ -194,8 +197,8 @@ class Run:
             ModelEtlError: if the counts disagree.
         """
         self._counters.check(logged=self._files.log is not None)
-        for location, identity in zip(self._files.inputs, self._identities, strict=True):
-            check_unchanged(location, identity)
+        for location, state in zip(self._files.inputs, self._states, strict=True):
+            check_unchanged(location, state)
         if not self._counters.records_read and self._config.on_empty == "fail":
             raise no_records(self._files.name)
 

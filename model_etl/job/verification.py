@@ -100,12 +100,12 @@ def no_records(input_name: str) -> DataError:
     return DataError(f"{input_name} has no records", "Pass --on_empty ok to accept an empty input.")
 
 
-def check_unchanged(location: Location, identity: str) -> None:
+def check_unchanged(location: Location, state: str) -> None:
     """Check that an input is the same as before it was read; a stream cannot be checked.
 
     Args:
         location: the location of the input.
-        identity: its identity before it was read.
+        state: its state before it was read.
 
     Raises:
         TryAgain: if it was changed.
@@ -114,7 +114,7 @@ def check_unchanged(location: Location, identity: str) -> None:
     if location.stream:
         return
     try:
-        changed = location.identity() != identity
+        changed = location.state() != state
     except InputMissing:
         changed = True
     if changed:

@@ -48,6 +48,16 @@ class Location(Protocol):
             ModelEtlError: if the file cannot be read.
         """
 
+    def state(self) -> str:
+        """Return a text that changes whenever the file does, even if size and times stay the same.
+
+        Unlike the identity, which is part of prediction ids, it differs between copies of a file.
+
+        Raises:
+            ModelEtlError: if the file cannot be read.
+        """
+        return self.identity()
+
     def check_writable(self) -> None:
         """Check that the file could be written, without writing.
 

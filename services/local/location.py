@@ -17,7 +17,7 @@ import model_etl.compat  # noqa: F401  before anything of fs
 from fs.osfs import OSFS
 from typing_extensions import Unpack, override
 
-from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
+from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable, storage_error
 from model_etl.publishing.storage import BinaryOpener, FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.runtime.signals import interruptible
@@ -139,6 +139,8 @@ class LocalFile(Location):
 
     def __init__(self, name: str, path: str, base: str | None = None) -> None:
         self.name = self.display_name = printable(name)
+        if "\0" in path:  # of a file:// URI, or of the key of an object
+            raise UsageError(f"the name {self.name!r} contains a null character", "No file can have such a name.")
         self.fs: BinaryOpener = LocalFS()
         self.stream = _is_stream(path)
         # A shell passes <(command) as a link in /dev/fd, which leads to no path.
@@ -175,6 +177,14 @@ class LocalFile(Location):
             return source_identity(uuid.uuid4())  # the content of a pipe is never known to be the same
         self.size = status.st_size
         return source_identity(self.uri, status.st_size, status.st_mtime_ns)
+
+    @override
+    def state(self) -> str:
+        try:
+            status = os.stat(self.path)  # noqa: PTH116
+        except OSError as exc:
+            raise storage_error(exc, "read", self.name) from exc
+        return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     @override
     def check_writable(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 
 import boto3.session
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
-from model_etl.errors import ConfigurationError, UsageError, mask_urls
+from model_etl.errors import ConfigurationError, ModelEtlError, UsageError, lack_of_resources, mask_urls
+from model_etl.services.s3.credentials import credentials_error, refuse_unsendable_keys
 
 S3Client: TypeAlias = Any
 """A boto3 client for S3: its methods are made at run time, so it has no type."""
@@ -92,6 +95,7 @@ def connect(access: Access) -> S3Client:
 
     Raises:
         ConfigurationError: if the environment or the profile has invalid settings.
+        TryAgain: if the service that gives the credentials is down.
         UsageError: if the endpoint set there is not a URL, or contains a password.
     """
     try:
@@ -101,13 +105,21 @@ def connect(access: Access) -> S3Client:
         if not os.environ.get("AWS_PROFILE", "set"):
             del os.environ["AWS_PROFILE"]  # a crontab's way to unset it; boto3 would look for a profile without a name
         session = boto3.session.Session()
+        refuse_unsendable_keys(_static_keys(session, access))
         client = _client(session, access, "auto")
         endpoint = client.meta.endpoint_url
         check_endpoint(endpoint)
         if (urlsplit(endpoint).hostname or "").endswith(_AMAZON_DOMAINS):
             return client
         return _client(session, access, "path")  # most other servers have no host name for each bucket
-    except (BotoCoreError, ValueError) as exc:
+    except ModelEtlError:
+        raise
+    except Exception as exc:
+        error = credentials_error(exc, "cannot get credentials for S3") or lack_of_resources(exc)
+        if error is not None:
+            raise error from exc
+        if not isinstance(exc, (BotoCoreError, ValueError, OSError)):
+            raise
         # The text of the error may quote an endpoint with a password, or a secret instead of one.
         reason = "an endpoint URL contains a user name or a password" if "@" in str(exc) else mask_urls(str(exc))
         if str(exc).startswith("Invalid endpoint"):
@@ -117,8 +129,18 @@ def connect(access: Access) -> S3Client:
         ) from exc
 
 
+def _static_keys(session: boto3.session.Session, access: Access) -> Iterable[str | None]:
+    """Return the keys that are known without asking a service for them."""
+    if access.key:
+        return access.key, access.secret_key
+    credentials = session.get_credentials()
+    return (
+        (credentials.access_key, credentials.secret_key, credentials.token) if type(credentials) is Credentials else ()
+    )
+
+
 def _client(session: boto3.session.Session, access: Access, addressing_style: str) -> S3Client:
-    return session.client(
+    client = session.client(
         "s3",
         region_name=os.environ.get("AWS_REGION") or session.region_name or _DEFAULT_REGION,
         aws_access_key_id=access.key or None,
@@ -135,3 +157,29 @@ def _client(session: boto3.session.Session, access: Access, addressing_style: st
             response_checksum_validation="when_required",
         ),
     )
+    _refuse_redirect_loops(client)
+    return client
+
+
+class RedirectLoop(BotoCoreError):  # type: ignore[misc]  botocore has no types
+    """The server redirects the question for the region of a bucket, which botocore asks because of a redirect."""
+
+    fmt = "the server redirects every request"
+
+
+def _refuse_redirect_loops(client: S3Client) -> None:
+    """Let botocore ask for the region of a bucket once: it would ask because of the answer, without end."""
+    asking = threading.local()
+
+    def begin(**_: Any) -> None:
+        if getattr(asking, "now", False):
+            asking.now = False
+            raise RedirectLoop
+        asking.now = True
+
+    def end(**_: Any) -> None:
+        asking.now = False
+
+    client.meta.events.register("before-call.s3.HeadBucket", begin)
+    client.meta.events.register("after-call.s3.HeadBucket", end)
+    client.meta.events.register("after-call-error.s3.HeadBucket", end)

@@ -21,11 +21,13 @@ from model_etl.errors import (
     StorageFailure,
     TryAgain,
     UsageError,
+    describe_exception,
     input_changed,
     printable,
     storage_error,
 )
-from model_etl.services.s3.access import S3Answer
+from model_etl.services.s3.access import RedirectLoop, S3Answer
+from model_etl.services.s3.credentials import credentials_error
 
 
 class _Translation(NamedTuple):
@@ -87,8 +89,6 @@ _UNREACHABLE = (
     boto.ConnectTimeoutError,
     boto.ReadTimeoutError,
     boto.ProxyConnectionError,
-    boto.CredentialRetrievalError,
-    boto.MetadataRetrievalError,
 )
 _INVALID_HEADER = "Invalid header value"
 _MISSING_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
@@ -117,7 +117,9 @@ def translate_s3_errors(action: str, display_name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BotoCoreError, ClientError, OSError) as exc:
+    except (ModelEtlError, MemoryError):
+        raise
+    except Exception as exc:
         raise s3_error(exc, action, display_name) from exc
 
 
@@ -148,13 +150,29 @@ def s3_error(exc: BaseException, action: str, display_name: str) -> ModelEtlErro
         display_name: the object and its server.
     """
     failure = f"cannot {action} {display_name}"
+    if error := credentials_error(exc, failure):
+        return error
     if isinstance(exc, ClientError):
         if error_code(exc) == "PreconditionFailed":
             return input_changed(display_name)
         return _missing_error(exc, action, failure) or _refusal_error(exc, failure)
     if isinstance(exc, BotoCoreError):
         return _connection_error(exc, failure)
+    if isinstance(exc, UnicodeError):
+        return _unsendable_keys(failure)
+    if not isinstance(exc, (OSError, ModelEtlError)):  # botocore did not understand an answer
+        return StorageFailure(
+            f"{failure}: the response makes no sense ({printable(describe_exception(exc))})",
+            "Check the endpoint, and any proxies.",
+        )
     return storage_error(exc, action, display_name)
+
+
+def _unsendable_keys(failure: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{failure}: a key or a token contains a line break or another character that cannot be sent",
+        "Check the AWS_* variables, the profile and the flags; a file with Windows line ends has one in each line.",
+    )
 
 
 def _connection_error(exc: BotoCoreError, failure: str) -> ModelEtlError:
@@ -175,11 +193,10 @@ def _connection_error(exc: BotoCoreError, failure: str) -> ModelEtlError:
         )
     if isinstance(exc, _UNREACHABLE):
         return TryAgain(f"{failure}: the server cannot be reached: {reason}", "Check the endpoint, or run again later.")
+    if isinstance(exc, RedirectLoop):
+        return ConfigurationError(f"{failure}: {reason}", "Check the endpoint, and set AWS_REGION.")
     if _INVALID_HEADER in str(exc):
-        return ConfigurationError(
-            f"{failure}: a key or a token contains a line break or another character that cannot be sent",
-            "Check the AWS_* variables, the profile and the flags; a file with Windows line ends has one in each line.",
-        )
+        return _unsendable_keys(failure)
     return StorageFailure(f"{failure}: {reason}", "Check the connection, and run again.")
 
 

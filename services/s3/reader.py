@@ -8,10 +8,10 @@ import re
 import time
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from typing_extensions import override
 
-from model_etl.errors import StorageFailure, input_changed
+from model_etl.errors import ModelEtlError, StorageFailure, input_changed
 from model_etl.services.s3.access import S3Answer, S3Client
 from model_etl.services.s3.errors import error_code, required_member, s3_error, translate_s3_errors
 
@@ -101,7 +101,9 @@ class ObjectReader(io.RawIOBase):
         while True:
             try:
                 return self._read_once(count)
-            except (BotoCoreError, ClientError, OSError) as exc:
+            except (ModelEtlError, MemoryError):
+                raise
+            except Exception as exc:
                 self._drop_connection()
                 if error_code(exc) in _CHANGED_CODES:
                     raise input_changed(self._display_name) from exc

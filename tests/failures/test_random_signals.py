@@ -7,7 +7,6 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from helpers.command import Etl
 from helpers.s3_fixtures import Bucket
 from helpers.signal_runs import BAD, EARLIER, GOOD, Shot, disagreements, fire
