@@ -161,7 +161,7 @@ def _client(session: boto3.session.Session, access: Access, addressing_style: st
     return client
 
 
-class RedirectLoop(BotoCoreError):  # type: ignore[misc]  botocore has no types
+class RedirectLoop(BotoCoreError):  # type: ignore[misc]
     """The server redirects the question for the region of a bucket, which botocore asks because of a redirect."""
 
     fmt = "the server redirects every request"

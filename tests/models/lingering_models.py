@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from failing_models import GoodBatch
@@ -36,3 +38,13 @@ class HangsAtExit(GoodBatch):
 
     def __init__(self) -> None:
         atexit.register(time.sleep, 3600)
+
+
+class FillsStandardError(GoodBatch):
+    """Says more than a pipe holds."""
+
+    def fail(self) -> Any:
+        """Print without end."""
+        Path("hanging").touch()
+        while True:
+            print("x" * 1000, file=sys.stderr, flush=True)  # noqa: T201
