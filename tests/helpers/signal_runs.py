@@ -102,6 +102,8 @@ def disagreements(shot: Shot, outcome: Outcome) -> list[str]:
             and "out.rejects.ldjson" in outcome.files
             and outcome.files["out.rejects.ldjson"].count(b"\n") == 1
         )
+    elif outcome.code == 1:  # while Python itself starts, Ctrl-C is an exception like any other
+        expected = shot.number == signal.SIGINT and _is_early(outcome.err) and _is_untouched(outcome)
     elif outcome.code == -shot.number:  # before the command handles signals
         expected = _is_early(outcome.err) and _is_untouched(outcome)
     elif outcome.code == 128 + shot.number:
@@ -118,7 +120,8 @@ def disagreements(shot: Shot, outcome: Outcome) -> list[str]:
 
 def _is_early(err: str) -> bool:
     """Whether the interpreter, not the command, was interrupted."""
-    return err == "" or err.startswith(("Fatal Python error: init", "Could not import runpy"))
+    starts = ("Fatal Python error: init", "Could not import runpy", "Error processing line")
+    return err == "" or err.startswith(starts) or (err.endswith("KeyboardInterrupt\n") and "model_etl/" not in err)
 
 
 def _is_published(outcome: Outcome) -> bool:
