@@ -65,7 +65,7 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # Beam starts its workers by `python -m`
-    code = run(main)
+    code = run(main, until_exit=True)
     if threading.active_count() > 1 and code >= _SIGNAL_EXIT_CODE:
         os._exit(code)  # Beam's threads continue to run
     sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -83,20 +84,26 @@ def masked_settings(settings: ScorerSettings, **others: Any) -> dict[str, Any]:
     return mask_secrets({**dataclasses.asdict(settings), **others})
 
 
-def run(main: Callable[[Interrupts], int]) -> int:
+def run(main: Callable[[Interrupts], int], *, until_exit: bool = False) -> int:
     """Run a command of an engine and report what ends it.
 
     Args:
         main: does the work; its argument knows the signals that may end it.
+        until_exit: whether the process ends after this, so that no signal may change its exit code any more.
 
     Returns:
         The exit code of `main`, or of the error that ended it; see `model_etl.errors`.
     """
     interrupts = Interrupts()
+    if until_exit:
+        interrupts.handle_until_exit()
     try:
-        with interrupts.handled():
+        with contextlib.nullcontext() if until_exit else interrupts.handled():
             exit_code = main(interrupts)
     except (Exception, Interrupted) as exc:  # noqa: BLE001  the last resort, as in the command line of one machine
-        exit_code = report_failure(interrupts.raised or exc)
+        failure: BaseException = interrupts.raised or exc
+        interrupts.decide(failure)
+        exit_code = report_failure(failure)
+    interrupts.report(exit_code)
     flush_standard_streams()
     return exit_code

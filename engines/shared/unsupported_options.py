@@ -43,6 +43,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "MapReduce": "set mapreduce.task.timeout",
     },
     "lock_wait": {"Kafka": _TOPICS},
+    "max_runtime": {
+        "Beam": "set a time limit of the runner",
+        "Kafka": "it scores messages until it is stopped",
+        "MapReduce": "set a time limit of the runner",
+    },
     **{
         name: {}
         for name in (
