@@ -71,10 +71,12 @@ def read_toml(path: str, known: Collection[str], flag: str) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            table: dict[str, Any] = tomllib.loads(file.read().decode("utf-8-sig"))
+            table: dict[str, Any] = tomllib.loads(file.read().decode("utf-8-sig"))  # editors may write a BOM
     except OSError as exc:
         raise ConfigurationError(f"cannot read the settings in {path}: {exc.strerror}", f"Check {flag}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is not UTF-8, as TOML must be: {exc.reason}", "Save it as UTF-8.") from exc
+    except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(f"{path} is not valid TOML: {exc}", "See https://toml.io.") from exc
     for name in table:
         if name not in known:

@@ -91,6 +91,7 @@ def connect(access: Access) -> S3Client:
         ConfigurationError: if the environment or the profile has invalid settings.
         UsageError: if the endpoint set there is not a URL, or contains a password.
     """
+    _drop_empty_variables()
     try:
         bundle = os.environ.get("AWS_CA_BUNDLE")
         if bundle and not os.path.isfile(bundle):  # noqa: PTH113
@@ -110,6 +111,12 @@ def connect(access: Access) -> S3Client:
         raise ConfigurationError(
             f"invalid S3 settings: {reason}", "Check the AWS_* variables and the profile."
         ) from exc
+
+
+def _drop_empty_variables() -> None:
+    """Remove the AWS_* variables that are empty: botocore takes an empty AWS_PROFILE for the name of a profile."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
+        del os.environ[name]
 
 
 def _client(session: boto3.session.Session, access: Access, addressing_style: str) -> S3Client:
