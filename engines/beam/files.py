@@ -31,13 +31,16 @@ def open_file(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_UNCOMPRESSED)))
 
 
-def find_pieces(name: str, input_format: str | None, piece_bytes: int) -> list[InputPiece]:
+def find_pieces(
+    name: str, input_format: str | None, piece_bytes: int, input_compression: str | None = None
+) -> list[InputPiece]:
     """Find the inputs that a name stands for, and cut them into pieces.
 
     Args:
         name: a file, a folder or a pattern.
         input_format: name of the inputs' format, or None if their names show it.
         piece_bytes: most bytes of a piece.
+        input_compression: name of the inputs' compression, or None if their names show it.
 
     Raises:
         InputMissing: if there are no inputs.
@@ -60,7 +63,7 @@ def find_pieces(name: str, input_format: str | None, piece_bytes: int) -> list[I
         ]
     if not inputs:
         raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
-    return [piece for found in inputs for piece in cut_input(*found, input_format, piece_bytes)]
+    return [piece for found in inputs for piece in cut_input(*found, input_format, piece_bytes, input_compression)]
 
 
 class _Sink(FileBasedSink):

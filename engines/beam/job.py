@@ -52,6 +52,7 @@ class Job:
         output: the predictions.
         settings: of the scorer.
         input_format, output_format: names of formats that the names of the files do not show.
+        input_compression, output_compression: names of compressions that the names of the files do not show.
         prediction_log: the prediction log, or "none"; by default beside the output.
         rejects: the rejects file; by default beside the output.
         max_errors: how many rejects are tolerated.
@@ -65,6 +66,8 @@ class Job:
     settings: ScorerSettings
     input_format: str | None = None
     output_format: str | None = None
+    input_compression: str | None = None
+    output_compression: str | None = None
     prediction_log: str | None = None
     rejects: str | None = None
     max_errors: MaxErrors = field(default_factory=MaxErrors)
@@ -104,8 +107,8 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> RunCoun
         ModelEtlError: if anything else fails.
     """
     outputs = job.outputs()
-    format_for(job.output, job.output_format, "--output_format")
-    pieces = find_pieces(job.input, job.input_format, job.split_bytes)
+    format_for(job.output, job.output_format, "--output_format", job.output_compression)
+    pieces = find_pieces(job.input, job.input_format, job.split_bytes, job.input_compression)
     for output in outputs.values():
         with translate_beam_errors("write", output.name):
             FileSystems.get_filesystem(output.name)
@@ -132,7 +135,7 @@ def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> RunCoun
 
 def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[InputPiece], options: Sequence[str]) -> None:
     scorer = job.settings.scorer()  # finds most mistakes before any work; each worker loads its own
-    file_format, compression = format_for(job.output, job.output_format, "--output_format")
+    file_format, compression = format_for(job.output, job.output_format, "--output_format", job.output_compression)
     _check_job_service(options)
     try:
         pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
@@ -185,7 +188,7 @@ def _counts(outputs: Mapping[str, Output]) -> RunCounts:
 
 def _verify(job: Job, counts: RunCounts, pieces: Sequence[InputPiece], outputs: Mapping[str, Output]) -> None:
     counts.check()
-    now = find_pieces(job.input, job.input_format, job.split_bytes)
+    now = find_pieces(job.input, job.input_format, job.split_bytes, job.input_compression)
     if {(piece.name, piece.identity) for piece in now} != {(piece.name, piece.identity) for piece in pieces}:
         raise input_changed(job.input)
     if job.max_errors.exceeded(counts.rejected, counts.read):

@@ -17,13 +17,21 @@ from model_etl.settings.values import parse_positive_int
 
 LOCAL_RUNNER = "FnApiRunner"
 """Runs the pipeline in this process; Beam's own default would first try to download another runner."""
-JOB_OPTIONS = ("input_format", "output_format", "prediction_log", "rejects", "max_errors")
+JOB_OPTIONS = (
+    "input_format",
+    "output_format",
+    "input_compression",
+    "output_compression",
+    "prediction_log",
+    "rejects",
+    "max_errors",
+)
 """Names of the options of `model-etl run` that a `Job` has beside those of scoring."""
 OWN_JOB_OPTIONS = ("shards", "split_bytes")
 _GROUP = "The pipeline"
 _OPTIONS = option_table(
-    Option("input", _GROUP, "records: a file, a folder or a quoted pattern", metavar="FILE"),
-    Option("output", _GROUP, "predictions", metavar="FILE"),
+    Option("input", _GROUP, "records: a file, a folder or a quoted pattern", file=True, metavar="FILE"),
+    Option("output", _GROUP, "predictions", file=True, metavar="FILE"),
     Option("runner", _GROUP, f"Beam's runner; {LOCAL_RUNNER} is this process", metavar="RUNNER"),
     Option(
         "shards", _GROUP, "number of files of each result; by default the engine decides",

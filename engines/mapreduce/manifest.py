@@ -21,6 +21,7 @@ def build_tasks(
     input_format: str | None,
     piece_bytes: int,
     *,
+    input_compression: str | None = None,
     remote: bool,
     numbered: bool,
 ) -> list[Task]:
@@ -31,6 +32,7 @@ def build_tasks(
         settings: of the scorer.
         input_format: name of the inputs' format, or None if their names show it.
         piece_bytes: most bytes of a piece.
+        input_compression: name of the inputs' compression, or None if their names show it.
         remote: whether the tasks run on other machines.
         numbered: whether the tasks have numbers.
 
@@ -42,7 +44,11 @@ def build_tasks(
         for job_input in inputs
         # What is copied before it is read is cut only if the copies are shared, see `upload_shared_inputs`.
         for piece in _pieces(
-            job_input, job_input.size if remote or not job_input.on_hadoop_only else None, input_format, piece_bytes
+            job_input,
+            job_input.size if remote or not job_input.on_hadoop_only else None,
+            input_format,
+            piece_bytes,
+            input_compression,
         )
     ]
     return [
@@ -52,9 +58,13 @@ def build_tasks(
 
 
 def _pieces(
-    job_input: MapReduceInput, size: int | None, input_format: str | None, piece_bytes: int
+    job_input: MapReduceInput,
+    size: int | None,
+    input_format: str | None,
+    piece_bytes: int,
+    input_compression: str | None,
 ) -> list[InputPiece]:
-    pieces = cut_input(job_input.name, job_input.identity, size, input_format, piece_bytes)
+    pieces = cut_input(job_input.name, job_input.identity, size, input_format, piece_bytes, input_compression)
     if len(pieces) == 1:
         return pieces
     with open_input(job_input.key) as file:

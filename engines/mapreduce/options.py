@@ -20,7 +20,7 @@ RUNNERS = ("inline", "local", "hadoop", "emr")
 SPLIT_BYTES = 64 * 1024 * 1024
 _NAMES = (
     *(name for name in SCORING_NAMES if name != "model"),
-    "input_format", "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
+    "input_format", "input_compression", "output_compression", "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
 )  # fmt: skip
 _GROUP = "scoring"
 _OWN = option_table(
@@ -33,7 +33,7 @@ _OWN = option_table(
     ),
     Option(
         "output", _GROUP, "publish the predictions here, with the log and the rejects beside them",
-        short=("--output_file",), metavar="FILE",
+        short=("--output_file",), file=True, metavar="FILE",
     ),
     Option("split_bytes", _GROUP, "most input for one task", parse=parse_positive_int, metavar="N"),
 )  # fmt: skip

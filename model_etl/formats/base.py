@@ -150,8 +150,8 @@ class BatchBuilder:
 _SIGNATURES = {
     b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
     b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz."),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst."),
+    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz, or pass --input_compression gzip."),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst, or pass --input_compression zstd."),
     b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
 }
 """The first bytes of files that are not UTF-8 text, with what they are and the remedy."""

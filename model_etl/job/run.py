@@ -148,8 +148,7 @@ class Run:
     def _stage_outputs(self) -> bool:
         """Stage and lock the outputs; return False if they exist and are to be kept."""
         return self._publication.stage_outputs(
-            (location, media_type(*output_format_of(location.name, self._config.output_format)))
-            for location in self._files.outputs
+            (location, media_type(*output_format_of(location.name, self._config))) for location in self._files.outputs
         )
 
     def _load(self) -> LoadedScoring:

@@ -14,6 +14,7 @@ from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
 from model_etl.formats.output_layout import Layout
 from model_etl.graphs.scoring import get_graph
+from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile, OutputFile
 from model_etl.pipeline.reader import RecordReader
 from model_etl.pipeline.workers_node import WorkersTransformer
@@ -148,24 +149,26 @@ def scoring_graph(
     )
 
 
-def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compression]:
+def output_format_of(name: str, config: JobConfig) -> tuple[Format, Compression]:
     """Return the format and the compression of an output.
 
     Args:
         name: name of the output.
-        file_format: name of the format, or None if the output's name shows it.
+        config: the settings, which may name both; else the output's name shows them.
 
     Raises:
         UsageError: if neither shows the format.
     """
-    return format_for(name, file_format, "--output_format")
+    return format_for(name, config.output_format, "--output_format", config.output_compression)
 
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
     files = []
-    outputs = {output_format_of(output.name, config.output_format)[0].name for output in graph_files.outputs}
+    outputs = {output_format_of(output.name, config)[0].name for output in graph_files.outputs}
     for graph_input in graph_files.inputs:
-        file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
+        file_format, compression = format_for(
+            graph_input.name, config.input_format, "--input_format", config.input_compression
+        )
         source = Source(
             graph_input.name,
             graph_input.identity,
@@ -173,8 +176,17 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
         )
-        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))
-    return RecordReader(tuple(files), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit)
+        is_set = config.input_compression is not None
+        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input(), is_set))
+    facts, settings = scoring.facts, config.scoring
+    model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
+    return RecordReader(
+        tuple(files),
+        fields=facts.inputs,
+        decode=scoring.decode,
+        limit=config.limit,
+        expected_names=ExpectedNames(settings.keep, settings.redact, model_fields),
+    )
 
 
 def _log_writer(
@@ -199,7 +211,7 @@ def _record_writer(
         OutputFile(
             output.path,
             output.display_name,
-            *output_format_of(output.name, config.output_format),
+            *output_format_of(output.name, config),
             counters.add_output(),
         )
         for output in outputs

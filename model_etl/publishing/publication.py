@@ -60,6 +60,12 @@ class Publication:
             TryAgain: if another run has the lock.
             ModelEtlError: if the file cannot be written.
         """
+        staged = self._stage(location, media_type, private=private)
+        location.check_replaceable()
+        return staged
+
+    def _stage(self, location: Location, media_type: str, *, private: bool = False) -> StagedFile:
+        """Stage a file that is perhaps not published in the end, as `stage` does."""
         staged = location.stage(private=private, media_type=media_type)
         self._staged_files.append(staged)  # before it is locked: a signal can come at any moment
         while not staged.lock():
@@ -106,10 +112,12 @@ class RunPublication(Publication):
             OutputRefused: if an output exists that must not be replaced, or only some exist that are to be kept.
             ModelEtlError: if an output cannot be written, or another run has its lock.
         """
-        self.outputs = [self.stage(location, media_type) for location, media_type in outputs]
-        if self._if_exists == "skip":
-            return not all_exist(self._output_locations)
+        self.outputs = [self._stage(location, media_type) for location, media_type in outputs]
+        if self._if_exists == "skip" and all_exist(self._output_locations):
+            return False
         self._refuse_existing_outputs()
+        for location in self._output_locations:
+            location.check_replaceable()
         return True
 
     def stage_log(self, location: Location) -> None:

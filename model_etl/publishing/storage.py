@@ -55,6 +55,16 @@ class Location(Protocol):
             ModelEtlError: if it could not.
         """
 
+    def check_replaceable(self) -> None:
+        """Check, as far as that is cheap, that `publish` will not be refused because of the file that exists.
+
+        Called before the work, for a file that is to be published. Storages that cannot tell need not have it.
+
+        Raises:
+            ModelEtlError: if it would be.
+        """
+        return
+
     def remove(self) -> None:
         """Delete the file if it exists."""
 

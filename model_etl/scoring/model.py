@@ -42,6 +42,7 @@ class ModelFacts:
         package_version: `__version__` of the package that defines its class, or None.
         inputs: the fields of its input schema, by name.
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
+        exposes_internals: whether it can return internals, whose names no schema has.
     """
 
     reference: str
@@ -51,6 +52,7 @@ class ModelFacts:
     package_version: str | None
     inputs: Mapping[str, Field]
     outputs: Mapping[str, Field]
+    exposes_internals: bool = False
 
 
 class NotAModelError(ValueError):
@@ -125,6 +127,7 @@ class Model:
             self.package_version,
             self.input.fields(),
             self.output.fields(),
+            self.exposes_internals,
         )
 
     def describe(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -28,9 +29,10 @@ def load_class(reference: str) -> Any:
     module_name, colon, class_name = reference.partition(":")
     if not (module_name and colon and class_name):
         raise UsageError(f"{reference!r} does not name a class", "Write it as package.module:ClassName.")
-    folder = os.getcwd()  # noqa: PTH109  sys.path holds strings
-    if folder not in sys.path and "" not in sys.path:
-        sys.path.append(folder)
+    with contextlib.suppress(FileNotFoundError):  # the current folder was removed
+        folder = os.getcwd()  # noqa: PTH109  sys.path holds strings
+        if folder not in sys.path and "" not in sys.path:
+            sys.path.append(folder)
     loaded: Any = importlib.import_module(module_name)
     for name in class_name.split("."):
         loaded = getattr(loaded, name)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from model_etl.errors import ConfigurationError
-from model_etl.settings.options import CONFIG, OPTIONS, Option, did_you_mean
+from model_etl.settings.options import CONFIG, OPTIONS, Option, did_you_mean, is_utf8
 from model_etl.settings.values import parse_names
 
 if sys.version_info >= (3, 11):
@@ -102,6 +102,11 @@ def convert_value(location: str, option: Option, value: object) -> Any:
     if option.secret and not isinstance(value, str):
         raise ConfigurationError(f"{location} must be a string", "Put the value in quotes.")
     meaning = f"{option.name}: {option.help}."
+    texts = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(text, str) and "\0" in text for text in texts):
+        raise ConfigurationError(f"{location} contains a null character", meaning)
+    if not option.file and not all(is_utf8(text) for text in texts if isinstance(text, str)):
+        raise ConfigurationError(f"{location} is not valid UTF-8", "Save what sets it as UTF-8, or correct the value.")
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         if option.repeatable or option.parse is parse_names:
             return tuple(value)

@@ -17,7 +17,7 @@ import model_etl.compat  # noqa: F401  before anything of fs
 from fs.osfs import OSFS
 from typing_extensions import Unpack, override
 
-from model_etl.errors import InputMissing, PermissionRefused, printable, storage_error
+from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable, storage_error
 from model_etl.publishing.storage import BinaryOpener, FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.runtime.signals import interruptible
@@ -25,6 +25,7 @@ from model_etl.services.common.patterns import fits, select_files
 from model_etl.services.common.staged_stream import StagedStream
 from model_etl.services.common.storage import StorageOptions
 from model_etl.services.local.renamed_file import RenamedFile
+from model_etl.services.local.replaced_file import check_replaceable
 from model_etl.services.local.standard_stream import STANDARD_STREAMS, StandardStream, copy_to_descriptor
 
 _CHECK_PATH = "Check the path of the input."
@@ -142,7 +143,13 @@ class LocalFile(Location):
         self.fs: BinaryOpener = LocalFS()
         self.stream = _is_stream(path)
         # A shell passes <(command) as a link in /dev/fd, which leads to no path.
-        self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
+        try:
+            self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
+        except FileNotFoundError as exc:
+            raise UsageError(
+                f"{self.name} is a relative name, but the current folder does not exist any more",
+                "Write absolute names, or change to a folder that exists.",
+            ) from exc
         self.uri = "file://" + quote(os.fsencode(self.path))
         self.size: int | None = None
         self._base = base and os.path.realpath(base)
@@ -188,6 +195,16 @@ class LocalFile(Location):
             code = errno.EACCES
         if code is not None:
             raise storage_error(OSError(code, os.strerror(code)), "write", self.name)
+        self.check_replaceable()
+
+    @override
+    def check_replaceable(self) -> None:
+        if self.stream:
+            return
+        try:
+            check_replaceable(self.path, self.name)
+        except OSError as exc:
+            raise storage_error(exc, "replace", self.name) from exc
 
     @override
     def remove(self) -> None:

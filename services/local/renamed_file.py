@@ -11,10 +11,11 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.errors import storage_error
+from model_etl.errors import TryAgain, printable, storage_error
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
-from model_etl.services.common.locks import open_locked
+from model_etl.services.local.replaced_file import take_over_attributes
+from model_etl.services.local.staged_name import open_staged, staged_path
 
 
 class RenamedFile(StagedFile):
@@ -34,10 +35,9 @@ class RenamedFile(StagedFile):
         self.fs: BinaryOpener = self
         self.path = location.name  # for errors: `openbin` ignores its path
         self._target = location.path
-        folder, base = os.path.split(location.path)
-        self._folder = folder
-        self._part = os.path.join(folder, f".{base}.part")  # noqa: PTH118
-        self._mode = 0o600 if private else None
+        self._folder = os.path.dirname(location.path)  # noqa: PTH120
+        self._part = staged_path(location.path)
+        self._private = private
         self._fd: int | None = None
         self._missing_folders = missing_folders
         self._made_folders: list[str] = []
@@ -52,9 +52,8 @@ class RenamedFile(StagedFile):
             for folder in self._missing_folders():
                 os.mkdir(folder)  # noqa: PTH102
                 self._made_folders.append(folder)
-            if os.path.isdir(self._target):  # noqa: PTH112
-                raise IsADirectoryError(self._target)
-            self._fd = open_locked(self._part)
+            _refuse_folder(self._target)
+            self._fd = open_staged(self._part, self.location.name)
             if self._fd is not None:
                 os.ftruncate(self._fd, 0)
         except OSError as exc:
@@ -70,7 +69,10 @@ class RenamedFile(StagedFile):
     def prepare(self) -> None:
         assert self._fd is not None
         try:
-            os.fchmod(self._fd, self._mode if self._mode is not None else self._default_mode())
+            if self._private:
+                os.fchmod(self._fd, 0o600)
+            else:
+                take_over_attributes(self._fd, self._target, self.location.name)
             os.fsync(self._fd)  # before the rename: a power failure must not leave the name with a part of the content
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
@@ -78,6 +80,7 @@ class RenamedFile(StagedFile):
     @override
     def publish(self) -> None:
         assert self._fd is not None
+        self._check_staged()
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
             for folder in (self._folder, *map(os.path.dirname, self._made_folders)):
@@ -88,14 +91,22 @@ class RenamedFile(StagedFile):
         self._fd = None
         self._made_folders = []
 
-    def _default_mode(self) -> int:
-        """Return the permissions of the file that is replaced, or those of a new file."""
+    def _check_staged(self) -> None:
+        """Check that the staged file is still this run's: another user's run may have taken it for a leftover.
+
+        Raises:
+            TryAgain: if it is not.
+        """
+        assert self._fd is not None
         try:
-            return stat.S_IMODE(os.stat(self._target).st_mode)  # noqa: PTH116
+            is_ours = os.path.samestat(os.fstat(self._fd), os.lstat(self._part))
         except FileNotFoundError:
-            umask = os.umask(0)
-            os.umask(umask)
-            return 0o666 & ~umask
+            is_ours = not os.path.isdir(self._folder)  # noqa: PTH112  then the rename says it better
+        if not is_ours:
+            raise TryAgain(
+                f"cannot publish {self.location.name}: somebody removed its staged file {printable(self._part)}",
+                "Find out which program cleans up there, and run again.",
+            )
 
     @override
     def discard(self) -> None:
@@ -108,6 +119,17 @@ class RenamedFile(StagedFile):
         while self._made_folders:
             with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(self._made_folders.pop())  # noqa: PTH106
+
+
+def _refuse_folder(path: str) -> None:
+    """Check that a path is not that of a folder, and can be that of a file.
+
+    Raises:
+        OSError: if it is, or its name is too long.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            raise IsADirectoryError(path)
 
 
 def _sync_folder(folder: str) -> None:
