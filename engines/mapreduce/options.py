@@ -20,7 +20,8 @@ RUNNERS = ("inline", "local", "hadoop", "emr")
 SPLIT_BYTES = 64 * 1024 * 1024
 _NAMES = (
     *(name for name in SCORING_NAMES if name != "model"),
-    "input_format", "input_compression", "output_compression", "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
+    "input_format", "input_compression", "output_compression",
+    "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
 )  # fmt: skip
 _GROUP = "scoring"
 _OWN = option_table(

@@ -205,13 +205,13 @@ def _require_formats(found_files: Sequence[FoundFile], config: JobConfig) -> Non
             format_for(location.name, config.input_format, "--input_format", config.input_compression)
         except UsageError as exc:
             folder = location.name.removesuffix(printable(relative))
-            if location.name.endswith(printable(config.input_file)) or config.input_format is not None:
-                raise  # a file that was named, or whose format was
-            suffixes = [_data_suffix(file.relative) for file in found_files]
-            example = next((suffix for suffix in suffixes if suffix), ".json")
+            suffix = next((suffix for file in found_files if (suffix := _data_suffix(file.relative))), None)
+            if config.input_format is not None or suffix is None:
+                raise
             raise UsageError(
-                f"{exc.message}; it is in the input {printable(config.input_file)}",
-                f"If it is not data, leave it out by a pattern, such as '{folder}*{example}'.",
+                f"{exc.message}, as that of other files of {printable(config.input_file)} can be",
+                f"If it is not data, leave it out by a pattern, such as '{folder}*{suffix}': --input_format would read"
+                " it as data.",
             ) from exc
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from typing_extensions import Self
 
 from model_etl.errors import ModelEtlError, OutputRefused, TryAgain, translate_storage_errors
-from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
+from model_etl.publishing.storage import BinaryOpener, Location, ReplacesFiles, StagedFile
 from model_etl.runtime.signals import Interrupts, signals_deferred
 
 IfExists = Literal["replace", "fail", "skip"]
@@ -61,7 +61,7 @@ class Publication:
             ModelEtlError: if the file cannot be written.
         """
         staged = self._stage(location, media_type, private=private)
-        location.check_replaceable()
+        _check_replaceable(location)
         return staged
 
     def _stage(self, location: Location, media_type: str, *, private: bool = False) -> StagedFile:
@@ -117,7 +117,7 @@ class RunPublication(Publication):
             return False
         self._refuse_existing_outputs()
         for location in self._output_locations:
-            location.check_replaceable()
+            _check_replaceable(location)
         return True
 
     def stage_log(self, location: Location) -> None:
@@ -248,6 +248,11 @@ def all_exist(locations: Sequence[Location]) -> bool:
             "Remove them, or pass --if_exists replace.",
         )
     return bool(existing)
+
+
+def _check_replaceable(location: Location) -> None:
+    if isinstance(location, ReplacesFiles):
+        location.check_replaceable()
 
 
 def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
 class BinaryOpener(Protocol):
@@ -55,16 +55,6 @@ class Location(Protocol):
             ModelEtlError: if it could not.
         """
 
-    def check_replaceable(self) -> None:
-        """Check, as far as that is cheap, that `publish` will not be refused because of the file that exists.
-
-        Called before the work, for a file that is to be published. Storages that cannot tell need not have it.
-
-        Raises:
-            ModelEtlError: if it would be.
-        """
-        return
-
     def remove(self) -> None:
         """Delete the file if it exists."""
 
@@ -74,6 +64,18 @@ class Location(Protocol):
         Args:
             private: whether only the file's owner may read it.
             media_type: the content type, for storages that keep one.
+        """
+
+
+@runtime_checkable
+class ReplacesFiles(Protocol):
+    """A location that can tell before the work whether publishing would be refused; not every storage can."""
+
+    def check_replaceable(self) -> None:
+        """Check, as far as that is known, that the file may be replaced if it exists.
+
+        Raises:
+            ModelEtlError: if it may not.
         """
 
 

@@ -197,8 +197,8 @@ class LocalFile(Location):
             raise storage_error(OSError(code, os.strerror(code)), "write", self.name)
         self.check_replaceable()
 
-    @override
     def check_replaceable(self) -> None:
+        """Check that the file may be replaced if it exists; see `ReplacesFiles`."""
         if self.stream:
             return
         try:
