@@ -6,6 +6,7 @@ staged and did not publish.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import BinaryIO, Literal
 
 from typing_extensions import Self
 
-from model_etl.errors import ModelEtlError, OutputRefused, TryAgain, translate_storage_errors
+from model_etl.errors import ModelEtlError, NotDurable, OutputRefused, TryAgain, translate_storage_errors
 from model_etl.publishing.storage import BinaryOpener, Location, ReplacesFiles, StagedFile
 from model_etl.runtime.signals import Interrupts, signals_deferred
 
@@ -89,6 +90,7 @@ class RunPublication(Publication):
         outputs: the staged outputs.
         log: the staged prediction log, or None for no log.
         rejects: the staged rejects file, or None before it is staged.
+        is_published: whether all files have been published.
     """
 
     def __init__(self, if_exists: IfExists = "replace", lock_wait: float = 0.0) -> None:
@@ -97,6 +99,7 @@ class RunPublication(Publication):
         self.outputs: list[StagedFile] = []
         self.log: StagedFile | None = None
         self.rejects: StagedFile | None = None
+        self.is_published = False
         self._publishes_rejects = False
 
     def stage_outputs(self, outputs: Iterable[tuple[Location, str]]) -> bool:
@@ -150,7 +153,8 @@ class RunPublication(Publication):
 
         Raises:
             OutputRefused: if an output exists that must not be replaced.
-            ModelEtlError: if a file cannot be published.
+            NotDurable: if all files were published, but may not survive a power failure.
+            ModelEtlError: if a file cannot be published, or the earlier rejects file cannot be removed.
         """
         rejects = self.rejects if self._publishes_rejects else None
         wanted = [rejects if any_rejects else None, self.log, *self.outputs]
@@ -161,9 +165,12 @@ class RunPublication(Publication):
         stale = rejects.location if rejects is not None and not any_rejects and rejects.location.exists() else None
         with interrupts.uninterruptible():
             self._refuse_existing_outputs()
-            if stale is not None:
-                stale.remove()
-            _publish_in_order(staged_files)
+            not_durable = _publish_in_order(staged_files)
+            self.is_published = True
+            if stale is not None:  # last: if publishing fails, the earlier output still has its rejects
+                _remove_stale(stale, self._output_locations)
+            if not_durable is not None:
+                raise not_durable
 
     def publish_rejects(self, interrupts: Interrupts) -> Location | None:
         """Publish the rejects file alone, of a run with too many rejects.
@@ -180,7 +187,8 @@ class RunPublication(Publication):
         if self.rejects is None or not self._publishes_rejects:
             return None
         self.rejects.prepare()
-        with interrupts.uninterruptible():
+        # Whether the file survives a power failure matters less than why the run fails.
+        with interrupts.uninterruptible(), contextlib.suppress(NotDurable):
             self.rejects.publish()
         return self.rejects.location
 
@@ -255,10 +263,32 @@ def _check_replaceable(location: Location) -> None:
         location.check_replaceable()
 
 
-def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:
+def _remove_stale(rejects: Location, outputs: Sequence[Location]) -> None:
+    """Remove the rejects file of an earlier run.
+
+    Raises:
+        ModelEtlError: if it cannot be removed.
+    """
+    try:
+        rejects.remove()
+    except ModelEtlError as exc:
+        names = outputs[0].name if len(outputs) == 1 else f"{len(outputs)} outputs"
+        exc.message += f"; it is of an earlier run, and {names} {'was' if len(outputs) == 1 else 'were'} published"
+        raise
+
+
+def _publish_in_order(staged_files: Sequence[StagedFile]) -> NotDurable | None:
+    """Publish files; return the first error that does not keep a file from being published.
+
+    Raises:
+        ModelEtlError: if a file cannot be published; those before it were.
+    """
+    not_durable = None
     for number, staged in enumerate(staged_files):
         try:
             staged.publish()
+        except NotDurable as exc:
+            not_durable = not_durable or exc
         except ModelEtlError as exc:
             if number:
                 names = [published.location.name for published in staged_files[:number]]
@@ -266,3 +296,4 @@ def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:
                 shown = names[:_NAMES_IN_MESSAGE] + ([f"{others} more"] if others > 0 else [])
                 exc.message += f"; {', '.join(shown)} {'was' if number == 1 else 'were'} published"
             raise
+    return not_durable

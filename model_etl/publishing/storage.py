@@ -111,7 +111,12 @@ class StagedFile(Protocol):
         """Do everything slow or fallible (fsync, upload), so that `publish` is a single cheap step."""
 
     def publish(self) -> None:
-        """Make the staged content the file's content in one step; call `prepare` first."""
+        """Make the staged content the file's content in one step; call `prepare` first.
+
+        Raises:
+            NotDurable: if it is the file's content now, but may not survive a power failure.
+            ModelEtlError: if it is not.
+        """
 
     def discard(self) -> None:
         """Delete the staged content; do nothing before `lock` and after `publish`."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.errors import TryAgain, printable, storage_error
+from model_etl.errors import NotDurable, StorageFailure, printable, storage_error
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
 from model_etl.services.local.replaced_file import take_over_attributes
@@ -22,7 +22,7 @@ class RenamedFile(StagedFile):
     """A staged file in the folder of its target, locked while it is written and renamed at the end.
 
     The lock is on the staged file itself, so a crash releases it. The crash leaves only this one file, which the next
-    run takes over.
+    run removes.
 
     Args:
         location: the target.
@@ -54,8 +54,6 @@ class RenamedFile(StagedFile):
                 self._made_folders.append(folder)
             _refuse_folder(self._target)
             self._fd = open_staged(self._part, self.location.name)
-            if self._fd is not None:
-                os.ftruncate(self._fd, 0)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
         return self._fd is not None
@@ -76,6 +74,7 @@ class RenamedFile(StagedFile):
             os.fsync(self._fd)  # before the rename: a power failure must not leave the name with a part of the content
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
+        self._check_staged()  # here as well: this is before any other file is published
 
     @override
     def publish(self) -> None:
@@ -83,19 +82,27 @@ class RenamedFile(StagedFile):
         self._check_staged()
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
-            for folder in (self._folder, *map(os.path.dirname, self._made_folders)):
-                _sync_folder(folder)  # else the new name might not survive a power failure
         except OSError as exc:
             raise storage_error(exc, "publish", self.location.name) from exc
         os.close(self._fd)
         self._fd = None
+        folders = [self._folder, *map(os.path.dirname, self._made_folders)]
         self._made_folders = []
+        try:
+            for folder in folders:
+                _sync_folder(folder)
+        except OSError as exc:
+            raise NotDurable(
+                f"{self.location.name} was published, but may not survive a power failure: its folder cannot be written"
+                f" to the disk: {exc.strerror}",
+                "Check the disk, and run again.",
+            ) from exc
 
     def _check_staged(self) -> None:
-        """Check that the staged file is still this run's: another user's run may have taken it for a leftover.
+        """Check that the staged file still has its name: else the rename would publish the file of somebody else.
 
         Raises:
-            TryAgain: if it is not.
+            StorageFailure: if it has not.
         """
         assert self._fd is not None
         try:
@@ -103,16 +110,16 @@ class RenamedFile(StagedFile):
         except FileNotFoundError:
             is_ours = not os.path.isdir(self._folder)  # noqa: PTH112  then the rename says it better
         if not is_ours:
-            raise TryAgain(
-                f"cannot publish {self.location.name}: somebody removed its staged file {printable(self._part)}",
-                "Find out which program cleans up there, and run again.",
+            raise StorageFailure(
+                f"cannot publish {self.location.name}: its staged file {printable(self._part)} was removed or replaced",
+                "Find out which program or user removes files there, and run again.",
             )
 
     @override
     def discard(self) -> None:
         if self._fd is not None:
             with contextlib.suppress(OSError):  # must not hide the error that ended the run
-                if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
+                if os.path.samestat(os.fstat(self._fd), os.lstat(self._part)):  # not the next run's
                     os.unlink(self._part)  # noqa: PTH108
             os.close(self._fd)
             self._fd = None

@@ -18,6 +18,20 @@ _PERMISSIONS = 0o777
 """The bits of a mode that a new file keeps: never set-user-id, set-group-id or sticky."""
 
 
+def _read_umask() -> int:
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+            return next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
+    except (OSError, StopIteration, ValueError):
+        umask = os.umask(0)
+        os.umask(umask)
+        return umask
+
+
+_UMASK = _read_umask()
+"""Read once, before there are other threads: where there is no /proc, reading it makes it 0 for a moment."""
+
+
 def check_replaceable(path: str, name: str) -> None:
     """Check that a file may be replaced or removed, as far as the system tells; a file that does not exist may be.
 
@@ -78,7 +92,8 @@ def take_over_attributes(fd: int, path: str, name: str) -> None:
     """Give a new file the mode, group, ACL and user attributes of the file that it replaces.
 
     If this user may not give it the group, nobody gets more or other rights: the group of the new file may do what
-    everybody may, and a warning says so.
+    everybody may, and a warning says so. Of another user's file, the new file has no ACL, and not everybody may write
+    it: in a folder that others may write to, any user could have made it so.
 
     Args:
         fd: descriptor of the new file.
@@ -89,14 +104,15 @@ def take_over_attributes(fd: int, path: str, name: str) -> None:
         OSError: if the mode cannot be set.
     """
     try:
-        replaced = os.stat(path)  # noqa: PTH116
+        replaced = os.lstat(path)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(fd, 0o666 & ~umask)
+        replaced = None
+    if replaced is None or not stat.S_ISREG(replaced.st_mode):
+        os.fchmod(fd, 0o666 & ~_UMASK)
         return
-    mode = replaced.st_mode & _PERMISSIONS
-    if not (_give_group(fd, replaced.st_gid) and _give_acl(fd, path)):
+    is_trusted = replaced.st_uid in (0, os.geteuid())
+    mode = replaced.st_mode & (_PERMISSIONS if is_trusted else _PERMISSIONS & ~stat.S_IWOTH)
+    if not (_give_group(fd, replaced.st_gid) and _give_acl(fd, path if is_trusted else None)):
         narrowed = (mode & ~0o070) | ((mode & 0o007) << 3 & mode)
         if narrowed != mode:
             print_to_stderr(
@@ -106,7 +122,8 @@ def take_over_attributes(fd: int, path: str, name: str) -> None:
             )
         mode = narrowed
     os.fchmod(fd, mode)
-    _copy_user_attributes(fd, path)
+    if is_trusted:
+        _copy_user_attributes(fd, path)
 
 
 def _give_group(fd: int, group: int) -> bool:
@@ -127,13 +144,13 @@ def _group_name(status: os.stat_result) -> str:
     return str(status.st_gid)
 
 
-def _give_acl(fd: int, path: str) -> bool:
+def _give_acl(fd: int, path: str | None) -> bool:
     """Give a file the ACL of another, or none if that has none; return whether it has it now."""
     if sys.platform != "linux":
         return True
     try:
-        if _ACL in os.listxattr(path):
-            os.setxattr(fd, _ACL, os.getxattr(path, _ACL))
+        if path is not None and _ACL in os.listxattr(path, follow_symlinks=False):
+            os.setxattr(fd, _ACL, os.getxattr(path, _ACL, follow_symlinks=False))
         elif _ACL in os.listxattr(fd):  # from the folder's defaults
             os.removexattr(fd, _ACL)
     except OSError as exc:
@@ -146,6 +163,6 @@ def _copy_user_attributes(fd: int, path: str) -> None:
     if sys.platform != "linux":
         return
     with contextlib.suppress(OSError):
-        for name in os.listxattr(path):
+        for name in os.listxattr(path, follow_symlinks=False):
             if name.startswith(_USER_ATTRIBUTES):
-                os.setxattr(fd, name, os.getxattr(path, name))
+                os.setxattr(fd, name, os.getxattr(path, name, follow_symlinks=False))
