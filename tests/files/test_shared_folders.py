@@ -7,7 +7,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,17 @@ USERS = {"root": 0, "user": RUNNER}
 
 
 @pytest.fixture
+def etl() -> Iterator[Etl]:
+    """Return the command line in a folder that other users can reach; they cannot reach those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="model_etl-") as folder:
+        Path(folder).chmod(0o755)
+        yield Etl(Path(folder))
+
+
+@pytest.fixture
 def shared(etl: Etl) -> Path:
     """Return a folder of the other user that a group may write to; everybody may read the input beside it."""
     etl.write("in.json", INPUT).chmod(0o644)
-    for folder in (etl.folder, *etl.folder.parents):
-        if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/pytest"):
-            folder.chmod(0o755)
     path = etl.folder / "shared"
     path.mkdir()
     os.chown(path, OTHER, GROUP)
@@ -151,7 +157,7 @@ def test_a_named_pipe_of_another_user(shared: Path, as_user: Callable[..., Resul
     os.mkfifo(shared / FILES[role], 0o666)
     give(shared / FILES[role])
     done = as_user(RUNNER, *arguments())
-    assert (done.code, f"{FILES[role]} is a named pipe of another user" in done.err) == (77, True)
+    assert (done.code, f"{FILES[role]} is a named pipe of another user" in done.err) == (77, True), done.err
 
 
 def staged(shared: Path, name: str, kind: str) -> Path:
