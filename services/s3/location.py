@@ -164,7 +164,7 @@ class S3Object(Location):
 
     def _refuse_archived(self, head: S3Answer) -> None:
         """Check that the object can be read at once: reading it would be refused only when its turn comes."""
-        if head.get("StorageClass") not in _ARCHIVES:
+        if head.get("StorageClass") not in _ARCHIVES and "ArchiveStatus" not in head:
             return
         restored = head.get("Restore") or self._bucket.head(self.path).get("Restore", "")  # a list does not tell
         if 'ongoing-request="false"' not in str(restored):
