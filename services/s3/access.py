@@ -14,7 +14,7 @@ import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from model_etl.errors import ConfigurationError, UsageError
+from model_etl.errors import ConfigurationError, UsageError, printable
 
 S3Client: TypeAlias = Any
 """A boto3 client for S3: its methods are made at run time, so it has no type."""
@@ -92,6 +92,7 @@ def connect(access: Access) -> S3Client:
         UsageError: if the endpoint set there is not a URL, or contains a password.
     """
     _drop_empty_variables()
+    _refuse_other_encodings()
     try:
         bundle = os.environ.get("AWS_CA_BUNDLE")
         if bundle and not os.path.isfile(bundle):  # noqa: PTH113
@@ -117,6 +118,20 @@ def _drop_empty_variables() -> None:
     """Remove the AWS_* variables that are empty: botocore takes an empty AWS_PROFILE for the name of a profile."""
     for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
         del os.environ[name]
+
+
+def _refuse_other_encodings() -> None:
+    """Check that the AWS_* variables are UTF-8; those that name files may be any bytes.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name, value in os.environ.items():
+        if name.startswith("AWS_") and not name.endswith(("_FILE", "_BUNDLE")) and printable(value) != value:
+            raise ConfigurationError(
+                f"the variable {printable(name)} is not valid UTF-8",
+                "Save what sets it as UTF-8, or correct the value.",
+            )
 
 
 def _client(session: boto3.session.Session, access: Access, addressing_style: str) -> S3Client:

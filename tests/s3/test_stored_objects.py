@@ -84,6 +84,13 @@ def test_an_empty_variable(s3: S3, name: str) -> None:
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"])
+def test_a_variable_that_is_not_utf_8(s3: S3, name: str) -> None:
+    """A variable of AWS that is not UTF-8 is named, without its value."""
+    done = s3("-i", s3.bucket.uri("in.json"), "-o", "out.json", **{name: "gr\udcf6sse"})
+    assert (done.code, f"the variable {name} is not valid UTF-8" in done.err, "sse" in done.err) == (78, True, False)
+
+
 class _Heads:
     """A bucket that has the answers to HEAD requests only."""
 
