@@ -41,13 +41,13 @@ test-engines: $(ENGINES:%=test-%) test-deploy  ## run the tests of all engines; 
 test-beam: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Beam, on Flink too
 	@$(BIN)/python engines/tests/flink_cluster.py fetch
 	@$(BIN)/python tests/helpers/minio_server.py build
-	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/beam engines/tests/test_working_directory.py
+	@$(PYTHON) engines/tests/loopback.py env $(ENGINE_TESTS) engines/tests/beam engines/tests/test_working_directory.py engines/tests/test_options.py
 
 test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a broker
-	@$(ENGINE_TESTS) engines/tests/kafka engines/tests/test_working_directory.py
+	@$(ENGINE_TESTS) engines/tests/kafka engines/tests/test_working_directory.py engines/tests/test_options.py
 
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
-	@$(ENGINE_TESTS) engines/tests/mapreduce engines/tests/test_working_directory.py -rs
+	@$(ENGINE_TESTS) engines/tests/mapreduce engines/tests/test_working_directory.py engines/tests/test_options.py -rs
 
 test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
 	@$(BIN)/python tests/helpers/minio_server.py build

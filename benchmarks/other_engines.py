@@ -54,8 +54,7 @@ def flink() -> Iterator[Sequence[str]]:
     """Run a Flink cluster of two TaskManagers, and give Beam's options for it."""
     from flink_cluster import FlinkCluster  # noqa: PLC0415
 
-    settings = {"jobmanager.execution.failover-strategy": "full"}
-    with FlinkCluster(python=str(python_of("beam")), settings=settings, heap="1500m") as cluster:
+    with FlinkCluster(python=str(python_of("beam"))) as cluster:
         yield cluster.options()
 
 

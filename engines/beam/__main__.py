@@ -20,9 +20,10 @@ from collections.abc import Sequence
 
 from apache_beam.runners.runner import create_runner
 
-from model_etl.engines.beam.job import Job, PipelineFailed, run_job
-from model_etl.engines.beam.options import JOB_OPTIONS, OWN_JOB_OPTIONS, build_parser, refuse_mistyped
-from model_etl.engines.shared.options import merge_engine_settings, run, scorer_settings
+from model_etl.engines.beam.job import PipelineFailed, run_job
+from model_etl.engines.beam.options import build_parser, job_of, refuse_mistyped
+from model_etl.engines.shared.options import run
+from model_etl.engines.shared.reporting import run_reported
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import Interrupts
 
@@ -42,9 +43,6 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     options, beam_arguments = parser.parse_known_args(argv)
-    missing = [flag for flag, name in (("--input", options.input), ("--output", options.output)) if not name]
-    if missing:
-        parser.error(f"the following arguments are required: {', '.join(missing)}")
     refuse_mistyped(beam_arguments, parser)
     if options.verbose:
         logging.basicConfig(level=logging.INFO, force=True)
@@ -52,19 +50,16 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
         create_runner(options.runner)
     except (ValueError, AttributeError, ImportError) as exc:
         raise UsageError(f"there is no runner {options.runner}: {exc}", "See the help of --runner.") from exc
-    values = merge_engine_settings(options)
-    job_options = {name: values[name] for name in JOB_OPTIONS if name in values}
-    job_options |= {name: getattr(options, name) for name in OWN_JOB_OPTIONS if getattr(options, name) is not None}
-    settings = scorer_settings(values, log=job_options.get("prediction_log") != "none")
-    job = Job(options.input, options.output, settings, **job_options)
+    job = job_of(options)
+    runner_options = [f"--runner={options.runner}", *beam_arguments]
     try:
-        counts = run_job(job, [f"--runner={options.runner}", *beam_arguments], interrupts)
+        report = run_reported(job.config, interrupts, lambda report: run_job(job, runner_options, interrupts, report))
     except PipelineFailed:
         _BEAM_LOG.setTarget(logging.StreamHandler())  # only if the error message does not have the cause
         _BEAM_LOG.flush()
         raise
     if options.verbose or sys.stderr.isatty():
-        print(counts.summary(), file=sys.stderr)  # noqa: T201
+        print(report.counts.summary(report.status), file=sys.stderr)  # noqa: T201
     return 0
 
 

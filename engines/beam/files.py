@@ -3,232 +3,184 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
+from urllib.parse import quote, unquote_to_bytes
 
-from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
-from typing_extensions import override
 
 from model_etl.engines.shared.pieces import InputPiece, cut_input
-from model_etl.errors import InputMissing, StorageFailure
-from model_etl.formats.base import Format, Writer
-from model_etl.formats.compression import Compression, compressed
-from model_etl.formats.output_layout import Layout
-from model_etl.records.batch import Batch, source_identity
+from model_etl.errors import InputMissing, StorageFailure, storage_error
+from model_etl.publishing.storage import FoundFile
+from model_etl.records.batch import source_identity
 from model_etl.services import SCHEMES, find_files
-from model_etl.settings.job_config import sibling_name
 
 _UNCOMPRESSED = CompressionTypes.UNCOMPRESSED  # the formats of model_etl decompress themselves
 _REMOVE_ATTEMPTS = 5
 
 
+def absolute(name: str) -> str:
+    """Return a name that means the same file in every worker of this machine: an absolute path, or a URI."""
+    if name.startswith("file://"):
+        return os.fsdecode(unquote_to_bytes(name.removeprefix("file://").removeprefix("localhost")))
+    return name if is_remote(name) else os.path.abspath(name)  # noqa: PTH100  a slash at the end is removed
+
+
+def is_remote(name: str) -> bool:
+    """Return whether a name is not that of a local file."""
+    return "://" in name and not name.startswith("file://")
+
+
+def uri_of(name: str) -> str:
+    """Return the URI of a file, given by `absolute`."""
+    return name if is_remote(name) else "file://" + quote(os.fsencode(name))
+
+
 def open_file(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     """Open a file for reading, as it is stored."""
-    return contextlib.closing(cast("BinaryIO", FileSystems.open(name, compression_type=_UNCOMPRESSED)))
+    return contextlib.closing(cast("BinaryIO", FileSystems.open(absolute(name), compression_type=_UNCOMPRESSED)))
 
 
-def find_pieces(
-    name: str, input_format: str | None, piece_bytes: int, input_compression: str | None = None
-) -> list[InputPiece]:
-    """Find the inputs that a name stands for, and cut them into pieces.
+def create_file(name: str, *, private: bool = False) -> BinaryIO:
+    """Create a file that does not exist.
 
     Args:
-        name: a file, a folder or a pattern.
-        input_format: name of the inputs' format, or None if their names show it.
-        piece_bytes: most bytes of a piece.
-        input_compression: name of the inputs' compression, or None if their names show it.
-
-    Raises:
-        InputMissing: if there are no inputs.
-        UsageError: if a name does not show its format.
-        ModelEtlError: if a storage fails.
+        name: of the file, as `absolute` returns it. Its folder must exist, if the storage has folders.
+        private: whether only its owner may read it, if it is local.
     """
-    if name.partition("://")[0] in SCHEMES or "://" not in name:  # as on one machine: the same identities
-        locations = [file.location for file in find_files(name)]
-        inputs = [(location.name, location.identity(), location.size) for location in locations]
-    else:
-        with translate_beam_errors("find", name):
-            files = [file for match in FileSystems.match([name]) for file in match.metadata_list]
-        inputs = [
-            (
-                file.path,
-                source_identity(file.path, file.size_in_bytes, file.last_updated_in_seconds),
-                file.size_in_bytes,
-            )
-            for file in files
-        ]
-    if not inputs:
-        raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
-    return [piece for found in inputs for piece in cut_input(*found, input_format, piece_bytes, input_compression)]
-
-
-class _Sink(FileBasedSink):
-    """Writes to a temporary folder beside its files; Beam's own sink would make all folders above that, too."""
-
-    def initialize_write(self) -> str:
-        """Make the temporary folder, but not the folders above it, which the launcher may have removed."""
-        folder = str(self._create_temp_dir(self.file_path_prefix.get()))
-        if "://" in folder:
-            FileSystems.mkdirs(folder)
-        else:
-            Path(folder).mkdir()
-        return folder
-
-
-class _OpenFile(NamedTuple):
-    """A file that a `BatchSink` writes: as it is stored, the stream to compress, and the writer of the format."""
-
-    file: BinaryIO
-    stream: BinaryIO
-    writer: Writer
-
-
-class BatchSink(_Sink):
-    """Writes batches in a format of model_etl.
-
-    Args:
-        prefix: start of the names of the files.
-        suffix: end of the names.
-        file_format: the format.
-        compression: the compression.
-        layout: the fields of an output record.
-        shards: number of files, or 0 to let the engine decide.
-    """
-
-    def __init__(
-        self, prefix: str, suffix: str, file_format: Format, compression: Compression, layout: Layout, shards: int
-    ) -> None:
-        super().__init__(prefix, coder=None, file_name_suffix=suffix, num_shards=shards, compression_type=_UNCOMPRESSED)
-        self._parts = file_format, compression, layout
-
-    @override
-    def open(self, temp_path: str) -> _OpenFile:
-        file_format, compression, layout = self._parts
-        file = super().open(temp_path)
-        stream = compressed(file, compression)
-        return _OpenFile(file, stream, file_format.writer(stream, layout))
-
-    @override
-    def write_record(self, file_handle: _OpenFile, value: Batch) -> None:
-        file_handle.writer.write(value)
-
-    @override
-    def close(self, file_handle: _OpenFile) -> None:
-        file_handle.writer.finish()
-        if file_handle.stream is not file_handle.file:
-            file_handle.stream.close()
-        file_handle.file.close()
-
-
-class LineSink(_Sink):
-    """Writes blocks of lines.
-
-    Args:
-        prefix: start of the names of the files.
-        suffix: end of the names.
-        shards: number of files, or 0 to let the engine decide.
-        skip_if_empty: whether there is no file if there are no lines.
-    """
-
-    def __init__(self, prefix: str, suffix: str, shards: int, *, skip_if_empty: bool = False) -> None:
-        super().__init__(
-            prefix,
-            coder=None,
-            file_name_suffix=suffix,
-            num_shards=shards,
-            compression_type=_UNCOMPRESSED,
-            skip_if_empty=skip_if_empty,
-        )
-
-    @override
-    def write_record(self, file_handle: BinaryIO, value: bytes) -> None:
-        file_handle.write(value)
+    if is_remote(name):
+        return cast("BinaryIO", FileSystems.create(name, compression_type=_UNCOMPRESSED))
+    mode = 0o600 if private else 0o666
+    return open(name, "xb", opener=lambda path, flags: os.open(path, flags, mode))
 
 
 @dataclass(frozen=True)
-class Output:
-    """One of the results, in as many files as the engine writes.
+class BeamInput:
+    """An input of a job.
 
     Attributes:
-        name: its name, as the user gave it.
-        staged: start of the names of its files until they are published.
-        single_file: whether it is one file of just that name; else each file has its number before the suffix.
+        name: its name in events.
+        path: the name that opens it on every worker.
+        relative: its name below the folder that was named or searched.
+        identity: stays the same as long as the input does; part of the prediction ids.
+        size: its size in bytes, or None if it is not known.
     """
 
     name: str
-    staged: str
-    single_file: bool
+    path: str
+    relative: str
+    identity: str
+    size: int | None
 
-    @property
-    def suffix(self) -> str:
-        """The end of the name, which shows the format and the compression."""
-        return self.name[len(sibling_name(self.name, "")) :]
-
-    @property
-    def display_name(self) -> str:
-        """The name of its files in messages."""
-        return self.name if self.single_file else f"{sibling_name(self.name, '')}-*{self.suffix}"
-
-    def stage(self) -> None:
-        """Make the folder for its staged files.
-
-        Raises:
-            StorageFailure: if the storage fails.
-        """
-        with translate_beam_errors("write", self.name):
-            FileSystems.mkdirs(self.staged.rpartition("/")[0])
-
-    def publish(self) -> list[str]:
-        """Rename the staged files, and remove files of an earlier run that do not belong to this one.
-
-        Returns:
-            The names.
-
-        Raises:
-            StorageFailure: if the storage fails.
-        """
-        with translate_beam_errors("publish", self.name):
-            staged = sorted(_matched(self.staged + "-*"))
-            stem = sibling_name(self.name, "")
-            names = (
-                [self.name for _ in staged]
-                if self.single_file
-                else [stem + path[len(self.staged) :] for path in staged]
-            )
-            stale = {*_matched(self.name), *_matched(f"{stem}-?????-of-?????{self.suffix}")} - set(names)
-            if staged:
-                FileSystems.rename(staged, names)
-            if stale:
-                FileSystems.delete(list(stale))
-        return names
+    def pieces(
+        self, input_format: str | None, piece_bytes: int | None, input_compression: str | None = None
+    ) -> list[InputPiece]:
+        """Return the pieces of the input; see `cut_input`."""
+        size = None if piece_bytes is None else self.size
+        return cut_input(self.name, self.identity, size, input_format, piece_bytes or 0, input_compression)
 
 
-def lines_in(prefix: str) -> Iterator[bytes]:
-    """Yield the lines of all files whose names start with a prefix and a hyphen."""
-    for path in _matched(prefix + "-*"):
-        with open_file(path) as file:
+def find_inputs(name: str) -> list[BeamInput]:
+    """Find the inputs that a name stands for.
+
+    Args:
+        name: a file, a folder or a pattern.
+
+    Raises:
+        InputMissing: if there are none, or the name is that of a stream.
+        ModelEtlError: if a storage fails.
+    """
+    if not is_remote(name) or name.partition("://")[0] in SCHEMES:  # as on one machine: the same identities
+        return [_found(file) for file in find_files(name)]
+    check_storage(name)
+    with translate_beam_errors("find", name):
+        files = [file for match in FileSystems.match([name]) for file in match.metadata_list]
+    if not files:
+        raise InputMissing(f"cannot read {name}: no file has such a name", "Check the path of the input.")
+    return [
+        BeamInput(
+            file.path,
+            file.path,
+            file.path.rpartition("/")[2],
+            source_identity(file.path, file.size_in_bytes, file.last_updated_in_seconds),
+            file.size_in_bytes,
+        )
+        for file in files
+    ]
+
+
+def _found(file: FoundFile) -> BeamInput:
+    location = file.location
+    if location.stream:
+        raise InputMissing(f"{location.name} is a stream, which workers cannot share", "Write it to a file first.")
+    identity = location.identity()  # which finds the size, too
+    return BeamInput(location.name, absolute(location.uri), file.relative, identity, location.size)
+
+
+def lines_in(names: Sequence[str]) -> Iterator[bytes]:
+    """Yield the lines of files, one file after the other."""
+    for name in names:
+        with open_file(name) as file:
             yield from file
+
+
+def check_storage(name: str) -> None:
+    """Check that Beam knows the storage of a name.
+
+    Raises:
+        StorageFailure: if it does not, or lacks what it needs for it.
+    """
+    try:
+        FileSystems.get_filesystem(name)
+    except ValueError as exc:
+        raise StorageFailure(f"cannot use {name}: {exc}", "Check the name.") from exc
+
+
+def make_folder(folder: str) -> None:
+    """Make a folder that only its owner may enter, but not the folders above it; a remote storage needs none."""
+    if not is_remote(folder):
+        Path(folder).mkdir(mode=0o700, exist_ok=True)
 
 
 def remove_folder(folder: str) -> None:
     """Remove a folder with its files; in a storage without folders, the files below that name."""
     for _ in range(_REMOVE_ATTEMPTS):  # after a signal, Beam's threads may still be writing
         with contextlib.suppress(BeamIOError, OSError, ValueError):
-            remaining = (
-                _matched(FileSystems.join(folder, "**")) if "://" in folder else [folder] * FileSystems.exists(folder)
-            )
+            if not is_remote(folder):
+                shutil.rmtree(folder)
+                return
+            remaining = matched(f"{folder}/", "**")
             if not remaining:
                 return
             FileSystems.delete(remaining)
 
 
-def _matched(pattern: str) -> list[str]:
-    """Return the names of the files that match a pattern."""
-    return [file.path for match in FileSystems.match([pattern]) for file in match.metadata_list]
+def move_files(sources: Sequence[str], targets: Sequence[str]) -> None:
+    """Rename files, in their order; what has such a name already is replaced."""
+    if sources and is_remote(targets[0]):
+        FileSystems.rename(list(sources), list(targets))
+    else:
+        for source, target in zip(sources, targets, strict=True):
+            os.replace(source, target)  # noqa: PTH105
+
+
+def delete_files(names: Sequence[str]) -> None:
+    """Delete files."""
+    if names:
+        FileSystems.delete(list(names))
+
+
+def matched(start: str, pattern: str = "") -> list[str]:
+    """Return the names of the files that begin with a text, which may have any characters, and go on as a pattern."""
+    if not is_remote(start):
+        return [name for name in glob.glob(glob.escape(start) + pattern) if os.path.lexists(name)]  # noqa: PTH207
+    return [file.path for match in FileSystems.match([start + pattern]) for file in match.metadata_list]
 
 
 @contextlib.contextmanager
@@ -236,9 +188,14 @@ def translate_beam_errors(action: str, name: str) -> Iterator[None]:
     """Translate what Beam's file systems raise in the block into an error that names the file.
 
     Raises:
-        StorageFailure: instead of their errors.
+        ModelEtlError: instead of their errors.
     """
     try:
         yield
-    except (BeamIOError, OSError, ValueError) as exc:
+    except OSError as exc:
+        raise storage_error(exc, action, name) from exc
+    except BeamIOError as exc:
+        causes = [cause for cause in (exc.exception_details or {}).values() if isinstance(cause, OSError)]
+        if causes:
+            raise storage_error(causes[0], action, name) from exc
         raise StorageFailure(f"cannot {action} {name}: {exc}", "Check the name, and the permissions.") from exc

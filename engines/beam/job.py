@@ -2,164 +2,204 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
-from model_etl.engines.beam.files import (
-    BatchSink,
-    LineSink,
+from model_etl.engines.beam.files import BeamInput, find_inputs, lines_in, open_file, uri_of
+from model_etl.engines.beam.outputs import (
+    LOG,
+    PREDICTIONS,
+    REJECTS,
     Output,
-    find_pieces,
-    lines_in,
-    remove_folder,
-    translate_beam_errors,
+    StagingFolders,
+    outputs_of,
+    publish,
+    remove_stale,
 )
-from model_etl.engines.beam.pipeline import COUNTS, LOG, REJECTS, results_of
+from model_etl.engines.beam.piece_files import FileSettings
+from model_etl.engines.beam.pipeline import Results, Task, build, read_results
 from model_etl.engines.beam.run_pipeline import run_pipeline
-from model_etl.engines.shared.options import masked_settings
-from model_etl.engines.shared.pieces import InputPiece
-from model_etl.engines.shared.scoring import ScorerSettings
-from model_etl.errors import DataError, ModelEtlError, SameFile, TryAgain, UsageError, input_changed, rebuild
-from model_etl.formats import format_for
-from model_etl.job.verification import RejectSummary, too_many_rejects
+from model_etl.engines.shared.pieces import limit_pieces
+from model_etl.engines.shared.reporting import describe_files, digest_of
+from model_etl.engines.shared.scoring import Scorer, ScorerSettings
+from model_etl.errors import ModelEtlError, ModelUnavailable, TryAgain, UsageError, input_changed, rebuild
+from model_etl.evidence.run_report import Report, describe_model
+from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
+from model_etl.publishing.publication import all_exist, refuse_existing
 from model_etl.records.run_counts import RunCounts
 from model_etl.runtime.signals import Interrupts
-from model_etl.settings.job_config import sibling_name
-from model_etl.settings.values import MaxErrors
+from model_etl.settings.job_config import JobConfig
 
 _CONNECT_TIMEOUT_S = 20
 """How long a job service may take to accept a connection, in seconds."""
+SPLIT_BYTES = 32 << 20
+"""The default size of the pieces that JSON Lines are cut into."""
 
 
-class PipelineFailed(ModelEtlError):
-    """The pipeline failed for a reason that only Beam's log tells."""
+class PipelineFailed(ModelUnavailable):
+    """The pipeline failed for a reason that only Beam's log tells: a worker died, or could not be started."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The settings of a job, by the names of the options of `model-etl run`.
+    """The settings of a job.
 
     Attributes:
-        input: a file, a folder or a pattern.
-        output: the predictions.
-        settings: of the scorer.
-        input_format, output_format: names of formats that the names of the files do not show.
-        input_compression, output_compression: names of compressions that the names of the files do not show.
-        prediction_log: the prediction log, or "none"; by default beside the output.
-        rejects: the rejects file; by default beside the output.
-        max_errors: how many rejects are tolerated.
-        shards: number of files of each result; 0 lets the engine decide, 1 is a file of just the given name.
+        config: those of the run.
+        scoring: those of the scorer.
+        shards: number of files of each result; 0 for a file for each piece, 1 for a file of just the given name.
         split_bytes: size of the pieces that JSON Lines are cut into.
-        run_id: identifies the run.
     """
 
-    input: str
-    output: str
-    settings: ScorerSettings
-    input_format: str | None = None
-    output_format: str | None = None
-    input_compression: str | None = None
-    output_compression: str | None = None
-    prediction_log: str | None = None
-    rejects: str | None = None
-    max_errors: MaxErrors = field(default_factory=MaxErrors)
+    config: JobConfig
+    scoring: ScorerSettings
     shards: int = 0
-    split_bytes: int = 32 << 20
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def outputs(self) -> dict[str, Output]:
-        """Return the results by role, in the order of publishing: the predictions last."""
-        names = {
-            LOG: self.prediction_log or sibling_name(self.output, ".log.ldjson"),
-            REJECTS: self.rejects or sibling_name(self.output, ".rejects.ldjson"),
-            "predictions": self.output,
-        }
-        if not self.settings.log:
-            del names[LOG]
-        return {
-            role: Output(name, sibling_name(name, f".staged-{self.run_id}/{role}"), self.shards == 1)
-            for role, name in names.items()
-        }
+    split_bytes: int = SPLIT_BYTES
 
 
-def run_job(job: Job, options: Sequence[str], interrupts: Interrupts) -> RunCounts:
+def run_job(job: Job, options: Sequence[str], interrupts: Interrupts, report: Report) -> None:
     """Score the inputs of a job; publish all results or nothing.
 
     Args:
         job: the settings.
         options: Beam's own options: the runner and its options.
         interrupts: the signals that may end the job.
-
-    Returns:
-        The number of records by outcome.
+        report: completed while the job goes on.
 
     Raises:
         DataError: if more records were rejected than are tolerated; then the rejects are published, and nothing else.
-        TryAgain: if an input was changed meanwhile, or the job service cannot be reached.
+        TryAgain: if an input was changed meanwhile, another run has a lock, or the job service cannot be reached.
         ModelEtlError: if anything else fails.
     """
-    outputs = job.outputs()
-    format_for(job.output, job.output_format, "--output_format", job.output_compression)
-    pieces = find_pieces(job.input, job.input_format, job.split_bytes, job.input_compression)
-    for output in outputs.values():
-        with translate_beam_errors("write", output.name):
-            FileSystems.get_filesystem(output.name)
-        if output.name in {piece.name for piece in pieces}:
-            raise SameFile(f"{output.name} is an input too", "Give each a name of its own.")
-    try:
-        for output in outputs.values():
-            output.stage()
-        _run(job, outputs, pieces, options)
-        interrupts.check()
-        counts = _counts(outputs)
-        _verify(job, counts, pieces, outputs)
-        with interrupts.uninterruptible():
-            for output in outputs.values():
-                output.publish()
-    except DataError:
-        outputs[REJECTS].publish()
-        raise
-    finally:
-        for output in outputs.values():
-            remove_folder(output.staged.rpartition("/")[0])
-    return counts
+    _Run(job, options, interrupts, report).execute()
 
 
-def _run(job: Job, outputs: Mapping[str, Output], pieces: Sequence[InputPiece], options: Sequence[str]) -> None:
-    scorer = job.settings.scorer()  # finds most mistakes before any work; each worker loads its own
-    file_format, compression = format_for(job.output, job.output_format, "--output_format", job.output_compression)
-    _check_job_service(options)
-    try:
-        pipeline = beam.Pipeline(options=PipelineOptions(list(options)))
-        results = results_of(pipeline | "inputs" >> beam.Create(pieces), job.settings, scorer.facts.inputs)
-        if LOG in outputs:
-            first = scorer.started(
-                job.run_id, masked_settings(job.settings, input_file=job.input, output_file=job.output)
-            )
-            started = pipeline | "run started" >> beam.Create([first])
-            results[LOG] = (started, results[LOG]) | "whole log" >> beam.Flatten()
-        for role, output in outputs.items():
-            if role == "predictions":
-                sink = BatchSink(output.staged, output.suffix, file_format, compression, scorer.layout, job.shards)
-            else:
-                sink = LineSink(output.staged, output.suffix, job.shards, skip_if_empty=role == REJECTS)
-            _ = results[role] | f"write {role}" >> beam.io.Write(sink)
-        _ = (
-            results[COUNTS]
-            | "encode counts" >> beam.Map(lambda count: json.dumps(count).encode() + b"\n")
-            | "write counts" >> beam.io.Write(LineSink(_counts_prefix(outputs), "", 1))
+class _Run:
+    def __init__(self, job: Job, options: Sequence[str], interrupts: Interrupts, report: Report) -> None:
+        self._job = job
+        self._config = job.config
+        self._options = options
+        self._interrupts = interrupts
+        self._report = report
+
+    def execute(self) -> None:
+        config = self._config
+        inputs = find_inputs(config.input_file)
+        scorer: Scorer | None = None
+        if config.limit is not None:
+            scorer = self._load()
+        tasks, input_numbers = self._tasks(inputs, scorer)
+        outputs = {output.role: output for output in outputs_of(config, inputs, input_numbers, self._job.shards)}
+        if not self._job.scoring.log:
+            outputs.pop(LOG, None)
+        folders = StagingFolders(list(outputs.values()), self._report.run_id, config.lock_wait)
+        with folders.made():
+            if not self._is_wanted(outputs[PREDICTIONS]):
+                self._report.status = "skipped"
+                return
+            results = self._run_pipeline(tasks, outputs, folders, scorer or self._load())
+            self._interrupts.check()
+            self._report.counts = RunCounts.from_mapping(results.counts)
+            self._report.counts.check()
+            self._verify_inputs(inputs)
+            self._refuse_rejects(outputs[REJECTS], results)
+            if not self._report.counts.read and config.on_empty == "fail":
+                raise no_records(config.input_file)
+            self._publish(list(outputs.values()), results)
+
+    def _load(self) -> Scorer:
+        """Load the model here, which finds most mistakes before any work; each worker loads its own."""
+        scorer = self._job.scoring.scorer()
+        self._report.model = describe_model(scorer.facts)
+        return scorer
+
+    def _tasks(self, inputs: Sequence[BeamInput], scorer: Scorer | None) -> tuple[list[Task], list[int]]:
+        """Return the pieces of the inputs, and for each the number of its input."""
+        limit, input_format, compression = self._config.limit, self._config.input_format, self._config.input_compression
+        split_bytes = self._job.split_bytes if limit is None else None
+        paths = {file.name: file.path for file in inputs}
+        pieces = [piece for file in inputs for piece in file.pieces(input_format, split_bytes, compression)]
+        if limit is not None and scorer is not None:
+            pieces = list(limit_pieces(pieces, limit, lambda piece: open_file(paths[piece.name]), scorer.facts.inputs))
+        numbers = {file.name: number for number, file in enumerate(inputs)}
+        tasks = [Task(number, paths[piece.name], piece) for number, piece in enumerate(pieces)]
+        return tasks, [numbers[piece.name] for piece in pieces]
+
+    def _is_wanted(self, predictions: Output) -> bool:
+        """Return whether there is something to do: not if the output exists and is to be kept."""
+        if self._config.if_exists == "fail":
+            refuse_existing(predictions.targets)
+        return self._config.if_exists != "skip" or not all_exist(predictions.targets)
+
+    def _run_pipeline(
+        self, tasks: Sequence[Task], outputs: dict[str, Output], folders: StagingFolders, scorer: Scorer
+    ) -> Results:
+        _check_job_service(self._options)
+        groups = {role: output.groups for role, output in outputs.items()}
+        files = FileSettings(
+            folders.by_role,
+            outputs[PREDICTIONS].targets[0].name,
+            self._config.output_format,
+            self._config.output_compression,
+            assembled=groups[PREDICTIONS] is not None,
+            first_event=scorer.started(self._report.run_id, self._config.masked_options()) if LOG in outputs else b"",
         )
-        run_pipeline(pipeline)
-    except Exception as exc:
-        raise _translate_pipeline_error(exc) from exc
+        prefix = f"{folders.by_role[REJECTS]}/results"
+        try:
+            pipeline = beam.Pipeline(options=PipelineOptions(list(self._options)))
+            build(pipeline, tasks, groups, self._job.scoring, files, prefix)
+            run_pipeline(pipeline)
+        except Exception as exc:
+            raise _translate_pipeline_error(exc) from exc
+        return read_results(prefix, len(tasks), groups)
+
+    def _verify_inputs(self, inputs: Sequence[BeamInput]) -> None:
+        found = {(file.path, file.identity) for file in find_inputs(self._config.input_file)}
+        if found != {(file.path, file.identity) for file in inputs}:
+            raise input_changed(self._config.input_file)
+
+    def _refuse_rejects(self, output: Output, results: Results) -> None:
+        """Check that the rejects are tolerated; if not, publish them, and nothing else."""
+        counts, tolerated = self._report.counts, self._config.max_errors
+        if not tolerated.exceeded(counts.rejected, counts.read):
+            return
+        first = [
+            RejectSummary.from_line(line) for line, _ in zip(lines_in(results.files[REJECTS]), range(9), strict=False)
+        ]
+        if not self._config.dry_run:
+            with self._interrupts.uninterruptible():
+                self._publish_files(output, results)
+        raise too_many_rejects(counts, tolerated, first, None if self._config.dry_run else output.display_name)
+
+    def _publish(self, outputs: Sequence[Output], results: Results) -> None:
+        if self._config.dry_run:
+            self._report.status = "dry_run"
+            return
+        with self._interrupts.uninterruptible():
+            if self._config.if_exists == "fail":
+                refuse_existing(outputs[0].targets)
+            published = {output.role: self._publish_files(output, results) for output in reversed(outputs)}
+            for output in outputs:
+                remove_stale(output, published[output.role])
+        self._report.status = "published"
+
+    def _publish_files(self, output: Output, results: Results) -> list[str]:
+        digests = []
+        if self._config.report is not None:
+            for name in results.files[output.role]:
+                with open_file(name) as file:
+                    digests.append(digest_of(file))
+        names = publish(output, results.files[output.role])
+        if digests:
+            role = "output" if output.role == PREDICTIONS else output.role
+            described = [(name, uri_of(name), digest) for name, digest in zip(names, digests, strict=True)]
+            self._report.files[role] = describe_files(output.display_name, described)
+        return names
 
 
 def _check_job_service(options: Sequence[str]) -> None:
@@ -176,24 +216,6 @@ def _check_job_service(options: Sequence[str]) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError) as exc:
         raise TryAgain(f"the job service at {endpoint} cannot be reached: {exc}", "Check --job_endpoint.") from exc
-
-
-def _counts_prefix(outputs: Mapping[str, Output]) -> str:
-    return outputs["predictions"].staged.removesuffix("predictions") + COUNTS
-
-
-def _counts(outputs: Mapping[str, Output]) -> RunCounts:
-    return RunCounts.from_mapping(dict(map(json.loads, lines_in(_counts_prefix(outputs)))))
-
-
-def _verify(job: Job, counts: RunCounts, pieces: Sequence[InputPiece], outputs: Mapping[str, Output]) -> None:
-    counts.check()
-    now = find_pieces(job.input, job.input_format, job.split_bytes, job.input_compression)
-    if {(piece.name, piece.identity) for piece in now} != {(piece.name, piece.identity) for piece in pieces}:
-        raise input_changed(job.input)
-    if job.max_errors.exceeded(counts.rejected, counts.read):
-        first = map(RejectSummary.from_line, lines_in(outputs[REJECTS].staged))
-        raise too_many_rejects(counts, job.max_errors, first, outputs[REJECTS].display_name)
 
 
 _ERROR_IN_TEXT = re.compile(r"model_etl\.errors\.(\w+): (.+?)(?: \[while running|$)", re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -13,6 +14,7 @@ from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.scoring import ScorerSettings
+from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags
 from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
 from model_etl.settings.arguments import add_options
@@ -99,6 +101,11 @@ class Parser(arguments.Parser):
         add_options(self, [model, *(OPTIONS[name] for name in scoring), config])
 
     @override
+    def describe_unknown(self, unknown: Sequence[str]) -> str:
+        refuse_unsupported_flags("Kafka", unknown)
+        return super().describe_unknown(unknown)
+
+    @override
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; Kafka's own options that are not given are those of the environment, or the defaults.
 
@@ -136,7 +143,7 @@ def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
 
 
 def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ScorerSettings:
-    values = merge_engine_settings(argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
+    values = merge_engine_settings("Kafka", argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
     log = values.get("prediction_log")
     if log not in (None, "none"):
         raise ConfigurationError(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 
 from model_etl.engines.mapreduce.mrjob_import import MRJob
+from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags
+from model_etl.errors import UsageError
+from model_etl.runtime.failure import report_failure
 
 
 def run_command(job_class: type[MRJob]) -> None:
@@ -13,6 +16,10 @@ def run_command(job_class: type[MRJob]) -> None:
     Args:
         job_class: class of the job.
     """
+    try:
+        refuse_unsupported_flags("MapReduce", sys.argv[1:])
+    except UsageError as exc:
+        sys.exit(report_failure(exc))
     job = job_class(sys.argv[1:])
     options = job.options
     if options.run_mapper or options.run_combiner or options.run_reducer or options.run_spark:

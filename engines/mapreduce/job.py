@@ -20,10 +20,11 @@ import msgspec
 
 from model_etl.engines.mapreduce import options
 from model_etl.engines.mapreduce.command import run_command
-from model_etl.engines.mapreduce.mrjob_import import BytesProtocol, MRJob
+from model_etl.engines.mapreduce.mrjob_import import BytesProtocol, MRJob, MRJobRunner
 from model_etl.engines.mapreduce.task import Task, is_last_attempt
 from model_etl.engines.shared.scoring import Scored
 from model_etl.errors import ModelEtlError
+from model_etl.records.batch import Rejection
 from model_etl.runtime.standard_streams import stdout_fd
 
 
@@ -46,6 +47,11 @@ class ScoringJob(MRJob):
         """Run on a manifest, and write to standard output or --output-dir."""
         with open(stdout_fd(), "wb", closefd=False) as self._stdout:
             super().run_job()
+
+    def make_runner(self) -> MRJobRunner:
+        """Return the runner, and remember it: its counters are known when the job has ended."""
+        self.runner: MRJobRunner = super().make_runner()
+        return self.runner
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Run a task; what a model prints goes to standard error, because standard output is for data."""
@@ -85,7 +91,10 @@ class ScoringJob(MRJob):
             yield None, b"\n".join(document.strip() + b"\t" + prediction for document, prediction in pairs)
         elif len(scored.batch):
             yield None, b"output\t" + b"\noutput\t".join(scored.predictions)
-        for tag, lines in ((b"event", scored.events), (b"reject", scored.rejects)):
+        if scored.rejects and task.null_for_rejects:
+            yield None, b"\n".join(_record_of(rejection) + b"\tnull" for rejection in scored.batch.rejected)
+        rejects = b"" if task.null_for_rejects else scored.rejects
+        for tag, lines in ((b"event", scored.events), (b"reject", rejects)):
             if lines:
                 yield tag, lines[:-1].replace(b"\n", b"\n" + tag + b"\t")
 
@@ -96,6 +105,19 @@ class ScoringJob(MRJob):
     def control_line(self, tag: bytes, content: Any) -> tuple[Any, Any]:
         """Return a line for the launcher."""
         return tag, msgspec.json.encode(content)
+
+
+def _record_of(rejection: Rejection) -> bytes:
+    """Return a rejected record on one line: as it was read, or as a JSON string if it is not one line of UTF-8."""
+    text = (rejection.document or rejection.text).strip()
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError:
+        decoded = text.decode(errors="backslashreplace")
+    else:
+        if "\n" not in decoded and "\t" not in decoded:
+            return text
+    return msgspec.json.encode(decoded)
 
 
 def _counters(scored: Scored) -> Counter[str]:

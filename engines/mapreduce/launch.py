@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import sys
 import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from model_etl.engines.mapreduce import options, running
 from model_etl.engines.mapreduce.inputs import MapReduceInput, check_unchanged, find_inputs
-from model_etl.engines.mapreduce.manifest import build_tasks, upload_shared_inputs
+from model_etl.engines.mapreduce.manifest import Limit, build_tasks, upload_shared_inputs
 from model_etl.engines.mapreduce.models import select_model
 from model_etl.engines.mapreduce.mrjob_import import MRJob
 from model_etl.engines.mapreduce.output_files import (
@@ -23,12 +24,18 @@ from model_etl.engines.mapreduce.output_files import (
 from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import Task
 from model_etl.engines.shared.options import masked_settings, run, scorer_settings
+from model_etl.engines.shared.reporting import describe_files, digest_of, run_reported
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
+from model_etl.errors import DataError
+from model_etl.evidence.run_report import Report, describe_model
+from model_etl.job.run_files import RunFiles
 from model_etl.job.verification import no_records, too_many_rejects
 from model_etl.publishing.publication import RunPublication
+from model_etl.records.run_counts import RunCounts
 from model_etl.runtime.signals import Interrupts
 from model_etl.runtime.standard_streams import prints_to_stderr
 from model_etl.settings.job_config import JobConfig
+from model_etl.settings.values import MaxErrors
 
 REMOTE_RUNNERS = ("hadoop", "emr")
 """Runners whose workers do not see the files of this machine."""
@@ -47,7 +54,7 @@ def _launch(job: MRJob, interrupts: Interrupts) -> int:
     with tempfile.TemporaryDirectory(prefix="mapreduce-") as folder, prints_to_stderr():
         launcher = _Launcher(job, Path(folder))
         if launcher.values.get("output_file"):
-            launcher.run_and_publish(interrupts)
+            run_reported(launcher.config, interrupts, lambda report: launcher.run_and_publish(interrupts, report))
         else:
             launcher.run_to_stdout()
     return 0
@@ -71,7 +78,7 @@ class _Launcher:
         self._job = job
         self._folder = folder
         self.values = options.read(job.options)
-        self._names: list[str] = list(job.options.args)
+        self._names: list[str] = self.values["input_file"]
         self._model = select_model(self.values["model"], job.options.model_qualified_name)
 
     def run_to_stdout(self) -> None:
@@ -79,42 +86,64 @@ class _Launcher:
         logged = self.values.get("prediction_log", "none") != "none" and not self._job.counting
         inputs = find_inputs(self._names)
         settings = scorer_settings({**self.values, "model": self._model}, log=logged)
-        Scorer(settings)  # finds most mistakes before any work; each worker loads its own
-        self._write_manifest(self._build_tasks(inputs, settings, numbered=False), inputs)
+        scorer = Scorer(settings)  # finds most mistakes before any work; each worker loads its own
+        tasks = self._build_tasks(inputs, settings, scorer, numbered=False)
+        self._write_manifest(tasks, inputs)
         self._job.run_job()
+        counts = RunCounts.from_mapping(running.counters_of(self._job.runner))
+        max_errors = self.values.get("max_errors") or MaxErrors()
+        if max_errors.exceeded(counts.rejected, counts.read):
+            raise DataError(
+                f"{counts.rejected} of {counts.read} records were rejected, {max_errors} are tolerated; their lines are"
+                " in the output",
+                "Correct the records or the model, or tolerate some with --max_errors N.",
+            )
 
-    def run_and_publish(self, interrupts: Interrupts) -> None:
+    @cached_property
+    def config(self) -> JobConfig:
+        """The settings of a run that publishes."""
+        return options.config_of({**self.values, "model": self._model}, ", ".join(self._names))
+
+    def run_and_publish(self, interrupts: Interrupts, report: Report) -> None:
         """Run the job and publish its output.
 
         Args:
             interrupts: signals that may end the job.
+            report: of the run.
 
         Raises:
             ModelEtlError: if nothing was published.
         """
-        config = options.config_of({**self.values, "model": self._model}, ", ".join(self._names))
+        config = self.config
         inputs = find_inputs(self._names)
         uris = {job_input.uri for job_input in inputs}
         files = locate_output_files(config, uris, counting=self._job.counting)
         logged, compression = files.log is not None, compression_of_output(config)
         with RunPublication(config.if_exists, config.lock_wait) as publication:
-            if not stage_output_files(publication, files, compression):
+            if not stage_output_files(publication, files, compression, dry_run=config.dry_run):
+                report.status = "skipped"
                 return
             settings = self._settings_to_publish(logged=logged)
             scorer = Scorer(settings)
-            tasks = self._build_tasks(inputs, settings, numbered=True)
+            report.model = describe_model(scorer.facts)
+            tasks = self._build_tasks(inputs, settings, scorer, numbered=True)
             self._write_manifest(tasks, inputs)
             with open_staged_files(publication, compression) as staged:
                 results = JobResults(staged)
                 if logged:
-                    staged[b"event"].write(scorer.started(uuid.uuid4().hex, self._masked_settings(settings)))
+                    staged[b"event"].write(scorer.started(report.run_id, self._masked_settings(settings)))
                 interrupts.check()
                 counters = running.run(self._job, results.route_lines)
                 staged[b"output"].writelines(sorted(results.groups))
+            report.counts = results.counts
             results.check(len(tasks), counters, logged=logged, counting=self._job.counting)
             _check_rejects(config, results, publication, interrupts)
             check_unchanged(inputs, self._names)
-            publication.publish(interrupts, any_rejects=results.counts.rejected > 0)
+            report.status = "dry_run" if config.dry_run else "published"
+            if not config.dry_run:
+                publication.publish(interrupts, any_rejects=results.counts.rejected > 0)
+                if config.report is not None:
+                    report.files |= _described(files, results)
         self._print_summary(results, counters)
 
     def _settings_to_publish(self, *, logged: bool) -> ScorerSettings:
@@ -127,8 +156,11 @@ class _Launcher:
         runner = self._job.options.runner or "inline"
         return masked_settings(settings, inputs=tuple(self._names), runner=runner)
 
-    def _build_tasks(self, inputs: Sequence[MapReduceInput], settings: ScorerSettings, *, numbered: bool) -> list[Task]:
-        return build_tasks(
+    def _build_tasks(
+        self, inputs: Sequence[MapReduceInput], settings: ScorerSettings, scorer: Scorer, *, numbered: bool
+    ) -> list[Task]:
+        limit = self.values.get("limit")
+        tasks = build_tasks(
             inputs,
             settings,
             self.values.get("input_format"),
@@ -136,7 +168,10 @@ class _Launcher:
             input_compression=self.values.get("input_compression"),
             remote=self._job.options.runner in REMOTE_RUNNERS,
             numbered=numbered,
+            limited=Limit(limit, scorer.facts.inputs) if limit is not None else None,
         )
+        null_for_rejects = bool(self._job.options.null_for_rejects)
+        return [dataclasses.replace(task, null_for_rejects=null_for_rejects) for task in tasks]
 
     def _write_manifest(self, tasks: Sequence[Task], inputs: Sequence[MapReduceInput]) -> None:
         """Write the manifest, and make it the job's input."""
@@ -155,6 +190,17 @@ class _Launcher:
     def _print_summary(self, results: JobResults, counters: Mapping[str, int]) -> None:
         if self._job.options.verbose or (sys.stderr.isatty() and not self._job.options.quiet):
             print(results.summary(counters), file=sys.stderr)  # noqa: T201  for people
+
+
+def _described(files: RunFiles, results: JobResults) -> dict[str, dict[str, Any]]:
+    """Return what the report says of the published files, by role."""
+    described = {}
+    for role, location in files.outputs_by_role():
+        if role in ("output", "log") or (role == "rejects" and results.counts.rejected):
+            with location.fs.openbin(location.path) as file:
+                digest = digest_of(file)
+            described[role] = describe_files(location.name, [(location.name, location.uri, digest)])
+    return described
 
 
 def _check_rejects(config: JobConfig, results: JobResults, publication: RunPublication, interrupts: Interrupts) -> None:

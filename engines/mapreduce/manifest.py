@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from model_etl.engines.mapreduce.inputs import MapReduceInput, open_input
 from model_etl.engines.mapreduce.task import Task
-from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
+from model_etl.engines.shared.pieces import InputPiece, cut_input, limit_pieces, number_pieces
 from model_etl.engines.shared.scoring import ScorerSettings
+from model_etl.schema.fields import Field
+
+
+class Limit(NamedTuple):
+    """How many records a job reads.
+
+    Attributes:
+        records: their number.
+        fields: the model's input fields, which some formats need to count records.
+    """
+
+    records: int
+    fields: Mapping[str, Field]
 
 
 def build_tasks(
@@ -24,6 +38,7 @@ def build_tasks(
     input_compression: str | None = None,
     remote: bool,
     numbered: bool,
+    limited: Limit | None = None,
 ) -> list[Task]:
     """Cut the inputs into pieces, and number the records of each piece.
 
@@ -35,26 +50,47 @@ def build_tasks(
         input_compression: name of the inputs' compression, or None if their names show it.
         remote: whether the tasks run on other machines.
         numbered: whether the tasks have numbers.
+        limited: how many records to read, or None for all.
 
     Raises:
         ModelEtlError: if an input cannot be read.
     """
-    pieces = [
-        (job_input, piece)
-        for job_input in inputs
-        # What is copied before it is read is cut only if the copies are shared, see `upload_shared_inputs`.
-        for piece in _pieces(
-            job_input,
-            job_input.size if remote or not job_input.on_hadoop_only else None,
-            input_format,
-            piece_bytes,
-            input_compression,
-        )
-    ]
+    pieces = (
+        [
+            (job_input, piece)
+            for job_input in inputs
+            # What is copied before it is read is cut only if the copies are shared, see `upload_shared_inputs`.
+            for piece in _pieces(
+                job_input,
+                job_input.size if remote or not job_input.on_hadoop_only else None,
+                input_format,
+                piece_bytes,
+                input_compression,
+            )
+        ]
+        if limited is None
+        else _first_pieces(inputs, input_format, input_compression, limited)
+    )
     return [
         Task(settings, piece, job_input.key, number if numbered else None)
         for number, (job_input, piece) in enumerate(pieces)
     ]
+
+
+def _first_pieces(
+    inputs: Iterable[MapReduceInput], input_format: str | None, input_compression: str | None, limited: Limit
+) -> list[tuple[MapReduceInput, InputPiece]]:
+    by_name = {job_input.name: job_input for job_input in inputs}
+    pieces = limit_pieces(
+        (
+            InputPiece(job_input.name, job_input.identity, input_format, compression=input_compression)
+            for job_input in by_name.values()
+        ),
+        limited.records,
+        lambda piece: open_input(by_name[piece.name].key),
+        limited.fields,
+    )
+    return [(by_name[piece.name], piece) for piece in pieces]
 
 
 def _pieces(

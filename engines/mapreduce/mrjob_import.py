@@ -11,6 +11,7 @@ from model_etl.runtime.failure import report_failure
 try:
     from mrjob.job import MRJob
     from mrjob.protocol import BytesProtocol, JSONProtocol
+    from mrjob.runner import MRJobRunner
 except ImportError as exc:
     sys.exit(
         report_failure(
@@ -21,4 +22,4 @@ except ImportError as exc:
         )
     )
 
-__all__ = ["BytesProtocol", "JSONProtocol", "MRJob"]
+__all__ = ["BytesProtocol", "JSONProtocol", "MRJob", "MRJobRunner"]

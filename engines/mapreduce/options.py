@@ -8,21 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_etl.engines.mapreduce.models import parse_references
-from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES
+from model_etl.engines.shared.options import ENGINE_CONFIG, merge_engine_settings
+from model_etl.engines.shared.unsupported_options import supported_options
 from model_etl.errors import UsageError
 from model_etl.settings.arguments import add_options
-from model_etl.settings.job_config import JobConfig
+from model_etl.settings.job_config import DEFAULTS, JobConfig
 from model_etl.settings.options import OPTIONS, Option, option_table
-from model_etl.settings.sources import merge_settings
 from model_etl.settings.values import parse_positive_int
 
 RUNNERS = ("inline", "local", "hadoop", "emr")
 SPLIT_BYTES = 64 * 1024 * 1024
-_NAMES = (
-    *(name for name in SCORING_NAMES if name != "model"),
-    "input_format", "input_compression", "output_compression",
-    "prediction_log", "rejects", "max_errors", "if_exists", "on_empty", "lock_wait",
-)  # fmt: skip
+_NAMES = tuple(name for name in supported_options("MapReduce") if name not in ("input_file", "output_file", "model"))
+_NEEDS_OUTPUT = ("rejects", "if_exists", "on_empty", "lock_wait", "report", "dry_run")
+"""Options of what is published, which nothing is without --output."""
 _GROUP = "scoring"
 _OWN = option_table(
     dataclasses.replace(
@@ -35,6 +33,10 @@ _OWN = option_table(
     Option(
         "output", _GROUP, "publish the predictions here, with the log and the rejects beside them",
         short=("--output_file",), file=True, metavar="FILE",
+    ),
+    Option(
+        "null_for_rejects", _GROUP, "without --output, print a rejected record with null, not as a line of the rejects",
+        switch=True,
     ),
     Option("split_bytes", _GROUP, "most input for one task", parse=parse_positive_int, metavar="N"),
 )  # fmt: skip
@@ -58,13 +60,34 @@ def read(parsed: argparse.Namespace) -> dict[str, Any]:
     """
     if parsed.runner not in (None, *RUNNERS):
         raise UsageError(f"the job cannot run on {parsed.runner}", f"Use -r with one of: {', '.join(RUNNERS)}.")
-    if not parsed.args or "-" in parsed.args:
+    flags = {name: getattr(parsed, name) for name in (*_NAMES, "model")}
+    values = merge_engine_settings(
+        "MapReduce", argparse.Namespace(**flags, output_file=parsed.output, config=parsed.config)
+    )
+    inputs = parsed.args or [name for name in [values.get("input_file")] if name]
+    if not inputs or "-" in inputs:
         raise UsageError(
             "there is no input file, and standard input is not supported", "Name files, folders or patterns."
         )
-    flags = {name: getattr(parsed, name) for name in (*_NAMES, "model")}
-    values = merge_settings({**flags, "output_file": parsed.output}, parsed.config)
-    return {**values, "model": parse_references(values.get("model"))}
+    if not values.get("output_file"):
+        _refuse_without_output(values)
+    elif parsed.null_for_rejects:
+        raise UsageError(
+            "--null_for_rejects and --output exclude each other", "With --output, rejects have a file of their own."
+        )
+    return {**values, "input_file": inputs, "model": parse_references(values.get("model"))}
+
+
+def _refuse_without_output(values: Mapping[str, Any]) -> None:
+    """Check that no option is set that has no meaning for a job whose output goes elsewhere.
+
+    Raises:
+        UsageError: naming the first such option.
+    """
+    for name in _NEEDS_OUTPUT:
+        if values.get(name) not in (None, DEFAULTS[name]):
+            option = OPTIONS[name]
+            raise UsageError(f"{option.flag} needs --output", f"Add --output FILE, or remove {option.flag}.")
 
 
 def config_of(values: Mapping[str, Any], input_name: str) -> JobConfig:

@@ -11,7 +11,7 @@ from model_etl.errors import SameFile, UsageError
 from model_etl.formats import format_for, media_type
 from model_etl.formats.compression import Compression, compressed
 from model_etl.formats.json_lines import LDJSON
-from model_etl.job.run_files import RunFiles
+from model_etl.job.run_files import RunFiles, report_location
 from model_etl.publishing.publication import RunPublication
 from model_etl.services import is_folder
 from model_etl.settings.job_config import JobConfig
@@ -36,7 +36,7 @@ def locate_output_files(config: JobConfig, input_uris: Collection[str], *, count
             f"{config.output_file}: the job writes JSON Lines, not {file_format.name}",
             "Let the name end in .json or .jsonl, and .gz or .zst after it if you like.",
         )
-    files = RunFiles.from_config(config, None)
+    files = RunFiles.from_config(config, report_location(config))
     for role, location in files.outputs_by_role():
         if location.uri in input_uris:
             raise SameFile(f"input and {role} are the same file, {location.name}", "Give each a name of its own.")
@@ -48,8 +48,16 @@ def compression_of_output(config: JobConfig) -> Compression:
     return format_for(config.output_file, None, "a suffix such as .json", config.output_compression)[1]
 
 
-def stage_output_files(publication: RunPublication, files: RunFiles, compression: Compression) -> bool:
+def stage_output_files(
+    publication: RunPublication, files: RunFiles, compression: Compression, *, dry_run: bool
+) -> bool:
     """Stage and lock the files.
+
+    Args:
+        publication: of the run.
+        files: their locations.
+        compression: of the output.
+        dry_run: whether nothing is to be published.
 
     Returns:
         False if there is nothing to do, because the output exists and is to be kept.
@@ -59,7 +67,7 @@ def stage_output_files(publication: RunPublication, files: RunFiles, compression
     """
     if not publication.stage_outputs([(files.outputs[0], media_type(LDJSON, compression))]):
         return False
-    files.stage_log_and_rejects(publication)
+    files.stage_log_and_rejects(publication, dry_run=dry_run)
     return True
 
 

@@ -9,9 +9,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 from mrjob.job import MRJob
+from mrjob.runner import MRJobRunner
 from mrjob.step import StepFailedException
 from mrjob.util import to_lines
 from typing_extensions import override
@@ -63,7 +63,7 @@ def run(job: MRJob, route_lines: Callable[[Iterable[bytes]], None]) -> Mapping[s
             with job.make_runner() as runner:
                 runner.run()
                 route_lines(to_lines(chunk for chunk in runner.cat_output()))
-                return _counters(runner.counters())
+                return counters_of(runner)
         except (ModelEtlError, Interrupted):
             raise
         except StepFailedException as exc:
@@ -99,8 +99,9 @@ def _errors_logged(job: MRJob) -> Iterator[_ErrorLog]:
         logger.removeHandler(errors)
 
 
-def _counters(steps: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:
+def counters_of(runner: MRJobRunner) -> Mapping[str, int]:
+    """Return the counters of the tasks of a job that has ended; empty if the runner has none."""
     counters: dict[str, int] = {}
-    for step in steps:
+    for step in runner.counters():
         counters.update(step.get("model_etl", {}))
     return counters

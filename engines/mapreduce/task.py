@@ -23,12 +23,14 @@ class Task:
         piece: the piece of the input.
         key: the name that opens the input on a worker.
         number: of this task among those of a run that publishes, or None if the job's output goes elsewhere.
+        null_for_rejects: whether a rejected record is printed with null instead of a line of the rejects file.
     """
 
     settings: ScorerSettings
     piece: InputPiece
     key: str
     number: int | None = None
+    null_for_rejects: bool = False
 
     @classmethod
     def from_line(cls, line: str) -> Task:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from model_etl.engines.shared.scoring import ScorerSettings
+from model_etl.engines.shared.unsupported_options import Engine, refuse_unsupported
 from model_etl.errors import Interrupted
 from model_etl.runtime.failure import report_failure
 from model_etl.runtime.shutdown import flush_standard_streams
 from model_etl.runtime.signals import Interrupts
 from model_etl.settings.arguments import Parser, add_grouped_options, add_options
 from model_etl.settings.job_config import ScoringSettings, fields_from, require_options
-from model_etl.settings.options import CONFIG, OPTIONS, Option, mask_secrets
+from model_etl.settings.options import CONFIG, Option, mask_secrets
 from model_etl.settings.sources import merge_settings
 
 SCORING_NAMES = tuple(item.name for item in dataclasses.fields(ScoringSettings))
@@ -23,14 +24,14 @@ ENGINE_CONFIG = dataclasses.replace(CONFIG, help="TOML file with options of mode
 
 
 def engine_parser(
-    engine: str, description: str, names: Iterable[str], own: Collection[Option], defaults: Mapping[str, Any]
+    engine: str, description: str, options: Iterable[Option], own: Collection[Option], defaults: Mapping[str, Any]
 ) -> Parser:
-    """Build the parser of an engine: the options of scoring, `--config`, and more.
+    """Build the parser of an engine: options of `model-etl run`, its own, and `--config`.
 
     Args:
         engine: name of the module that is run, as `model_etl.engines.beam`.
         description: one sentence for the help.
-        names: of other options of `model-etl run` that the engine has.
+        options: those of `model-etl run` that the engine supports.
         own: options that only this engine has.
         defaults: of the engine's own options, by name; parsed arguments have them.
     """
@@ -38,17 +39,24 @@ def engine_parser(
     for title in dict.fromkeys(option.group for option in own):
         members = [option for option in own if option.group == title]
         add_options(parser.add_argument_group(title), members, defaults, apply_defaults=True)
-    add_grouped_options(parser, [*(OPTIONS[name] for name in (*SCORING_NAMES, *names)), ENGINE_CONFIG])
+    add_grouped_options(parser, [*options, ENGINE_CONFIG])
     return parser
 
 
-def merge_engine_settings(parsed: argparse.Namespace) -> dict[str, Any]:
+def merge_engine_settings(engine: Engine, parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the values of the options of `model-etl run`: flags over MODEL_ETL_* variables over the TOML file.
 
+    Args:
+        engine: the engine.
+        parsed: the arguments, with `config`.
+
     Raises:
+        UsageError: if an option is set that the engine does not support.
         ConfigurationError: if a variable or the file has a value that its option does not take.
     """
-    return merge_settings(vars(parsed), parsed.config)
+    values = merge_settings(vars(parsed), parsed.config)
+    refuse_unsupported(engine, values)
+    return values
 
 
 def scorer_settings(values: Mapping[str, Any], *, log: bool = True) -> ScorerSettings:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
@@ -32,6 +33,7 @@ class InputPiece:
         end: byte offset of the next piece, or None for the last piece.
         position: number of its first record in the input, from 1; None until the records before it are counted.
         compression: name of the compression, or None if the input's name shows it.
+        limit: how many of its records to read, or None for all.
     """
 
     name: str
@@ -41,6 +43,7 @@ class InputPiece:
     end: int | None = None
     position: int | None = 1
     compression: str | None = None
+    limit: int | None = None
 
     @property
     def whole(self) -> bool:
@@ -71,9 +74,19 @@ class InputPiece:
         Raises:
             DataError: if the file as a whole cannot be read.
         """
-        if not self.whole:
-            yield from self._lines(file)
+        batches = self._whole_file(file, fields, published) if self.whole else self._lines(file)
+        if self.limit is None:
+            yield from batches
             return
+        remaining = self.limit
+        while remaining > 0 and (batch := next(batches, None)) is not None:
+            limited = batch.first(remaining)
+            remaining -= limited.record_count
+            yield limited
+
+    def _whole_file(
+        self, file: BinaryIO, fields: Mapping[str, Field], published: tuple[str, ...] | None
+    ) -> Iterator[Batch]:
         file_format, compression = format_for(self.name, self.file_format, "--input_format", self.compression)
         encoding = content_encoding(file)
         if not file_format.compressible:
@@ -141,6 +154,32 @@ def number_pieces(counted: Iterable[tuple[InputPiece, int]]) -> Iterator[InputPi
     for piece, count in sorted(counted, key=lambda item: item[0].start):
         yield replace(piece, position=position)
         position += count
+
+
+def limit_pieces(
+    inputs: Iterable[InputPiece],
+    limit: int,
+    open_piece: Callable[[InputPiece], contextlib.AbstractContextManager[BinaryIO]],
+    fields: Mapping[str, Field],
+) -> Iterator[InputPiece]:
+    """Yield the first of several inputs, so that they have at most `limit` records together.
+
+    Args:
+        inputs: each whole, in the order of reading.
+        limit: how many records to read.
+        open_piece: opens an input for reading.
+        fields: the model's input fields.
+
+    Raises:
+        DataError: if an input cannot be read.
+    """
+    for piece in inputs:
+        limited = replace(piece, limit=limit)
+        yield limited
+        with open_piece(piece) as file:
+            limit -= sum(batch.record_count for batch in limited.read(file, fields))
+        if limit <= 0:
+            return
 
 
 def _line_start(file: BinaryIO, offset: int) -> int:

@@ -100,11 +100,15 @@ def lines_of(paths: Iterable[Path]) -> list[bytes]:
 def single_machine(input_file: str, folder: Path, **environment: str) -> Results:
     """Score an input with `model-etl run`, by the Python that the variable MODEL_ETL_PYTHON names."""
     output = folder / "single.json"
-    python = os.environ.get("MODEL_ETL_PYTHON", sys.executable)
-    command = [python, "-m", "model_etl", "run", "-i", input_file, "-o", str(output), "--max_errors", "10%"]
-    env = {**ENVIRONMENT, **environment}
-    done = subprocess.run([*command, *SCORING], env=env, capture_output=True, check=False, text=True)
-    assert done.returncode == 0, done.stderr
+    run_on_one_machine("-i", input_file, "-o", output, "--max_errors", "10%", *SCORING, **environment)
     return Results.of(
         lines_of([output]), lines_of([folder / "single.log.ldjson"]), lines_of([folder / "single.rejects.ldjson"])
     )
+
+
+def run_on_one_machine(*arguments: object, **environment: str) -> None:
+    """Run `model-etl run`, by the Python that the variable MODEL_ETL_PYTHON names."""
+    python = os.environ.get("MODEL_ETL_PYTHON", sys.executable)
+    command = [python, "-m", "model_etl", "run", *map(str, arguments)]
+    done = subprocess.run(command, env={**ENVIRONMENT, **environment}, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr

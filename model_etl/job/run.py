@@ -6,22 +6,21 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from model_etl.errors import Interrupted, ModelEtlError, SameFile, printable, storage_error
+from model_etl.errors import printable
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
+from model_etl.job.reporting import reported
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.score_files import score_files
 from model_etl.job.verification import RejectSummary, check_unchanged, no_records, too_many_rejects
 from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
 from model_etl.pipeline.writers import TooManyRejects
-from model_etl.publishing.publication import Publication, RunPublication, write_and_publish
-from model_etl.publishing.storage import Location, StagedFile
+from model_etl.publishing.publication import Publication, RunPublication
+from model_etl.publishing.storage import Location
 from model_etl.records.run_counts import FileCounts, RunCounters
-from model_etl.records.strict_json import encode_json
 from model_etl.runtime.signals import Interrupts
 from model_etl.settings.job_config import JobConfig
 
@@ -42,7 +41,7 @@ def run_job(
     interrupts = interrupts or Interrupts()
     report = Report(uuid.uuid4().hex, config.scoring.job, config.masked_options(), now())
     counters = RunCounters.with_digests(hashed=config.report is not None)
-    with Publication(config.lock_wait) as publication, _reported(report, counters, interrupts) as outcome:
+    with Publication(config.lock_wait) as publication, reported(report, counters.counts, interrupts) as outcome:
         location = report_location(config)
         if location is not None:  # before the work: better no run than a run without its report
             outcome.report_file = publication.stage(location, "application/json")
@@ -51,42 +50,6 @@ def run_job(
         raise_open_file_limit(len(files.outputs))
         Run(config, files, interrupts, report, counters, on_progress).execute()
     return report, outcome.failure
-
-
-@dataclass
-class _Outcome:
-    """How a run ended.
-
-    Attributes:
-        report_file: the staged report file, or None for no such file.
-        failure: what ended the run, or None.
-    """
-
-    report_file: StagedFile | None = None
-    failure: BaseException | None = None
-
-
-@contextlib.contextmanager
-def _reported(report: Report, counters: RunCounters, interrupts: Interrupts) -> Iterator[_Outcome]:
-    """Record in the report how the block ends, and write the report file; raise nothing that the block raises."""
-    outcome = _Outcome()
-    try:
-        yield outcome
-        report.exit_code = 0
-    except (Exception, Interrupted) as exc:  # noqa: BLE001  the caller of run_job reports it
-        outcome.failure = interrupts.raised or exc  # a library may have wrapped what a signal raised
-        report.fail(outcome.failure)
-    report.counts = counters.counts()
-    report.ended = now()
-    if outcome.report_file is not None and not isinstance(outcome.failure, SameFile):
-        try:
-            write_and_publish(outcome.report_file, encode_json(report.as_json()) + b"\n")
-        except (OSError, ModelEtlError) as exc:
-            error = storage_error(exc, "write", outcome.report_file.location.name)
-            if report.status == "published":
-                error.message += "; the predictions were published"
-            outcome.failure = outcome.failure or error
-            report.exit_code = report.exit_code or error.exit_code
 
 
 class Run:

@@ -90,7 +90,7 @@ class RunFiles:
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
-            names = [_output_name(file, config) for file in found_files]
+            names = [output_name(file.location.name, file.relative, config) for file in found_files]
             self.outputs = [locate_in_folder(config.output_file, name, **options) for name in names]
         self._refuse_same_files()
 
@@ -178,16 +178,23 @@ def raise_open_file_limit(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + _ENOUGH_OTHER_FILES, maximum), hard))
 
 
-def _output_name(file: FoundFile, config: JobConfig) -> str:
-    """Return the name of an input's output in the output folder: the input's, with the suffix of --output_format."""
-    relative, compression = without_compression(file.relative), compression_of(file.relative)
+def output_name(name: str, relative: str, config: JobConfig) -> str:
+    """Return the name of an input's output in the output folder: the input's, with the suffix of --output_format.
+
+    Args:
+        name: of the input, as the user gave it.
+        relative: its name below the folder that was named or searched.
+        config: the settings of the run.
+    """
+    format_for(name, config.input_format, "--input_format", config.input_compression)
+    stem, compression = without_compression(relative), compression_of(relative)
     if config.output_compression is not None:
         compression = COMPRESSIONS[config.output_compression]
     if config.output_format is None:
-        return file.relative if config.output_compression is None else _with_compression(relative, compression)
+        return relative if config.output_compression is None else _with_compression(stem, compression)
     file_format, _ = format_for("-", config.output_format, "--output_format")
     suffix = file_format.suffixes[0] if file_format.suffixes else f".{file_format.name}"
-    return sibling_name(file.relative, _with_compression(suffix, compression if file_format.compressible else ""))
+    return sibling_name(relative, _with_compression(suffix, compression if file_format.compressible else ""))
 
 
 def _with_compression(name: str, compression: Compression) -> str:

@@ -58,7 +58,7 @@ class RecordReader(Configurable):
                         sources[number] = batch.source
                         if number == len(self.files) - 1:
                             self.expected_names.check(sources.values())
-                    limited = batch if remaining is None else _first_records(batch, remaining)
+                    limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
                     yield self.decode(numbered) if self.decode else numbered
@@ -68,13 +68,3 @@ class RecordReader(Configurable):
                             return
         if len(self.files) - 1 not in sources:  # the last input has no records
             self.expected_names.check(sources.values())
-
-
-def _first_records(batch: Batch, count: int) -> Batch:
-    """Return the first `count` records of a batch that was just read: those with the lowest positions."""
-    if batch.record_count <= count:
-        return batch
-    positions = sorted([*batch.positions, *(rejection.position for rejection in batch.rejected)])
-    last = positions[count - 1]
-    selected = batch.select([position <= last for position in batch.positions])
-    return selected.replace(rejected=tuple(r for r in batch.rejected if r.position <= last))

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 from typing_extensions import Self
 
@@ -24,6 +24,21 @@ JSON_LINES = "application/x-ndjson"
 LOCK_POLL_S = 0.1
 _NAMES_IN_MESSAGE = 3
 """How many published files an error message names before it only counts the others."""
+
+
+class ExistingFile(Protocol):
+    """A file that a run may replace; a `Location` is one."""
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave."""
+
+    @property
+    def display_name(self) -> str:
+        """The name in error messages."""
+
+    def exists(self) -> bool:
+        """Return whether the file exists."""
 
 
 class Publication:
@@ -71,10 +86,7 @@ class Publication:
         self._staged_files.append(staged)  # before it is locked: a signal can come at any moment
         while not staged.lock():
             if time.monotonic() >= self._deadline:
-                raise TryAgain(
-                    f"another run is writing {location.display_name}",
-                    "Wait for it to end, or pass --lock_wait SECONDS to wait here.",
-                )
+                raise another_run_writes(location.display_name)
             self._sleep(LOCK_POLL_S)
         return staged
 
@@ -217,6 +229,15 @@ class StagedFileSystem(BinaryOpener):
         return staged.fs.openbin(staged.path, mode)
 
 
+def another_run_writes(name: str) -> TryAgain:
+    """Return the error for a file whose lock another run has.
+
+    Args:
+        name: the file, as messages show it.
+    """
+    return TryAgain(f"another run is writing {name}", "Wait for it to end, or pass --lock_wait SECONDS to wait here.")
+
+
 def write_and_publish(staged: StagedFile, content: bytes) -> None:
     """Write the whole content of a staged file and publish it.
 
@@ -229,7 +250,7 @@ def write_and_publish(staged: StagedFile, content: bytes) -> None:
     staged.publish()
 
 
-def refuse_existing(locations: Iterable[Location]) -> None:
+def refuse_existing(locations: Iterable[ExistingFile]) -> None:
     """Check that none of the files exists.
 
     Raises:
@@ -243,7 +264,7 @@ def refuse_existing(locations: Iterable[Location]) -> None:
             )
 
 
-def all_exist(locations: Sequence[Location]) -> bool:
+def all_exist(locations: Sequence[ExistingFile]) -> bool:
     """Return whether all of the files exist.
 
     Raises:

@@ -196,6 +196,15 @@ class Batch:
         """Return a batch of the records whose selector is true; rejected and withheld records stay in it."""
         return self._select_with(lambda column: list(compress(column, selectors)), sum(selectors))
 
+    def first(self, count: int) -> Batch:
+        """Return a batch of the first `count` records, by position, of a batch that was just read."""
+        if self.record_count <= count:
+            return self
+        positions = sorted([*self.positions, *(rejection.position for rejection in self.rejected)])
+        last = positions[count - 1]
+        selected = self.select([position <= last for position in self.positions])
+        return selected.replace(rejected=tuple(r for r in self.rejected if r.position <= last))
+
     def _select_with(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> Batch:
         """Return a batch of `count` records, which `select` takes from each column that is filled."""
 

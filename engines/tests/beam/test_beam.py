@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import secrets
@@ -16,7 +17,7 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from acceptance import ENVIRONMENT, ROOT, SCORING, Results, lines_of, single_machine
+from acceptance import ENVIRONMENT, ROOT, SCORING, Results, lines_of, run_on_one_machine, single_machine
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.stager import Stager
@@ -99,7 +100,7 @@ def test_a_killed_worker_publishes_nothing(accepted: tuple[Path, Results], tmp_p
     process = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.kill(worker_of(process.pid, tmp_path), signal.SIGKILL)
     _, err = process.communicate(timeout=240)
-    assert process.returncode != 0
+    assert process.returncode == 69
     assert b"nothing was published" in err, err[-2000:]
     assert [file.name for file in tmp_path.glob("out*")] == ["out-00000-of-00001.json"]
     assert (tmp_path / "out-00000-of-00001.json").read_text() == "yesterday's\n"
@@ -108,7 +109,7 @@ def test_a_killed_worker_publishes_nothing(accepted: tuple[Path, Results], tmp_p
 def worker_of(launcher: int, folder: Path) -> int:
     """Wait until the workers of a launcher write results, and return the process id of one worker."""
     until = time.monotonic() + 120
-    while not list(folder.glob("*staged*/beam-temp-predictions*/*")):
+    while not list(folder.glob("*staged*/*")):
         assert time.monotonic() < until, "nothing was written"
         time.sleep(0.01)
     listed = subprocess.run(["ps", "-eww", "-o", "pid,ppid,args"], capture_output=True, text=True, check=True)
@@ -205,6 +206,143 @@ def test_files_of_an_earlier_run_do_not_stay_among_the_new(tmp_path: Path) -> No
     assert beam("--input", source, "--output", tmp_path / "out.json", *IRIS).returncode == 0
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {"in.json", "out-00000-of-00001.json", "out.log-00000-of-00001.ldjson", "out-of-reach.json"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of the files in a folder, by name."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def test_the_order_of_the_input_is_kept(tmp_path: Path) -> None:
+    """Predictions, log and rejects are in the order of the input, in numbered files and in one file."""
+    flowers = [{"id": number, **FLOWER, "note": "x" * (number % 7)} for number in range(200)]
+    flowers[77] = {"id": 77}
+    source = write_flowers(tmp_path / "in.json", *flowers)
+    options = ["--input", source, *IRIS, "--keep", "id", "--max_errors", 1, "--split_bytes", 2000]
+    assert beam(*options, "--output", tmp_path / "out.json").returncode == 0
+    assert beam(*options, "--output", tmp_path / "one.json", "--shards", 1).returncode == 0
+    assert beam(*options, "--output", tmp_path / "few.json", "--shards", 3).returncode == 0
+    names = sorted(file.name for file in tmp_path.glob("few-*"))
+    assert names == [f"few-{number:05d}-of-00003.json" for number in range(3)]
+    for lines in (
+        lines_of(sorted(tmp_path.glob("out-*.json"))),
+        lines_of([tmp_path / "one.json"]),
+        lines_of(map(tmp_path.joinpath, names)),
+    ):
+        assert [json.loads(line)["id"] for line in lines] == [number for number in range(200) if number != 77]
+    events = [json.loads(line) for line in lines_of([tmp_path / "one.log.ldjson"])]
+    assert events[0]["type"] == "model_etl.run.started"
+    assert len(list(tmp_path.glob("out-*.json"))) > 3
+
+
+def test_a_folder_is_scored_into_a_folder(tmp_path: Path) -> None:
+    """Each input of a folder has an output of the same name, with one log for all; the output is one machine's."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.json", "b.json"):
+        write_flowers(tmp_path / "in" / name, *[{"id": f"{name} {number}", **FLOWER} for number in range(50)])
+    options = ["--keep", "id", *IRIS]
+    done = beam("--input", tmp_path / "in", "--output", f"{tmp_path}/out/", *options, "--split_bytes", 1000)
+    assert done.returncode == 0, done.stderr
+    run_on_one_machine("-i", tmp_path / "in", "-o", f"{tmp_path}/single/", *options)
+    assert contents(tmp_path / "out") == contents(tmp_path / "single")
+    assert len(lines_of([tmp_path / "out.log.ldjson"])) == 101
+
+
+def test_log_and_rejects_belong_to_their_owner(tmp_path: Path) -> None:
+    """Only the user who runs the job may read the prediction log and the rejects, which hold whole records."""
+    source = write_flowers(tmp_path / "in.json", FLOWER, {"sepal_length": "long"})
+    assert beam("--input", source, "--output", tmp_path / "out.json", "--max_errors", 1, *IRIS).returncode == 0
+    modes = {file.name.partition("-")[0]: file.stat().st_mode & 0o777 for file in tmp_path.glob("out*")}
+    assert modes == {"out": 0o666 & ~_umask(), "out.log": 0o600, "out.rejects": 0o600}
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def test_names_are_relative_to_the_folder_of_the_launcher(tmp_path: Path) -> None:
+    """Relative names mean the same files for workers, whose current folder may be another one."""
+    write_flowers(tmp_path / "in.json", FLOWER)
+    two = ["--direct_running_mode", "multi_processing", "--direct_num_workers", "2"]
+    command = command_of("--input", "in.json", "--output", "out.json", *IRIS, *two)
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.glob("out-*.json")] == ["out-00000-of-00001.json"]
+
+
+def test_two_jobs_with_one_output_exclude_each_other(accepted: tuple[Path, Results], tmp_path: Path) -> None:
+    """The second job ends with exit code 75 at once, or waits for the first; neither removes the other's files."""
+    path, _ = accepted
+    command = command_of("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
+    first = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.PIPE)
+    while not list(tmp_path.glob("*staged*")):
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
+    assert second.returncode == 75
+    assert "another run is writing" in second.stderr
+    third = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING, "--lock_wait", 120)
+    assert (first.wait(timeout=120), third.returncode) == (0, 0), third.stderr
+    assert not list(tmp_path.glob("*staged*"))
+
+
+def test_leftovers_of_a_killed_launcher_are_removed(accepted: tuple[Path, Results], tmp_path: Path) -> None:
+    """The next job removes the staged files of a launcher that was killed."""
+    path, _ = accepted
+    command = command_of("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
+    killed = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("out.staged*/*")):
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    assert list(tmp_path.glob("*staged*"))
+    small = write_flowers(tmp_path / "in.json", FLOWER)
+    assert beam("--input", small, "--output", tmp_path / "out.json", *IRIS).returncode == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "in.json",
+        "out-00000-of-00001.json",
+        "out.log-00000-of-00001.ldjson",
+    ]
+
+
+def test_options_of_publishing(tmp_path: Path) -> None:
+    """--dry_run, --if_exists, --on_empty, --limit and --report do what they do on one machine."""
+    source = write_flowers(tmp_path / "in.json", *[{"id": number, **FLOWER} for number in range(9)])
+    options = ["--input", source, "--output", tmp_path / "out.json", "--shards", 1, "--keep", "id", *IRIS]
+    report = tmp_path / "report.json"
+    assert beam(*options, "--dry_run", "--report", report).returncode == 0
+    assert json.loads(report.read_text())["status"] == "dry_run"
+    assert not (tmp_path / "out.json").exists()
+    assert beam(*options, "--limit", 4, "--report", report).returncode == 0
+    assert [json.loads(line)["id"] for line in lines_of([tmp_path / "out.json"])] == [0, 1, 2, 3]
+    described = json.loads(report.read_text())
+    assert (described["status"], described["exit_code"], described["counts"]["read"]) == ("published", 0, 4)
+    digest = hashlib.sha256((tmp_path / "out.json").read_bytes()).hexdigest()
+    assert described["files"]["output"]["sha256"] == digest
+    assert set(described["files"]) == {"output", "log"}
+    failed = beam(*options, "--if_exists", "fail")
+    assert (failed.returncode, "exists already" in failed.stderr) == (73, True)
+    assert beam(*options, "--if_exists", "skip", "--report", report).returncode == 0
+    assert json.loads(report.read_text())["status"] == "skipped"
+    assert len(lines_of([tmp_path / "out.json"])) == 4
+    source.write_text("")
+    assert beam(*options, "--on_empty", "fail").returncode == 65
+    assert beam(*options).returncode == 0
+    assert (tmp_path / "out.json").read_bytes() == b""
+
+
+def test_a_full_disk_is_a_failure_of_the_storage(tmp_path: Path) -> None:
+    """A worker that cannot write ends the job with exit code 74, and nothing is published."""
+    source = write_flowers(tmp_path / "in.json", *[FLOWER] * 20_000)
+    limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash"]
+    command = [*limited, *command_of("--input", source, "--output", tmp_path / "out.json", *IRIS)]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, check=False, text=True)
+    assert done.returncode == 74, done.stderr
+    assert "nothing was published" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["in.json"]
 
 
 FAILURES: list[tuple[str, dict[str, object], int, str]] = [

@@ -115,7 +115,7 @@ def test_many_inputs(tmp_path: Path) -> None:
 def test_original(bad: Path) -> None:
     """The command of the original still works, and counts malformed lines as rejects."""
     name = ["--model_qualified_name", "iris_model", "--model", IRIS]
-    done = run("-r", "inline", *name, bad, command=["engines/mapreduce/job.py"])
+    done = run("-r", "inline", *name, bad, "--max_errors", 4, command=["engines/mapreduce/job.py"])
     pairs = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("{")]
     first = json.loads((ROOT / "data" / "input.json").read_text().splitlines()[0])
     assert [json.loads(pairs[0][0]), json.loads(pairs[0][1])] == [first, {"species": "setosa"}]
@@ -124,6 +124,52 @@ def test_original(bad: Path) -> None:
     assert sorted(reject["position"] for reject in rejects) == [2, 3, 4, 5]
     for counter in ("read=6", "written=2", "rejected=4", "rejected: parse=3", "rejected: input_schema=1"):
         assert f"\t{counter}\n" in done.stderr
+
+
+def test_rejects_count_without_an_output_file(bad: Path) -> None:
+    """Without --output, more rejects than are tolerated end the job with exit code 65; their lines are printed."""
+    done = run("-r", "inline", "--model", IRIS, bad, code=65)
+    assert "4 of 6 records were rejected, 0 are tolerated" in done.stderr
+    assert sum(line.startswith("reject\t") for line in done.stdout.splitlines()) == 4
+
+
+def test_null_for_rejects(bad: Path, tmp_path: Path) -> None:
+    """With --null_for_rejects each rejected record is printed with null, as by the original."""
+    done = run("-r", "inline", "--model", IRIS, bad, "--max_errors", 4, "--null_for_rejects")
+    pairs = dict(line.rsplit("\t", 1) for line in done.stdout.splitlines())
+    assert sorted(pairs.values()).count("null") == 4
+    assert len(pairs) == 6
+    assert pairs['{"sepal_length": "long"}'] == "null"
+    refused = run("--model", IRIS, bad, "--null_for_rejects", "--output", tmp_path / "out.json", code=2)
+    assert "exclude each other" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["in.json", "in.csv"])
+def test_the_first_records(tmp_path: Path, name: str) -> None:
+    """--limit reads the first records of the inputs, whatever their format, and the report counts them."""
+    header, record = "id,sepal_length,sepal_width,petal_length,petal_width\n", "{},6.3,3.3,6.0,2.5\n"
+    if name == "in.json":
+        header, record = "", '{{"id":{},"sepal_length":6.3,"sepal_width":3.3,"petal_length":6.0,"petal_width":2.5}}\n'
+    for number in range(3):
+        text = header + "".join(record.format(number * 10 + index) for index in range(10))
+        (tmp_path / f"{number}{name}").write_text(text)
+    output, report = tmp_path / "out.jsonl", tmp_path / "report.json"
+    options = ["-r", "inline", "--model", IRIS, "--keep", "id", "--output", output, "--report", report]
+    run(*options, "--limit", 14, *sorted(tmp_path.glob(f"*{name}")))
+    assert sorted(int(json.loads(line)["id"]) for line in lines_of([output])) == list(range(14))
+    described = json.loads(report.read_text())
+    assert (described["status"], described["counts"]["read"]) == ("published", 14)
+    assert described["files"]["output"]["bytes"] == output.stat().st_size
+
+
+def test_a_dry_run_publishes_nothing(bad: Path, tmp_path: Path) -> None:
+    """--dry_run scores all records and writes only the report, which has the counts."""
+    report = tmp_path / "report.json"
+    options = ["-r", "inline", "--model", IRIS, "--output", tmp_path / "out.json", "--report", report, "--dry_run"]
+    run(*options, "--max_errors", 4, bad)
+    described = json.loads(report.read_text())
+    assert (described["status"], described["counts"]["rejected"]) == ("dry_run", 4)
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.json", "report.json"}
 
 
 def test_counts(accepted: tuple[Path, Results], tmp_path: Path) -> None:

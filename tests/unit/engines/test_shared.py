@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from model_etl.engines.shared.options import engine_parser, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
 from model_etl.engines.shared.scoring import ScorerSettings
+from model_etl.engines.shared.unsupported_options import UNSUPPORTED
 from model_etl.errors import ConfigurationError, DataError
 from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Batch, Source
+from model_etl.settings.options import OPTIONS
 
 FAST = "generations:Fast"
 ENGINES = {"beam": "apache_beam", "kafka": "aiokafka", "mapreduce": "mrjob"}
@@ -112,12 +114,17 @@ def test_options_come_from_flags_the_environment_and_a_file(tmp_path: Path, monk
     file = tmp_path / "job.toml"
     file.write_text('model = "a:A"\njob = "from-file"\nkeep = ["id"]\n')
     monkeypatch.setenv("MODEL_ETL_JOB", "from-environment")
-    options = engine_parser("engines.any", "Test.", (), (), {}).parse_args(
+    options = engine_parser("engines.any", "Test.", OPTIONS.values(), (), {}).parse_args(
         ["--config", str(file), "--rules", "b:B", "--rules", "c:C"]
     )
-    assert scorer_settings(merge_engine_settings(options)) == ScorerSettings(
+    assert scorer_settings(merge_engine_settings("Beam", options)) == ScorerSettings(
         "a:A", ("b:B", "c:C"), job="from-environment", keep=("id",)
     )
+
+
+def test_each_option_of_a_run_is_decided_for_each_engine() -> None:
+    """The table of options that engines refuse has an entry for each option of a run, and no other."""
+    assert set(UNSUPPORTED) == set(OPTIONS)
 
 
 @pytest.mark.parametrize(
