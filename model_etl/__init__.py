@@ -43,6 +43,7 @@ __all__ = [
     "JobConfig",
     "MLModelTransformer",
     "ModelEtlError",
+    "ModelTimedOut",
     "ModelUnavailable",
     "NotDurable",
     "OutputRefused",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import ssl
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from aiokafka import errors
 from aiokafka.helpers import create_ssl_context
+from typing_extensions import override
 
 from model_etl.errors import ConfigurationError, ModelEtlError, PermissionRefused, StorageFailure, TryAgain
 from model_etl.settings.options import ENVIRONMENT_PREFIX
@@ -141,6 +143,10 @@ class Connection:
             return PermissionRefused(
                 f"{action}: permission refused ({description})", "Check the user and Kafka's access rules."
             )
+        if isinstance(exc, errors.KafkaConnectionError) and _LOGINS.refused:
+            return PermissionRefused(
+                f"{action}: Kafka at {self.bootstrap_servers} refused the login", "Check the user and the password."
+            )
         if isinstance(exc, _CONNECTION_ERRORS):
             return TryAgain(
                 f"{action}: cannot reach Kafka at {self.bootstrap_servers}",
@@ -165,6 +171,27 @@ _PERMISSION_ERRORS = (
     errors.SaslAuthenticationFailed,
     errors.AuthenticationFailedError,
 )
+
+
+class _LoginWatch(logging.Filter):
+    """Notices refused logins, which aiokafka's client only logs before it tries the next broker.
+
+    Attributes:
+        refused: whether a broker has refused a login.
+    """
+
+    refused = False
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        self.refused = self.refused or any(isinstance(argument, _LOGIN_ERRORS) for argument in arguments)
+        return True
+
+
+_LOGIN_ERRORS = (errors.SaslAuthenticationFailed, errors.AuthenticationFailedError)
+_LOGINS = _LoginWatch()
+logging.getLogger("aiokafka").addFilter(_LOGINS)
 _CONNECTION_ERRORS = (
     errors.KafkaConnectionError,
     errors.KafkaTimeoutError,

@@ -24,7 +24,10 @@ ORIGIN_HEADER = "model_etl.place"
 PREDICTION_ID_HEADER = "model_etl.id"
 """Name of the header with the prediction id, by which a reader finds the log event, and duplicates."""
 
-Headers = list[tuple[str, bytes]]
+_OWN_HEADERS = "model_etl."
+"""Start of the names of the headers of this engine."""
+
+Headers = list[tuple[str, bytes | None]]
 EVENT_HEADERS: Headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 """Marks a message as an event in structured mode (Kafka Protocol Binding for CloudEvents 1.0, section 3.3)."""
 
@@ -174,16 +177,21 @@ def collect_results(scored: Sequence[tuple[MessageBatch, Scored]]) -> PartitionR
                 id_headers[position] = [(PREDICTION_ID_HEADER, prediction_id.encode())]
                 collected.log.append(OutgoingMessage(messages[position], event, EVENT_HEADERS))
         for position, prediction in zip(result.batch.positions, result.predictions, strict=True):
-            headers = id_headers.get(position, [])
+            headers = _passed_on(messages[position]) + id_headers.get(position, [])
             collected.outputs.append(OutgoingMessage(messages[position], bytes(prediction), headers))
         for rejection, line in zip(rejected, result.rejects.split(b"\n")[:-1], strict=True):
             message = messages[rejection.position]
-            headers = id_headers.get(rejection.position, [])
+            headers = _passed_on(message) + id_headers.get(rejection.position, [])
             collected.errors.append(OutgoingMessage(message, _with_message_location(line, message), headers))
         collected.withheld += result.withheld
     for outgoing in (collected.outputs, collected.log, collected.errors):
         outgoing.sort(key=lambda result: result.input_message.offset)
     return collected
+
+
+def _passed_on(message: Message) -> Headers:
+    """Return the headers of a message that its results have, too: those of its producer."""
+    return [(name, value) for name, value in message.headers if not name.startswith(_OWN_HEADERS)]
 
 
 def _with_message_location(line: bytes, message: Message) -> bytes:

@@ -18,6 +18,7 @@ from model_etl.engines.kafka.lag import consumer_lag
 from model_etl.engines.kafka.messages import EVENT_HEADERS, Message, batch_messages, collect_results
 from model_etl.engines.kafka.producer import create_producer
 from model_etl.engines.kafka.topics import Topics
+from model_etl.engines.kafka.truncation import SizeLimits, truncate_results
 from model_etl.engines.shared.options import masked_settings
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import TryAgain
@@ -40,6 +41,7 @@ class Processor:
         connection: the connection to Kafka.
         cluster_id: id of the cluster, which makes the identity of the inputs unique.
         processor_settings: how to read and deliver.
+        limits: the largest messages that the topics of the results accept.
 
     Attributes:
         topics: the model's topics.
@@ -54,11 +56,13 @@ class Processor:
         connection: Connection,
         cluster_id: str,
         processor_settings: ProcessorSettings,
+        limits: SizeLimits,
     ) -> None:
         self.topics = topics
         self.counts: Counter[str] = Counter()
         self._scorer, self._settings = scorer, settings
         self._connection, self._cluster_id, self._processor_settings = connection, cluster_id, processor_settings
+        self._limits = limits
         delivery_class = ExactlyOnce if processor_settings.exactly_once else AtLeastOnce
         self._delivery: Delivery = delivery_class(connection, topics)
         self._group = GroupMember(topics, connection, processor_settings, self._delivery)
@@ -126,7 +130,9 @@ class Processor:
             identity = source_identity(self._cluster_id, partition.topic, partition.partition)
             source = Source(f"{partition.topic}/{partition.partition}", identity, LDJSON.name)
             batches = [(batch, self._scorer(batch.batch)) for batch in batch_messages(received, source)]
-            scored[partition] = ScoredPartition(collect_results(batches), received[-1].offset + 1)
+            results = collect_results(batches)
+            truncate_results(results, self._limits)
+            scored[partition] = ScoredPartition(results, received[-1].offset + 1)
         return scored
 
     async def lag(self) -> dict[int, int]:

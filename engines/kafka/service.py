@@ -12,8 +12,9 @@ from model_etl.engines.kafka.console import print_notice
 from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.processor import Processor
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
+from model_etl.engines.kafka.truncation import SizeLimits
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
-from model_etl.errors import ModelEtlError, TryAgain
+from model_etl.errors import ModelEtlError, TryAgain, printable_json
 from model_etl.evidence.prediction_log import now
 from model_etl.records.run_counts import RunCounts
 from model_etl.records.strict_json import encode_json
@@ -42,7 +43,7 @@ async def serve(
     report_every: float,
     grace: float,
 ) -> None:
-    """Run a processor for each model; if one fails, the others finish their batches, and all stop.
+    """Run a processor for each model until a signal stops them; if one fails, the others continue.
 
     Args:
         connection: the connection to Kafka.
@@ -58,7 +59,7 @@ async def serve(
     with stop_on_signals() as stop:
         tasks = [asyncio.create_task(_run(processor, stop)) for processor in processors]
         reports = asyncio.create_task(_report(processors, report_every))
-        await _await_first_failure(tasks, stop)
+        await _await_end(processors, tasks, stop)
         unfinished = await _shut_down(tasks, stop, grace)
         reports.cancel()
         for processor in processors:
@@ -78,13 +79,23 @@ async def _start(
     async with TopicAdmin(connection) as admin:
         cluster_id = await admin.cluster_id()
         await admin.require_topics([name for model in models for name in model.topics.names])
-    return [Processor(*model, connection, cluster_id, processor_settings) for model in models]
+        limits = [SizeLimits(*await admin.size_limits([model.topics.log, model.topics.errors])) for model in models]
+    return [
+        Processor(*model, connection, cluster_id, processor_settings, limit)
+        for model, limit in zip(models, limits, strict=True)
+    ]
 
 
-async def _await_first_failure(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait until a processor ends, which only a failure makes it do, or until a signal sets `stop`."""
+async def _await_end(processors: Sequence[Processor], tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait until all processors have ended, which only failures make them do, or until a signal sets `stop`."""
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    running = dict(zip(tasks, processors, strict=True))
+    while running and not stop.is_set():
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in [task for task in running if task.done()]:
+            processor = running.pop(task)
+            if running and (error := task.exception()) is not None:
+                print_notice(f"{processor.name} has failed, the other models continue: {error}")
     stopping.cancel()
 
 
@@ -123,7 +134,7 @@ async def _report(processors: Sequence[Processor], interval: float) -> None:
                 report["lag"] = {str(partition): count for partition, count in (await processor.lag()).items()}
             except ModelEtlError as exc:
                 report["lag"], report["error"] = None, exc.message
-            print_notice(encode_json(report).decode())
+            print_notice(printable_json(encode_json(report).decode()))
 
 
 def summary(processor: Processor) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from typing_extensions import Self
 
@@ -18,6 +19,10 @@ from model_etl.scoring.model import ModelFacts
 PREFIX = "model_stream_processor"
 _MAX_NAME_LENGTH = 249
 """The longest name of a topic (org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH)."""
+_SIZE_LIMIT = "max.message.bytes"
+RESULT_MESSAGE_BYTES = 8 * 1024 * 1024
+"""The largest message that new topics of results accept. A record of a broker's default limit, 1 MiB, may be in an
+event or a reject with each character escaped, which takes up to six bytes."""
 _ADMIN_ACTION = "asking about topics"
 
 
@@ -77,6 +82,11 @@ class Topics:
         return self.inputs, self.outputs, self.errors, self.log
 
 
+def _configuration_of(topic: str) -> dict[str, str]:
+    """Return the settings of a new topic: results hold records, and need more room than these."""
+    return {} if topic.endswith(".inputs") else {_SIZE_LIMIT: str(RESULT_MESSAGE_BYTES)}
+
+
 class TopicAdmin:
     """A client that asks about topics and creates them; a context manager that translates Kafka's errors.
 
@@ -122,6 +132,17 @@ class TopicAdmin:
             )
         return {topic: counts[topic] for topic in topics}
 
+    async def size_limits(self, topics: Sequence[str]) -> list[int]:
+        """Return max.message.bytes of topics that exist: the largest messages that they accept."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic, {_SIZE_LIMIT: None}) for topic in topics]
+        limits = {}
+        for response in await self._client.describe_configs(resources):
+            for code, reason, _, topic, entries in response.resources:
+                if code:
+                    raise for_code(code)(reason)
+                limits[topic] = int(next(entry[1] for entry in entries if entry[0] == _SIZE_LIMIT))
+        return [limits[topic] for topic in topics]
+
     async def create_topics(self, topics: Sequence[str], partitions: int, replication_factor: int) -> list[str]:
         """Create the topics that do not exist yet.
 
@@ -136,7 +157,9 @@ class TopicAdmin:
         Raises:
             ModelEtlError: if the broker refuses to create a topic.
         """
-        new_topics = [NewTopic(topic, partitions, replication_factor) for topic in topics]
+        new_topics = [
+            NewTopic(topic, partitions, replication_factor, topic_configs=_configuration_of(topic)) for topic in topics
+        ]
         response = await self._client.create_topics(new_topics)
         counts = await self.partition_counts()
         lines = []

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from model_etl.engines.mapreduce.inputs import MapReduceInput, open_input
 from model_etl.engines.mapreduce.task import Task
-from model_etl.engines.shared.pieces import InputPiece, cut_input, limit_pieces, number_pieces
+from model_etl.engines.shared.pieces import InputPiece, cut_input, limit_pieces, number_pieces, piece_format
 from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.schema.fields import Field
 
@@ -38,6 +38,7 @@ def build_tasks(
     input_compression: str | None = None,
     remote: bool,
     numbered: bool,
+    tsv_quotes: bool = False,
     limited: Limit | None = None,
 ) -> list[Task]:
     """Cut the inputs into pieces, and number the records of each piece.
@@ -50,11 +51,14 @@ def build_tasks(
         input_compression: name of the inputs' compression, or None if their names show it.
         remote: whether the tasks run on other machines.
         numbered: whether the tasks have numbers.
+        tsv_quotes: whether cells of TSV may have quotes around them.
         limited: how many records to read, or None for all.
 
     Raises:
         ModelEtlError: if an input cannot be read.
     """
+    inputs = list(inputs)
+    formats = {i.name: piece_format(i.name, input_format, tsv_quotes=tsv_quotes) for i in inputs}
     pieces = (
         [
             (job_input, piece)
@@ -63,13 +67,13 @@ def build_tasks(
             for piece in _pieces(
                 job_input,
                 job_input.size if remote or not job_input.on_hadoop_only else None,
-                input_format,
+                formats[job_input.name],
                 piece_bytes,
                 input_compression,
             )
         ]
         if limited is None
-        else _first_pieces(inputs, input_format, input_compression, limited)
+        else _first_pieces(inputs, formats, input_compression, limited)
     )
     return [
         Task(settings, piece, job_input.key, number if numbered else None)
@@ -78,13 +82,13 @@ def build_tasks(
 
 
 def _first_pieces(
-    inputs: Iterable[MapReduceInput], input_format: str | None, input_compression: str | None, limited: Limit
+    inputs: Iterable[MapReduceInput], formats: Mapping[str, str | None], input_compression: str | None, limited: Limit
 ) -> list[tuple[MapReduceInput, InputPiece]]:
     by_name = {job_input.name: job_input for job_input in inputs}
     pieces = limit_pieces(
         (
-            InputPiece(job_input.name, job_input.identity, input_format, compression=input_compression)
-            for job_input in by_name.values()
+            InputPiece(name, job_input.identity, formats[name], compression=input_compression)
+            for name, job_input in by_name.items()
         ),
         limited.records,
         lambda piece: open_input(by_name[piece.name].key),

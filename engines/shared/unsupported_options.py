@@ -17,6 +17,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "input_file": {"Kafka": _TOPICS},
     "output_file": {"Kafka": _TOPICS},
     "input_format": {"Kafka": "each message is a JSON object"},
+    "tsv_quotes": {"Kafka": "each message is a JSON object"},
     "output_format": {"Kafka": "each message is a JSON object", "MapReduce": "it writes JSON Lines"},
     "input_compression": {"Kafka": _TOPICS},
     "output_compression": {"Kafka": _TOPICS},
@@ -24,6 +25,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "on_empty": {"Kafka": _TOPICS},
     "limit": {"Kafka": "it scores messages until it is stopped"},
     "rejects": {"Kafka": _KAFKA_REJECTS},
+    "csv_formulas": {"Kafka": "predictions are messages of JSON"},
     "max_errors": {"Kafka": _KAFKA_REJECTS},
     "report": {"Kafka": "--report_every writes its reports to standard error"},
     "bucket": {"Beam": "write names as s3://BUCKET/KEY", "Kafka": _TOPICS, "MapReduce": "write names as s3://BUCKET/KEY"},
@@ -37,10 +39,18 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "Kafka": "start more processes, which share the partitions",
         "MapReduce": "the runner starts the tasks: --num-cores",
     },
+    "model_timeout": {
+        "Beam": "set a timeout of the runner",
+        "Kafka": "stop the process if its lag grows",
+        "MapReduce": "set mapreduce.task.timeout",
+    },
     "lock_wait": {"Kafka": _TOPICS},
-    **dict.fromkeys(
-        ("model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job"), {}
-    ),
+    **{
+        name: {}
+        for name in (
+            "model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job"
+        )
+    },
 }  # fmt: skip
 """What to do instead, or why not, by the name of the option and of the engine; what is not here is supported. Each
 option of a run has an entry, so that a new option is not forgotten."""

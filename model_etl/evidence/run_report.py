@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl import __version__
-from model_etl.errors import describe_exception, printable
+from model_etl.errors import describe_exception, printable_message
 from model_etl.records.run_counts import RunCounts
 from model_etl.scoring.model import ModelFacts
 
@@ -83,7 +83,7 @@ class Report:
         if self.status != "published":  # else what failed came after the files were published
             self.status = "failed"
         self.exit_code = getattr(failure, "exit_code", 1)
-        message = printable(getattr(failure, "message", describe_exception(failure)))
+        message = printable_message(getattr(failure, "message", describe_exception(failure)))
         self.error = {"type": type(failure).__name__, "message": message}
 
     def as_json(self) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO, Protocol
 
-from model_etl.errors import DataError, RecordError
+from model_etl.errors import RecordError
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Rejection, Source
 from model_etl.schema.fields import Field
 
 BATCH_RECORDS = 8192
 """The most records of a batch, in formats that are read record by record."""
-
-BOM = b"\xef\xbb\xbf"
-"""The byte-order mark of UTF-8."""
 
 
 class Writer(Protocol):
@@ -123,7 +120,7 @@ class BatchBuilder:
     def reject(self, offset: int, text: bytes, error: RecordError) -> None:
         """Add the next record as a rejection, because it cannot be parsed."""
         self.position += 1
-        self._bytes += len(text)
+        self._bytes += len(text) + len(self.source.header)  # a reject has both
         self._rejected.append(
             Rejection(self.source, self.position, offset, text, None, error.stage, error.type_name, error.message)
         )
@@ -146,34 +143,9 @@ class BatchBuilder:
             )
             self._clear()
 
-
-_SIGNATURES = {
-    b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz, or pass --input_compression gzip."),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst, or pass --input_compression zstd."),
-    b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
-}
-"""The first bytes of files that are not UTF-8 text, with what they are and the remedy."""
-
-
-def check_signature(start: bytes, source: Source) -> int:
-    """Check the first bytes of a text file.
-
-    Args:
-        start: at least the first four bytes, if the file has as many.
-        source: the input, for the error.
-
-    Returns:
-        The length of the byte-order mark, which is to be skipped: 3 or 0.
-
-    Raises:
-        DataError: if they are the signature of a file that is not UTF-8 text.
-    """
-    for signature, (description, remedy) in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise DataError(f"cannot read {source.name} as {source.format}: it is {description}", remedy)
-    return len(BOM) if start.startswith(BOM) else 0
+    def empty_batch(self) -> Batch:
+        """Return a batch without records, by which a table without records makes its columns known."""
+        return Batch(self.source, (), (), (), ())
 
 
 def utf8_error(text: bytes) -> RecordError | None:
@@ -186,15 +158,18 @@ def utf8_error(text: bytes) -> RecordError | None:
     return None
 
 
-def column_names(layout: Layout, first: Iterable[str], source: Source) -> list[str]:
+def column_names(layout: Layout, first: Collection[str], source: Source | None) -> list[str]:
     """Return the columns of an output table, which has the same columns in every row.
 
     Args:
         layout: the layout of the output records.
-        first: the field names of the first output record.
-        source: the input of that record.
+        first: the field names of the first output record; empty if there is none.
+        source: the input of that record, or an input without records; None if nothing is known of any input.
     """
     if not layout.join:
-        return [*layout.keep, *layout.outputs] if layout.outputs else list(first)
-    # The first record of a table lacks the fields whose cells are empty.
-    return list(dict.fromkeys([*source.column_names, *first]))
+        return [*layout.keep, *layout.outputs] if layout.outputs else list(first or layout.keep)
+    # The first record of a table lacks the fields whose cells are empty. Other records have what the first one has.
+    originals = source.column_names if source is not None else ()
+    if not originals:
+        originals = [name for name in first if name not in layout.outputs] if first else list(layout.inputs)
+    return list(dict.fromkeys([*originals, *layout.outputs, *first]))

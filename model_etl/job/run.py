@@ -117,7 +117,11 @@ class Run:
     def _load(self) -> LoadedScoring:
         with self._timed("load"):
             scoring = load_scoring(
-                self._config.scoring, workers=self._config.workers, internals=self._files.log is not None
+                self._config.scoring,
+                workers=self._config.workers,
+                internals=self._files.log is not None,
+                timeout_s=self._config.model_timeout,
+                judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
             )
         self._report.model = describe_model(scoring.facts)
         return scoring
@@ -155,7 +159,14 @@ class Run:
             self._report.files["rejects"] = _describe_files([published], [self._counters.rejects])
         first = map(RejectSummary.from_rejection, self._counters.first_rejects)
         rejects_name = published.name if published is not None else None
-        raise too_many_rejects(counts, self._config.max_errors, first, rejects_name, stopped=stopped)
+        raise too_many_rejects(
+            counts,
+            self._config.max_errors,
+            first,
+            rejects_name,
+            stopped=stopped,
+            quote=self._config.scoring.may_quote,
+        )
 
     def _verify_and_publish(self) -> None:
         self._verify()

@@ -14,6 +14,7 @@ from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch, Source
+from model_etl.runtime.home_thread import in_home_thread
 from model_etl.schema.fields import Field
 
 
@@ -61,10 +62,15 @@ class RecordReader(Configurable):
                     limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
-                    yield self.decode(numbered) if self.decode else numbered
+                    yield _decoded(numbered, self.decode) if self.decode else numbered
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
         if len(self.files) - 1 not in sources:  # the last input has no records
             self.expected_names.check(sources.values())
+
+
+def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:
+    """Decode a batch in the home thread: validators of a schema are code of the model's author, too."""
+    return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.place}")

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import traceback
 
-from model_etl.errors import Interrupted, ModelEtlError
+from model_etl.errors import Interrupted, ModelEtlError, printable_message
 
 _BUG_EXIT_CODE = 1
 
@@ -26,7 +26,8 @@ def report_failure(exc: BaseException) -> int:
     if isinstance(exc, ModelEtlError):
         _print_error(str(exc))
         return exc.exit_code
-    print_to_stderr("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip())
+    lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
+    print_to_stderr("\n  ".join(lines))
     _print_error(
         f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
     )
@@ -34,10 +35,13 @@ def report_failure(exc: BaseException) -> int:
 
 
 def print_to_stderr(text: str) -> None:
-    """Print a line on standard error; do nothing if that is closed or full, because the exit code tells it too."""
+    """Print a message on standard error; do nothing if that is closed or full, because the exit code tells it too.
+
+    All that others wrote into it is escaped, and secrets in URLs are masked.
+    """
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:  # print() would take None for standard output
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(printable_message(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _print_error(text: str) -> None:

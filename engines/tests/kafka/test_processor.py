@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import signal
 import subprocess
@@ -128,20 +129,76 @@ def test_too_large_for_the_output(kafka: Kafka, mode: list[str]) -> None:
     assert [json.loads(message.value)["id"][0] for message in kafka.messages(kafka.topics.outputs)] == ["a", "b", "c"]
 
 
-def test_one_that_fails_ends_all(kafka: Kafka) -> None:
-    """A model that cannot continue ends the process with its error, and its message stays uncommitted."""
+def test_models_fail_apart(kafka: Kafka) -> None:
+    """A model that cannot continue leaves its message uncommitted; the others go on, and the exit code tells."""
     kafka.create(1)
     kafka.create(1, IRIS)
     record = b'{"id": 1, "sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
     (kafka.folder / "echo.toml").write_text('model = "acceptance_model:Echo"\njoin = true')
     (kafka.folder / "iris.toml").write_text(f'model = "{IRIS}"')
+    other = Topics(f"{kafka.prefix}.iris_model.1.0")
     with kafka.processor("--config", "echo.toml", "--config", "iris.toml") as service:
         service.wait_for_output("iris_model 1.0.0: reading")
         kafka.run("send", "--topic", kafka.topics.inputs, stdin=record)
-        assert service.wait() == 78
+        service.wait_for_output("has failed, the other models continue")
+        kafka.run("send", "--topic", other.inputs, stdin=record)
+        kafka.wait_for_lag(0, service, other, 1)
+        assert service.stop() == 78
     assert f"record 1 of {kafka.topics.inputs}/0 and its prediction both have a field 'id'" in service.output
-    assert "iris_model 1.0.0: 0 read" in service.output
+    assert "iris_model 1.0.0: 1 read = 1 written" in service.output
     assert kafka.lag(partitions=1) == 1
+
+
+@MODES
+def test_a_large_malformed_message_costs_only_itself(kafka: Kafka, mode: list[str]) -> None:
+    """A message of 600 kB that is not a record becomes one error; the messages around it are scored."""
+    kafka.create(1)
+    good = b'{"id": "%s", "sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
+    kafka.produce((None, good % b"a"), (None, b"{" + b'\x00"' * 300_000), (None, good % b"c"))
+    with kafka.processor(*SCORING, *mode) as service:
+        kafka.wait_for_lag(0, service, partitions=1)
+        assert service.stop() == 0
+    assert [json.loads(message.value)["id"] for message in kafka.messages(kafka.topics.outputs)] == ["a", "c"]
+    (error,) = kafka.messages(kafka.topics.errors)
+    assert json.loads(error.value)["kafka"]["offset"] == 1
+
+
+@MODES
+def test_results_that_do_not_fit_are_truncated(kafka: Kafka, mode: list[str]) -> None:
+    """An event or an error that its topic refuses keeps digest and origin of the whole; the other messages go on."""
+    kafka.create(1)
+    for topic in (kafka.topics.log, kafka.topics.errors):
+        kafka.create_limited(topic, 5000)
+    good = b'{"id": "%s", "sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
+    kafka.produce((None, good % b"a"), (None, good % (b"b" * 9000)), (None, b"oops" * 5000), (None, good % b"c"))
+    with kafka.processor(*SCORING, *mode) as service:
+        kafka.wait_for_lag(0, service, partitions=1)
+        assert service.stop() == 0
+    assert [json.loads(message.value)["id"][0] for message in kafka.messages(kafka.topics.outputs)] == ["a", "b", "c"]
+    events = [json.loads(message.value) for message in kafka.messages(kafka.topics.log)]
+    cut = [event for event in events if "truncated" in event]
+    assert {event["truncated"]["offset"] for event in cut} == {1, 2}
+    assert all(len(event["truncated"]["sha256"]) == 64 for event in cut)
+    assert all(event["id"] and event["source"] for event in cut)
+    (error,) = kafka.messages(kafka.topics.errors)
+    reject = json.loads(error.value)
+    assert reject["truncated"]["offset"] == 2
+    assert reject["text"] == {"bytes": 20002, "sha256": hashlib.sha256(json.dumps("oops" * 5000).encode()).hexdigest()}
+
+
+def test_headers_of_the_producer_are_passed_on(kafka: Kafka) -> None:
+    """A header that a producer gives a message, such as the id of a trace, is one of its prediction or error, too."""
+    kafka.create(1)
+    good = b'{"id": 1, "sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
+    kafka.produce((None, good), (None, b"oops"), headers=[("traceparent", b"00-1-2-01"), ("empty", None)])
+    with kafka.processor(*SCORING) as service:
+        kafka.wait_for_lag(0, service, partitions=1)
+        assert service.stop() == 0
+    for topic in (kafka.topics.outputs, kafka.topics.errors):
+        (message,) = kafka.messages(topic)
+        assert dict(message.headers)["traceparent"] == b"00-1-2-01"
+        assert dict(message.headers)["empty"] is None
+        assert "model_etl.id" in dict(message.headers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

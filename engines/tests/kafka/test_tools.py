@@ -55,9 +55,13 @@ def test_password_and_certificate(broker: KafkaBroker, kafka: Kafka) -> None:
         return options
 
     kafka.run("send", *options_with(PASSWORD), stdin=b"{}", address=broker.secure_address)
-    for wrong in (options_with("hunter2"), options_with(PASSWORD, None)):
-        done = kafka.run("send", *wrong, stdin=b"{}", address=broker.secure_address, code=75)
-        assert f"cannot reach Kafka at {broker.secure_address}" in done.stderr.decode()
+    for password, certificate, code, message in (
+        ("hunter2", broker.certificate, 77, f"Kafka at {broker.secure_address} refused the login"),
+        (PASSWORD, None, 75, f"cannot reach Kafka at {broker.secure_address}"),
+    ):
+        wrong = options_with(password, certificate)
+        done = kafka.run("send", *wrong, stdin=b"{}", address=broker.secure_address, code=code)
+        assert message in done.stderr.decode()
         assert b"hunter2" not in done.stderr
         assert PASSWORD.encode() not in done.stderr
 
