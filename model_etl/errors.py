@@ -8,6 +8,7 @@
       ModelUnavailable          69   the model cannot be loaded, or is not the expected one
       OutputRefused             73   an output cannot be created
       StorageFailure            74   reading or writing failed
+        NotDurable              74   a file was published, but may not survive a power failure
       TryAgain                  75   another run holds the lock, or the storage is down: the cause is temporary
       PermissionRefused         77   the operating system or the storage refused access
       ConfigurationError        78   settings, rules and data contradict each other
@@ -94,6 +95,10 @@ class StorageFailure(ModelEtlError):
     """Reading or writing failed; the same command may work once the cause is gone."""
 
     exit_code = 74
+
+
+class NotDurable(StorageFailure):
+    """A file was published under its name, but may not survive a power failure."""
 
 
 class TryAgain(ModelEtlError):

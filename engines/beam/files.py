@@ -78,10 +78,12 @@ class BeamInput:
     identity: str
     size: int | None
 
-    def pieces(self, input_format: str | None, piece_bytes: int | None) -> list[InputPiece]:
+    def pieces(
+        self, input_format: str | None, piece_bytes: int | None, input_compression: str | None = None
+    ) -> list[InputPiece]:
         """Return the pieces of the input; see `cut_input`."""
         size = None if piece_bytes is None else self.size
-        return cut_input(self.name, self.identity, size, input_format, piece_bytes or 0)
+        return cut_input(self.name, self.identity, size, input_format, piece_bytes or 0, input_compression)
 
 
 def find_inputs(name: str) -> list[BeamInput]:

@@ -128,7 +128,7 @@ class _Run:
         pieces = [
             piece
             for file, file_format in zip(inputs, formats, strict=True)
-            for piece in file.pieces(file_format, split_bytes)
+            for piece in file.pieces(file_format, split_bytes, config.input_compression)
         ]
         if limit is not None and scorer is not None:
             pieces = list(limit_pieces(pieces, limit, lambda piece: open_file(paths[piece.name]), scorer.facts.inputs))
@@ -151,6 +151,7 @@ class _Run:
             folders.by_role,
             outputs[PREDICTIONS].targets[0].name,
             self._output_format(outputs[PREDICTIONS].targets[0].name),
+            self._config.output_compression,
             assembled=groups[PREDICTIONS] is not None,
             first_event=scorer.started(self._report.run_id, self._config.masked_options()) if LOG in outputs else b"",
         )

@@ -72,6 +72,7 @@ class FileSettings:
         folders: the folders of the staged files, by role.
         output_name: name of a file of predictions, which shows the format and the compression.
         output_format: name of the predictions' format, or None if the name shows it.
+        output_compression: name of their compression, or None if the name shows it.
         assembled: whether the predictions of several pieces are put together later.
         first_event: the first event of the prediction log.
     """
@@ -79,6 +80,7 @@ class FileSettings:
     folders: Mapping[str, str]
     output_name: str
     output_format: str | None
+    output_compression: str | None
     assembled: bool
     first_event: bytes = b""
 
@@ -118,7 +120,9 @@ class FileSettings:
         Raises:
             ModelEtlError: if it cannot be written.
         """
-        file_format, compression = format_for(self.output_name, self.output_format, "--output_format")
+        file_format, compression = format_for(
+            self.output_name, self.output_format, "--output_format", self.output_compression
+        )
         with self.created(PREDICTIONS) as (name, file):
             stream = compressed(file, compression)
             writer = file_format.writer(stream, layout)

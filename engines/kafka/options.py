@@ -28,7 +28,7 @@ _CONNECTION = option_table(
     Option("bootstrap_servers", _GROUP, "addresses of brokers, separated by commas", metavar="HOST:PORT"),
     Option(
         "client_config", _GROUP, "TOML file with the settings of the connection, such as user and password",
-        metavar="FILE",
+        file=True, metavar="FILE",
     ),
 )  # fmt: skip
 _OWN = option_table(

@@ -121,7 +121,8 @@ def _find_on_hadoop(name: str) -> Iterator[MapReduceInput]:
 
 def _is_finished(uri: str, name: str) -> bool:
     """Return whether a file is complete: until then, jobs give it a name that starts with a dot or an underscore."""
-    return uri == name or not uri.rpartition("/")[2].startswith((".", "_"))
+    base = uri.rpartition("/")[2]
+    return uri == name or not (base.startswith((".", "_")) or base.endswith("_$folder$"))
 
 
 def _output_of(name: str, *arguments: str) -> str:

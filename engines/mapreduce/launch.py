@@ -165,6 +165,7 @@ class _Launcher:
             settings,
             self.values.get("input_format"),
             self._job.options.split_bytes,
+            input_compression=self.values.get("input_compression"),
             remote=self._job.options.runner in REMOTE_RUNNERS,
             numbered=numbered,
             tsv_quotes=bool(self.values.get("tsv_quotes")),

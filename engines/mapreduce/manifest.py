@@ -35,6 +35,7 @@ def build_tasks(
     input_format: str | None,
     piece_bytes: int,
     *,
+    input_compression: str | None = None,
     remote: bool,
     numbered: bool,
     tsv_quotes: bool = False,
@@ -47,6 +48,7 @@ def build_tasks(
         settings: of the scorer.
         input_format: name of the inputs' format, or None if their names show it.
         piece_bytes: most bytes of a piece.
+        input_compression: name of the inputs' compression, or None if their names show it.
         remote: whether the tasks run on other machines.
         numbered: whether the tasks have numbers.
         tsv_quotes: whether cells of TSV may have quotes around them.
@@ -67,10 +69,11 @@ def build_tasks(
                 job_input.size if remote or not job_input.on_hadoop_only else None,
                 formats[job_input.name],
                 piece_bytes,
+                input_compression,
             )
         ]
         if limited is None
-        else _first_pieces(inputs, formats, limited)
+        else _first_pieces(inputs, formats, input_compression, limited)
     )
     return [
         Task(settings, piece, job_input.key, number if numbered else None)
@@ -79,11 +82,14 @@ def build_tasks(
 
 
 def _first_pieces(
-    inputs: Iterable[MapReduceInput], formats: Mapping[str, str | None], limited: Limit
+    inputs: Iterable[MapReduceInput], formats: Mapping[str, str | None], input_compression: str | None, limited: Limit
 ) -> list[tuple[MapReduceInput, InputPiece]]:
     by_name = {job_input.name: job_input for job_input in inputs}
     pieces = limit_pieces(
-        (InputPiece(job_input.name, job_input.identity, formats[job_input.name]) for job_input in by_name.values()),
+        (
+            InputPiece(name, job_input.identity, formats[name], compression=input_compression)
+            for name, job_input in by_name.items()
+        ),
         limited.records,
         lambda piece: open_input(by_name[piece.name].key),
         limited.fields,
@@ -92,9 +98,13 @@ def _first_pieces(
 
 
 def _pieces(
-    job_input: MapReduceInput, size: int | None, input_format: str | None, piece_bytes: int
+    job_input: MapReduceInput,
+    size: int | None,
+    input_format: str | None,
+    piece_bytes: int,
+    input_compression: str | None,
 ) -> list[InputPiece]:
-    pieces = cut_input(job_input.name, job_input.identity, size, input_format, piece_bytes)
+    pieces = cut_input(job_input.name, job_input.identity, size, input_format, piece_bytes, input_compression)
     if len(pieces) == 1:
         return pieces
     with open_input(job_input.key) as file:

@@ -32,7 +32,7 @@ _OWN = option_table(
     ),
     Option(
         "output", _GROUP, "publish the predictions here, with the log and the rejects beside them",
-        short=("--output_file",), metavar="FILE",
+        short=("--output_file",), file=True, metavar="FILE",
     ),
     Option(
         "null_for_rejects", _GROUP, "without --output, print a rejected record with null, not as a line of the rejects",

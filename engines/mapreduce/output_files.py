@@ -44,8 +44,8 @@ def locate_output_files(config: JobConfig, input_uris: Collection[str], *, count
 
 
 def compression_of_output(config: JobConfig) -> Compression:
-    """Return the compression of the output, which its name shows."""
-    return format_for(config.output_file, None, "a suffix such as .json")[1]
+    """Return the compression of the output, which its name or an option shows."""
+    return format_for(config.output_file, None, "a suffix such as .json", config.output_compression)[1]
 
 
 def stage_output_files(

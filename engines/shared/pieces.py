@@ -10,8 +10,9 @@ from typing import BinaryIO, cast
 
 from typing_extensions import override
 
+from model_etl.errors import UsageError
 from model_etl.formats import format_for
-from model_etl.formats.compression import decompressed
+from model_etl.formats.compression import content_encoding, decoded, decompressed, first_bytes, is_compressed
 from model_etl.formats.json_lines import LDJSON
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.fields import Field
@@ -31,6 +32,7 @@ class InputPiece:
         start: byte offset of the piece.
         end: byte offset of the next piece, or None for the last piece.
         position: number of its first record in the input, from 1; None until the records before it are counted.
+        compression: name of the compression, or None if the input's name shows it.
         limit: how many of its records to read, or None for all.
     """
 
@@ -40,6 +42,7 @@ class InputPiece:
     start: int = 0
     end: int | None = None
     position: int | None = 1
+    compression: str | None = None
     limit: int | None = None
 
     @property
@@ -84,12 +87,23 @@ class InputPiece:
     def _whole_file(
         self, file: BinaryIO, fields: Mapping[str, Field], published: tuple[str, ...] | None
     ) -> Iterator[Batch]:
-        file_format, compression = format_for(self.name, self.file_format, "--input_format")
-        stream = decompressed(file, compression, self.name) if file_format.compressible else file
+        file_format, compression = format_for(self.name, self.file_format, "--input_format", self.compression)
+        encoding = content_encoding(file)
+        if not file_format.compressible:
+            stream = file
+        elif encoding and self.compression is None:
+            stream = decoded(file, first_bytes(file), encoding, compression, self.name)
+        else:
+            stream = decompressed(file, compression, self.name)
         source = Source(self.name, self.identity, file_format.name, published=published)
         yield from file_format.read(stream, source, fields)
 
     def _lines(self, file: BinaryIO) -> Iterator[Batch]:
+        if content_encoding(file) and is_compressed(first_bytes(file)):
+            raise UsageError(
+                f"cannot read {self.name} in pieces: its Content-Encoding is {content_encoding(file)}",
+                "Pass --input_compression gzip, or zstd.",
+            )
         offset = _line_start(file, self.start)
         if self.end is not None:
             file = cast("BinaryIO", _Section(file, max(0, _line_start(file, self.end) - offset)))
@@ -112,7 +126,12 @@ def piece_format(name: str, input_format: str | None, *, tsv_quotes: bool) -> st
 
 
 def cut_input(
-    name: str, identity: str, size: int | None, input_format: str | None, piece_bytes: int
+    name: str,
+    identity: str,
+    size: int | None,
+    input_format: str | None,
+    piece_bytes: int,
+    input_compression: str | None = None,
 ) -> list[InputPiece]:
     """Cut an input into pieces if its format can be read from the middle: JSON Lines that are not compressed.
 
@@ -122,12 +141,13 @@ def cut_input(
         size: its size in bytes, or None if that is not known.
         input_format: name of the format, or None if the input's name shows it.
         piece_bytes: most bytes of a piece.
+        input_compression: name of the compression, or None if the input's name shows it.
 
     Raises:
         UsageError: if neither shows the format.
     """
-    file_format, compression = format_for(name, input_format, "--input_format")
-    whole = InputPiece(name, identity, input_format)
+    file_format, compression = format_for(name, input_format, "--input_format", input_compression)
+    whole = InputPiece(name, identity, input_format, compression=input_compression)
     if file_format is not LDJSON or compression or size is None or size <= piece_bytes:
         return [whole]
     starts = range(0, size, piece_bytes)

@@ -19,6 +19,8 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "input_format": {"Kafka": "each message is a JSON object"},
     "tsv_quotes": {"Kafka": "each message is a JSON object"},
     "output_format": {"Kafka": "each message is a JSON object", "MapReduce": "it writes JSON Lines"},
+    "input_compression": {"Kafka": _TOPICS},
+    "output_compression": {"Kafka": _TOPICS},
     "if_exists": {"Kafka": _TOPICS},
     "on_empty": {"Kafka": _TOPICS},
     "limit": {"Kafka": "it scores messages until it is stopped"},

@@ -93,7 +93,7 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
         return _describe(values)
     if flags["verb"] == "retry":
         rejects = flags["rejects_file"]
-        values |= {"input_file": rejects, "input_format": "rejects"}
+        values |= {"input_file": rejects, "input_format": "rejects", "input_compression": None}
         values.setdefault("output_file", sibling_name(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
     if not flags["quiet"]:
         _warn_about_secrets(flags)

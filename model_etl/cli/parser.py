@@ -26,7 +26,7 @@ _USAGES = {
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
 }
 _DESCRIBE_OPTIONS = ("model", "expect_version")
-_NOT_FOR_RETRY = ("input_file", "input_format")
+_NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
 77 permission denied, 78 configuration, 129, 130 and 143 stopped by a signal. Unless the code is 0 or the message says

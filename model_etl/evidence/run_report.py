@@ -80,7 +80,8 @@ class Report:
 
     def fail(self, failure: BaseException) -> None:
         """Record the error that ended the run, and its exit code."""
-        self.status = "failed"
+        if self.status != "published":  # else what failed came after the files were published
+            self.status = "failed"
         self.exit_code = getattr(failure, "exit_code", 1)
         message = printable_message(getattr(failure, "message", describe_exception(failure)))
         self.error = {"type": type(failure).__name__, "message": message}

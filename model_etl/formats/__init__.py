@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from model_etl.errors import UsageError
 from model_etl.formats.base import Format
-from model_etl.formats.compression import Compression, compression_of, without_compression
+from model_etl.formats.compression import COMPRESSIONS, Compression, compression_of, without_compression
 from model_etl.formats.csv_tsv import CSV, QUOTED_TSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
 from model_etl.formats.json_lines import LDJSON
@@ -46,19 +46,22 @@ def media_type(file_format: Format, compression: Compression) -> str:
     return _COMPRESSED_MEDIA_TYPES.get(compression, file_format.media_type)
 
 
-def format_for(name: str, wanted: str | None, option: str, *, tsv_quotes: bool = False) -> tuple[Format, Compression]:
+def format_for(
+    name: str, wanted: str | None, option: str, compression: str | None = None, *, tsv_quotes: bool = False
+) -> tuple[Format, Compression]:
     """Return the format and the compression of a file.
 
     Args:
         name: the file's name; `-` for a standard stream, which holds JSON Lines by default.
         wanted: the name of a format, or None to derive it from the file's name.
         option: the option that sets the format, for the remedy of the error.
+        compression: a name of `COMPRESSIONS`, or None to derive it from the file's name.
         tsv_quotes: whether cells of TSV may have quotes around them.
 
     Raises:
         UsageError: if no format has the name's suffix, or the format cannot be compressed.
     """
-    compression = compression_of(name)
+    compressed = compression_of(name) if compression is None else COMPRESSIONS[compression]
     stem = without_compression(name)
     file_format: Format | None
     if wanted is not None:
@@ -71,8 +74,11 @@ def format_for(name: str, wanted: str | None, option: str, *, tsv_quotes: bool =
         raise UsageError(f"cannot derive the format of {name} from its name", f"Pass {option}: {', '.join(FORMATS)}.")
     if tsv_quotes and file_format is TSV:
         file_format = QUOTED_TSV
-    if compression and not file_format.compressible:
+    if compressed and not file_format.compressible:
         raise UsageError(
-            f"{name}: {file_format.name} files have their own compression", f"Remove .{compression} from the name."
+            f"{name}: {file_format.name} files have their own compression",
+            f"Remove .{compressed} from the name."
+            if compression is None
+            else f"Remove {option.removesuffix('format')}compression.",
         )
-    return file_format, compression
+    return file_format, compressed

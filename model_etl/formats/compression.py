@@ -1,4 +1,4 @@
-"""gzip and zstd around a text format, by the ending of the file's name."""
+"""gzip and zstd around a text format, by the ending of the file's name, by an option, or by the storage."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from typing_extensions import override
 from model_etl.errors import DataError
 
 Compression = Literal["", "gz", "zst"]
+COMPRESSIONS: dict[str, Compression] = {"gzip": "gz", "zstd": "zst", "none": ""}
+"""The compressions by their names for --input_compression and --output_compression."""
+_FIRST_BYTES: dict[Compression, bytes] = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of compressed data. No text starts with them."""
+_ENCODINGS: dict[str, Compression] = {"gzip": "gz", "x-gzip": "gz", "zstd": "zst"}
+_OTHER_ENCODINGS = ("br", "deflate", "compress")
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -42,6 +48,52 @@ def decompressed(file: BinaryIO, compression: Compression, name: str) -> BinaryI
     if not compression:
         return file
     return cast("BinaryIO", io.BufferedReader(_DecompressingReader(file, compression, name), _BUFFER_BYTES))
+
+
+def content_encoding(file: BinaryIO) -> str:
+    """Return the Content-Encoding that the storage has of an open file, or "" if it has none, as the local disk."""
+    return str(getattr(getattr(file, "raw", None), "content_encoding", ""))
+
+
+def first_bytes(file: BinaryIO) -> bytes:
+    """Return the first bytes of a buffered file that has just been opened; they stay to be read."""
+    return cast("io.BufferedReader", file).peek(max(map(len, _FIRST_BYTES.values())))
+
+
+def is_compressed(start: bytes) -> bool:
+    """Return whether these are the first bytes of a compressed file."""
+    return start.startswith(tuple(_FIRST_BYTES.values()))
+
+
+def decoded(file: BinaryIO, start: bytes, encoding: str, compression: Compression, name: str) -> BinaryIO:
+    """Return a file object that reads the plain bytes of a file that has a Content-Encoding.
+
+    Name and storage often name the same compression, and a proxy may have undone it. So the bytes decide for each of
+    the two whether it is present.
+
+    Args:
+        file: open for reading.
+        start: its first bytes, which stay to be read.
+        encoding: its Content-Encoding.
+        compression: its compression by its name.
+        name: the file's name, for errors.
+
+    Raises:
+        DataError: if the encoding is not supported.
+    """
+    codings = [coding.strip().lower() for coding in encoding.split(",")]
+    for coding in codings:
+        if coding in _OTHER_ENCODINGS:
+            raise DataError(
+                f"cannot read {name}: its Content-Encoding is {coding}",
+                "Store it with gzip, zstd or without; if the header is wrong, pass --input_compression none.",
+            )
+    layers = [_ENCODINGS[coding] for coding in reversed(codings) if coding in _ENCODINGS]
+    for layer in (*layers, compression):
+        if layer and start.startswith(_FIRST_BYTES[layer]):
+            file = decompressed(file, layer, name)
+            start = first_bytes(file)
+    return file
 
 
 def compressed(file: BinaryIO, compression: Compression) -> BinaryIO:
@@ -116,5 +168,5 @@ class _DecompressingReader(io.RawIOBase):
     def _data_error(self, reason: str) -> DataError:
         return DataError(
             f"cannot decompress {self._name} as .{self._compression}: {reason}",
-            "Have the file written or copied again, whole; its name must end in its compression.",
+            "Have the file written or copied again, whole; its name or --input_compression must tell its compression.",
         )

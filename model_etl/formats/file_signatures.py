@@ -48,8 +48,10 @@ _BINARY = {
     b"\0\0\xfe\xff": _UTF32,
     b"\xff\xfe": _UTF16,
     b"\xfe\xff": _UTF16,
-    b"\x1f\x8b": FileKind("compressed with gzip", "Let its name end in .gz, or unpack it first."),
-    b"\x28\xb5\x2f\xfd": FileKind("compressed with zstd", "Let its name end in .zst, or unpack it first."),
+    b"\x1f\x8b": FileKind("compressed with gzip", "Let its name end in .gz, or pass --input_compression gzip."),
+    b"\x28\xb5\x2f\xfd": FileKind(
+        "compressed with zstd", "Let its name end in .zst, or pass --input_compression zstd."
+    ),
     b"\xfd7zXZ\0": FileKind("compressed with xz", _UNPACK),
     b"\x04\x22\x4d\x18": FileKind("compressed with lz4", _UNPACK),
     b"\xff\x06\0\0sNaPpY": FileKind("compressed with snappy", _UNPACK),

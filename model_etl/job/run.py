@@ -177,9 +177,15 @@ class Run:
         if self._config.dry_run:
             self._report.status = "dry_run"
             return
+        any_rejects = self._counters.rejects.records > 0
+        try:
+            self._publication.publish(self._interrupts, any_rejects=any_rejects)
+        finally:
+            if self._publication.is_published:
+                self._report_published(any_rejects=any_rejects)
+
+    def _report_published(self, *, any_rejects: bool) -> None:
         files, counters = self._files, self._counters
-        any_rejects = counters.rejects.records > 0
-        self._publication.publish(self._interrupts, any_rejects=any_rejects)
         if any_rejects and files.rejects is not None:
             self._report.files["rejects"] = _describe_files([files.rejects], [counters.rejects])
         if files.log is not None:

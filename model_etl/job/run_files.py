@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from model_etl.errors import OutputRefused, SameFile, UsageError, printable
-from model_etl.formats import format_for
+from model_etl.formats import FORMATS, format_for
+from model_etl.formats.compression import COMPRESSIONS, Compression, compression_of, without_compression
 from model_etl.publishing.publication import RunPublication
-from model_etl.publishing.storage import Location
+from model_etl.publishing.storage import FoundFile, Location
 from model_etl.services import find_files, is_folder, locate, locate_in_folder
 from model_etl.settings.job_config import JobConfig, sibling_name
 
@@ -85,6 +86,7 @@ class RunFiles:
         options = config.storage.as_options()
         found_files = find_files(config.input_file, **options)
         self.inputs = [file.location for file in found_files]
+        _require_formats(found_files, config)
         if not self.outputs:
             if self.inputs[0].stream:
                 raise UsageError(f"a folder cannot be filled from {self.name}", "Name a file as --output_file.")
@@ -184,11 +186,45 @@ def output_name(name: str, relative: str, config: JobConfig) -> str:
         relative: its name below the folder that was named or searched.
         config: the settings of the run.
     """
-    _, compression = format_for(name, config.input_format, "--input_format")
+    format_for(name, config.input_format, "--input_format", config.input_compression)
+    stem, compression = without_compression(relative), compression_of(relative)
+    if config.output_compression is not None:
+        compression = COMPRESSIONS[config.output_compression]
     if config.output_format is None:
-        return relative
+        return relative if config.output_compression is None else _with_compression(stem, compression)
     file_format, _ = format_for("-", config.output_format, "--output_format")
     suffix = file_format.suffixes[0] if file_format.suffixes else f".{file_format.name}"
-    if compression and file_format.compressible:
-        suffix += f".{compression}"
-    return sibling_name(relative, suffix)
+    return sibling_name(relative, _with_compression(suffix, compression if file_format.compressible else ""))
+
+
+def _with_compression(name: str, compression: Compression) -> str:
+    return f"{name}.{compression}" if compression else name
+
+
+def _require_formats(found_files: Sequence[FoundFile], config: JobConfig) -> None:
+    """Check, before the work, that each input shows its format.
+
+    Raises:
+        UsageError: if one does not; a file in a folder may be there for people, so it is not to be read as data.
+    """
+    for location, relative in found_files:
+        try:
+            format_for(location.name, config.input_format, "--input_format", config.input_compression)
+        except UsageError as exc:
+            folder = location.name.removesuffix(printable(relative))
+            suffix = next((suffix for file in found_files if (suffix := _data_suffix(file.relative))), None)
+            if config.input_format is not None or suffix is None:
+                raise
+            raise UsageError(
+                f"{exc.message}, as that of other files of {printable(config.input_file)} can be",
+                f"If it is not data, leave it out by a pattern, such as '{folder}*{suffix}': --input_format would read"
+                " it as data.",
+            ) from exc
+
+
+def _data_suffix(name: str) -> str:
+    """Return the end of a name that shows its format and compression, or "" if it shows none."""
+    stem = without_compression(name)
+    suffixes = (suffix for file_format in FORMATS.values() for suffix in file_format.suffixes)
+    found = next((stem[-len(suffix) :] for suffix in suffixes if stem.lower().endswith(suffix)), "")
+    return found and found + name[len(stem) :]

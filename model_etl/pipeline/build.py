@@ -14,6 +14,7 @@ from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
 from model_etl.formats.output_layout import Layout
 from model_etl.graphs.scoring import get_graph
+from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile, OutputFile
 from model_etl.pipeline.reader import RecordReader
 from model_etl.pipeline.workers_node import WorkersTransformer
@@ -165,12 +166,14 @@ def output_format_of(name: str, config: JobConfig) -> tuple[Format, Compression]
 
     Args:
         name: name of the output.
-        config: the settings of the run.
+        config: the settings, which may name both; else the output's name shows them.
 
     Raises:
         UsageError: if neither shows the format.
     """
-    return format_for(name, config.output_format, "--output_format", tsv_quotes=config.tsv_quotes)
+    return format_for(
+        name, config.output_format, "--output_format", config.output_compression, tsv_quotes=config.tsv_quotes
+    )
 
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
@@ -178,7 +181,11 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
     outputs = {output_format_of(output.name, config)[0].name for output in graph_files.outputs}
     for graph_input in graph_files.inputs:
         file_format, compression = format_for(
-            graph_input.name, config.input_format, "--input_format", tsv_quotes=config.tsv_quotes
+            graph_input.name,
+            config.input_format,
+            "--input_format",
+            config.input_compression,
+            tsv_quotes=config.tsv_quotes,
         )
         source = Source(
             graph_input.name,
@@ -187,8 +194,17 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
         )
-        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))
-    return RecordReader(tuple(files), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit)
+        is_set = config.input_compression is not None
+        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input(), is_set))
+    facts, settings = scoring.facts, config.scoring
+    model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
+    return RecordReader(
+        tuple(files),
+        fields=facts.inputs,
+        decode=scoring.decode,
+        limit=config.limit,
+        expected_names=ExpectedNames(settings.keep, settings.redact, model_fields),
+    )
 
 
 def _log_writer(

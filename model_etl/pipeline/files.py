@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from model_etl.errors import translate_storage_errors
+from model_etl.errors import DataError, translate_storage_errors
 from model_etl.formats.base import Format, Writer
-from model_etl.formats.compression import Compression, compressed, decompressed
+from model_etl.formats.compression import (
+    Compression,
+    compressed,
+    content_encoding,
+    decoded,
+    decompressed,
+    first_bytes,
+    is_compressed,
+)
 from model_etl.formats.output_layout import Layout
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch, Source
@@ -29,6 +37,7 @@ class InputFile:
         compression: its compression.
         source: the source of its records.
         counts: counts what is read.
+        compression_is_set: whether the user has named the compression, so that nothing else decides it.
     """
 
     path: str
@@ -36,6 +45,7 @@ class InputFile:
     compression: Compression
     source: Source
     counts: FileCounts = field(default_factory=FileCounts)
+    compression_is_set: bool = False
 
     @contextlib.contextmanager
     def opened(self, fs: BinaryOpener) -> Iterator[BinaryIO]:
@@ -61,13 +71,32 @@ class InputFile:
             yield from self.file_format.read(self._decompressed(file), self.source, fields)
 
     def _decompressed(self, file: BinaryIO) -> BinaryIO:
+        encoding = content_encoding(file)
         if not self.file_format.compressible:  # such a format is read in any order, so it is digested beforehand
+            if encoding:
+                self._refuse_encoded(file, encoding)
             if self.counts.hashed and file.seekable():
                 while block := file.read(_DIGEST_BLOCK_BYTES):
                     self.counts.add(block)
                 file.seek(0)
             return file
-        return decompressed(cast("BinaryIO", CountingReader(file, self.counts)), self.compression, self.source.name)
+        counting = cast("BinaryIO", CountingReader(file, self.counts))
+        if encoding and not self.compression_is_set:
+            return decoded(counting, first_bytes(file), encoding, self.compression, self.source.name)
+        return decompressed(counting, self.compression, self.source.name)
+
+    def _refuse_encoded(self, file: BinaryIO, encoding: str) -> None:
+        """Check that a file of a format that is read in any order is not compressed as a whole.
+
+        Raises:
+            DataError: if it is.
+        """
+        if is_compressed(first_bytes(file)):
+            raise DataError(
+                f"cannot read {self.source.name} as {self.file_format.name}: it is compressed, its Content-Encoding is"
+                f" {encoding}",
+                f"{self.file_format.name.capitalize()} files have their own compression: store it as it is.",
+            )
 
 
 @dataclass(frozen=True)

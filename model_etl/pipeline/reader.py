@@ -10,9 +10,10 @@ import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
 
+from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
-from model_etl.records.batch import Batch
+from model_etl.records.batch import Batch, Source
 from model_etl.runtime.home_thread import in_home_thread
 from model_etl.schema.fields import Field
 
@@ -25,6 +26,7 @@ class RecordReader(Configurable):
         fields: the model's input fields, for formats whose cells have no types of their own.
         decode: decodes a batch by the model's input schema; None if worker processes do that.
         limit: how many records to read, or None for all.
+        expected_names: names of fields that the inputs should have, to be checked once all of them are open.
         fs: name of the service to read from.
     """
 
@@ -32,6 +34,7 @@ class RecordReader(Configurable):
     fields: Mapping[str, Field] = Option()
     decode: Callable[[Batch], Batch] | None = Option(required=False)
     limit: int | None = Option(required=False)
+    expected_names: ExpectedNames = Option(default=ExpectedNames(), required=False)
     fs = Service("fs")
 
     @ContextProcessor
@@ -41,12 +44,21 @@ class RecordReader(Configurable):
             yield file
 
     def __call__(self, first_file: BinaryIO, *, fs: BinaryOpener) -> Iterator[Batch]:
-        """Yield the batches."""
+        """Yield the batches.
+
+        Raises:
+            ConfigurationError: if an expected name is that of no column, in tables.
+        """
         remaining = self.limit
+        sources: dict[int, Source] = {}
         for number, file in enumerate(self.files):
             opened = file.opened(fs) if number else contextlib.nullcontext(first_file)
             with opened as stream:
                 for batch in file.read(stream, self.fields):
+                    if number not in sources:
+                        sources[number] = batch.source
+                        if number == len(self.files) - 1:
+                            self.expected_names.check(sources.values())
                     limited = batch if remaining is None else batch.first(remaining)
                     file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
@@ -55,6 +67,8 @@ class RecordReader(Configurable):
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
+        if len(self.files) - 1 not in sources:  # the last input has no records
+            self.expected_names.check(sources.values())
 
 
 def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:

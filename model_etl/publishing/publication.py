@@ -6,6 +6,7 @@ staged and did not publish.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -13,8 +14,8 @@ from typing import BinaryIO, Literal, Protocol
 
 from typing_extensions import Self
 
-from model_etl.errors import ModelEtlError, OutputRefused, TryAgain, translate_storage_errors
-from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
+from model_etl.errors import ModelEtlError, NotDurable, OutputRefused, TryAgain, translate_storage_errors
+from model_etl.publishing.storage import BinaryOpener, Location, ReplacesFiles, StagedFile
 from model_etl.runtime.signals import Interrupts, signals_deferred
 
 IfExists = Literal["replace", "fail", "skip"]
@@ -75,6 +76,12 @@ class Publication:
             TryAgain: if another run has the lock.
             ModelEtlError: if the file cannot be written.
         """
+        staged = self._stage(location, media_type, private=private)
+        _check_replaceable(location)
+        return staged
+
+    def _stage(self, location: Location, media_type: str, *, private: bool = False) -> StagedFile:
+        """Stage a file that is perhaps not published in the end, as `stage` does."""
         staged = location.stage(private=private, media_type=media_type)
         self._staged_files.append(staged)  # before it is locked: a signal can come at any moment
         while not staged.lock():
@@ -95,6 +102,7 @@ class RunPublication(Publication):
         outputs: the staged outputs.
         log: the staged prediction log, or None for no log.
         rejects: the staged rejects file, or None before it is staged.
+        is_published: whether all files have been published.
     """
 
     def __init__(self, if_exists: IfExists = "replace", lock_wait: float = 0.0) -> None:
@@ -103,6 +111,7 @@ class RunPublication(Publication):
         self.outputs: list[StagedFile] = []
         self.log: StagedFile | None = None
         self.rejects: StagedFile | None = None
+        self.is_published = False
         self._publishes_rejects = False
 
     def stage_outputs(self, outputs: Iterable[tuple[Location, str]]) -> bool:
@@ -118,10 +127,12 @@ class RunPublication(Publication):
             OutputRefused: if an output exists that must not be replaced, or only some exist that are to be kept.
             ModelEtlError: if an output cannot be written, or another run has its lock.
         """
-        self.outputs = [self.stage(location, media_type) for location, media_type in outputs]
-        if self._if_exists == "skip":
-            return not all_exist(self._output_locations)
+        self.outputs = [self._stage(location, media_type) for location, media_type in outputs]
+        if self._if_exists == "skip" and all_exist(self._output_locations):
+            return False
         self._refuse_existing_outputs()
+        for location in self._output_locations:
+            _check_replaceable(location)
         return True
 
     def stage_log(self, location: Location) -> None:
@@ -154,7 +165,8 @@ class RunPublication(Publication):
 
         Raises:
             OutputRefused: if an output exists that must not be replaced.
-            ModelEtlError: if a file cannot be published.
+            NotDurable: if all files were published, but may not survive a power failure.
+            ModelEtlError: if a file cannot be published, or the earlier rejects file cannot be removed.
         """
         rejects = self.rejects if self._publishes_rejects else None
         wanted = [rejects if any_rejects else None, self.log, *self.outputs]
@@ -165,9 +177,12 @@ class RunPublication(Publication):
         stale = rejects.location if rejects is not None and not any_rejects and rejects.location.exists() else None
         with interrupts.uninterruptible():
             self._refuse_existing_outputs()
-            if stale is not None:
-                stale.remove()
-            _publish_in_order(staged_files)
+            not_durable = _publish_in_order(staged_files)
+            self.is_published = True
+            if stale is not None:  # last: if publishing fails, the earlier output still has its rejects
+                _remove_stale(stale, self._output_locations)
+            if not_durable is not None:
+                raise not_durable
 
     def publish_rejects(self, interrupts: Interrupts) -> Location | None:
         """Publish the rejects file alone, of a run with too many rejects.
@@ -184,7 +199,8 @@ class RunPublication(Publication):
         if self.rejects is None or not self._publishes_rejects:
             return None
         self.rejects.prepare()
-        with interrupts.uninterruptible():
+        # Whether the file survives a power failure matters less than why the run fails.
+        with interrupts.uninterruptible(), contextlib.suppress(NotDurable):
             self.rejects.publish()
         return self.rejects.location
 
@@ -263,10 +279,37 @@ def all_exist(locations: Sequence[ExistingFile]) -> bool:
     return bool(existing)
 
 
-def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:
+def _check_replaceable(location: Location) -> None:
+    if isinstance(location, ReplacesFiles):
+        location.check_replaceable()
+
+
+def _remove_stale(rejects: Location, outputs: Sequence[Location]) -> None:
+    """Remove the rejects file of an earlier run.
+
+    Raises:
+        ModelEtlError: if it cannot be removed.
+    """
+    try:
+        rejects.remove()
+    except ModelEtlError as exc:
+        names = outputs[0].name if len(outputs) == 1 else f"{len(outputs)} outputs"
+        exc.message += f"; it is of an earlier run, and {names} {'was' if len(outputs) == 1 else 'were'} published"
+        raise
+
+
+def _publish_in_order(staged_files: Sequence[StagedFile]) -> NotDurable | None:
+    """Publish files; return the first error that does not keep a file from being published.
+
+    Raises:
+        ModelEtlError: if a file cannot be published; those before it were.
+    """
+    not_durable = None
     for number, staged in enumerate(staged_files):
         try:
             staged.publish()
+        except NotDurable as exc:
+            not_durable = not_durable or exc
         except ModelEtlError as exc:
             if number:
                 names = [published.location.name for published in staged_files[:number]]
@@ -274,3 +317,4 @@ def _publish_in_order(staged_files: Sequence[StagedFile]) -> None:
                 shown = names[:_NAMES_IN_MESSAGE] + ([f"{others} more"] if others > 0 else [])
                 exc.message += f"; {', '.join(shown)} {'was' if number == 1 else 'were'} published"
             raise
+    return not_durable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
 class BinaryOpener(Protocol):
@@ -77,6 +77,18 @@ class Location(Protocol):
         """
 
 
+@runtime_checkable
+class ReplacesFiles(Protocol):
+    """A location that can tell before the work whether publishing would be refused; not every storage can."""
+
+    def check_replaceable(self) -> None:
+        """Check, as far as that is known, that the file may be replaced if it exists.
+
+        Raises:
+            ModelEtlError: if it may not.
+        """
+
+
 class FoundFile(NamedTuple):
     """A file that a folder or a pattern stands for.
 
@@ -109,7 +121,12 @@ class StagedFile(Protocol):
         """Do everything slow or fallible (fsync, upload), so that `publish` is a single cheap step."""
 
     def publish(self) -> None:
-        """Make the staged content the file's content in one step; call `prepare` first."""
+        """Make the staged content the file's content in one step; call `prepare` first.
+
+        Raises:
+            NotDurable: if it is the file's content now, but may not survive a power failure.
+            ModelEtlError: if it is not.
+        """
 
     def discard(self) -> None:
         """Delete the staged content; do nothing before `lock` and after `publish`."""

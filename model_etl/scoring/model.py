@@ -43,6 +43,7 @@ class ModelFacts:
         package_version: `__version__` of the package that defines its class, or None.
         inputs: the fields of its input schema, by name.
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
+        exposes_internals: whether it can return internals, whose names no schema has.
     """
 
     reference: str
@@ -52,6 +53,11 @@ class ModelFacts:
     package_version: str | None
     inputs: Mapping[str, Field]
     outputs: Mapping[str, Field]
+    exposes_internals: bool = False
+
+
+class NotAModelError(ValueError):
+    """An object has not the attributes of MLModel."""
 
 
 class Model:
@@ -62,19 +68,19 @@ class Model:
         reference: the model as the user named it, `package.module:ClassName`.
 
     Raises:
-        ValueError: if the object lacks an attribute, or a schema is neither a pydantic class nor a `schema.Schema`.
+        NotAModelError: if the object lacks an attribute, or a schema is neither a pydantic class nor a `schema.Schema`.
     """
 
     def __init__(self, instance: Any, reference: str) -> None:
         missing = [name for name in _REQUIRED_ATTRIBUTES if not hasattr(instance, name)]
-        if getattr(instance, "version", None) is None and not hasattr(instance, "major_version"):
-            missing.append("version" if not hasattr(instance, "version") else "version (it is None)")
+        if getattr(instance, "version", None) is None and getattr(instance, "major_version", None) is None:
+            missing.append("version (it is None)" if hasattr(instance, "version") else "version")
         if missing:
-            raise ValueError(f"{reference} is not an MLModel: it lacks {', '.join(missing)}")
+            raise NotAModelError(f"{reference} is not an MLModel: it lacks {', '.join(missing)}")
         for name in ("input_schema", "output_schema"):
             schema = getattr(instance, name)
             if not is_pydantic(schema) and not callable(getattr(schema, "validate", None)):
-                raise ValueError(
+                raise NotAModelError(
                     f"{reference} is not an MLModel: its {name} is neither a pydantic class nor a schema.Schema"
                 )
         self.instance = instance
@@ -122,6 +128,7 @@ class Model:
             self.package_version,
             self.input.fields(),
             self.output.fields(),
+            self.exposes_internals,
         )
 
     def describe(self) -> dict[str, Any]:

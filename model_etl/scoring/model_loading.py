@@ -7,7 +7,7 @@ from typing import Any
 from model_etl.errors import Interrupted, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
 from model_etl.runtime.named_modules import import_named
 from model_etl.scoring.faults import describe_frames, is_interrupt
-from model_etl.scoring.model import Model
+from model_etl.scoring.model import Model, NotAModelError
 
 
 def load_class(reference: str) -> Any:
@@ -67,6 +67,8 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
 def _remedy_for(exc: BaseException) -> str:
     if isinstance(exc, ModuleNotFoundError):
         return "Install the package into this environment, or correct the name."
+    if isinstance(exc, NotAModelError):
+        return "Give the class all attributes of MLModel: docs/extending.md lists them."
     if isinstance(exc, AttributeError):
         return "Check the class name after the colon."
     return "Check that the class can be constructed without arguments: `model-etl describe --model ...` shows it."

@@ -124,7 +124,7 @@ def _settings_of(option: Option) -> dict[str, Any]:
         return {"action": "store_true"}
     return {
         "action": "append" if option.repeatable else "store",
-        "type": _argument_type(option.parse),
+        "type": _argument_type(option.read),
         "choices": option.choices or None,
         "metavar": option.metavar,
     }

@@ -12,6 +12,7 @@ from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS
 from model_etl.formats.compression import without_compression
 from model_etl.formats.output_layout import CsvFormulas
+from model_etl.publishing.names import beside
 from model_etl.publishing.publication import IfExists
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
@@ -103,6 +104,8 @@ class JobConfig:
         storage: how to reach files that are not local.
         input_format: name of the input's format; None if its name shows it.
         output_format: name of the output's format; None if its name shows it.
+        input_compression: name of the input's compression; None if its name shows it.
+        output_compression: name of the output's compression; None if its name shows it.
         tsv_quotes: whether cells of TSV may have quotes around them.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
         rejects: name of the rejects file, or None for a file beside the output.
@@ -124,6 +127,8 @@ class JobConfig:
     storage: StorageSettings = StorageSettings()
     input_format: str | None = None
     output_format: str | None = None
+    input_compression: str | None = None
+    output_compression: str | None = None
     tsv_quotes: bool = False
     prediction_log: str | None = None
     rejects: str | None = None
@@ -249,4 +254,4 @@ def sibling_name(name: str, ending: str) -> str:
         )
     suffixes = (suffix for file_format in FORMATS.values() for suffix in file_format.suffixes)
     suffix = next((suffix for suffix in suffixes if base.lower().endswith(suffix)), "")
-    return folder + slash + (base[: -len(suffix)] if suffix and len(base) > len(suffix) else base) + ending
+    return folder + slash + beside(base[: -len(suffix)] if suffix and len(base) > len(suffix) else base, ending)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from model_etl.errors import MASK, mask_urls, printable
+from model_etl.errors import MASK, encodable, mask_urls, printable
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS, INPUT_FORMATS
+from model_etl.formats.compression import COMPRESSIONS
 from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
 from model_etl.settings.values import (
@@ -67,6 +68,7 @@ class Option:
         secret: whether the value must never be shown.
         url: whether the value is a URL, which may hold a password.
         everyday: whether the help shows it first.
+        file: whether the value is the name of a file, whose bytes may be any; all other values are UTF-8.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Option:
     secret: bool = False
     url: bool = False
     everyday: bool = False
+    file: bool = False
 
     @property
     def flag(self) -> str:
@@ -92,6 +95,21 @@ class Option:
     def variable(self) -> str:
         """The name of the environment variable."""
         return ENVIRONMENT_PREFIX + self.name.upper()
+
+    def read(self, text: str) -> Any:
+        """Return the value that a text of the command line or the environment stands for.
+
+        Raises:
+            ValueError: if it is not a value of this option.
+        """
+        if not self.file and not is_utf8(text):
+            raise ValueError("it is not valid UTF-8")
+        return self.parse(text)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text from outside is UTF-8; Python has lone surrogates for bytes that are not."""
+    return encodable(text) == text
 
 
 def option_table(*options: Option) -> dict[str, Option]:
@@ -106,13 +124,13 @@ OPTIONS = option_table(
         "input_file", FILES,
         "records: a file, a folder or a quoted pattern; - is standard input",
         "the records: a file, a folder or a pattern; `-` is standard input",
-        short=("-i",), metavar="FILE", everyday=True,
+        short=("-i",), file=True, metavar="FILE", everyday=True,
     ),
     Option(
         "output_file", FILES,
         "predictions: a file, or a folder with a file for each input; - is standard output",
         "the predictions: a file or a folder; `-` is standard output",
-        short=("-o",), metavar="FILE", everyday=True,
+        short=("-o",), file=True, metavar="FILE", everyday=True,
     ),
     Option(
         "input_format", FILES,
@@ -127,6 +145,19 @@ OPTIONS = option_table(
         "the format of the output, if its name does not show it: `ldjson`, `json`, `csv`, `tsv` or `parquet`; `-` is"
         " written as `ldjson` by default",
         choices=tuple(FORMATS),
+    ),
+    Option(
+        "input_compression", FILES,
+        "compression of the input, if its name does not show it",
+        "the compression of the input, if its name does not show it: `gzip`, `zstd` or `none`",
+        choices=tuple(COMPRESSIONS),
+    ),
+    Option(
+        "output_compression", FILES,
+        "compression of the output, if its name does not show it",
+        "the compression of the output, if its name does not show it: `gzip`, `zstd` or `none`; in a folder of outputs,"
+        " their names change with it",
+        choices=tuple(COMPRESSIONS),
     ),
     Option(
         "tsv_quotes", FILES,
@@ -184,7 +215,7 @@ OPTIONS = option_table(
         "file for the prediction log, or none for no log; by default beside the output",
         "the file for the prediction log, or `none` for no log; by default it is beside the output: `out.json` gives"
         " `out.log.ldjson`",
-        metavar="FILE|none",
+        file=True, metavar="FILE|none",
     ),
     Option(
         "log_inputs", EVIDENCE,
@@ -203,7 +234,7 @@ OPTIONS = option_table(
         "file for the rejects; by default beside the output",
         "the file for the rejects, written only if there are any; by default it is beside the output: `out.json` gives"
         " `out.rejects.ldjson`",
-        metavar="FILE",
+        file=True, metavar="FILE",
     ),
     Option(
         "csv_formulas", SCORING,
@@ -222,7 +253,7 @@ OPTIONS = option_table(
         "report", EVIDENCE,
         "file for the run report",
         "the file for the run report in JSON; it is written after a failure too, and costs digests of all files",
-        metavar="FILE",
+        file=True, metavar="FILE",
     ),
     Option(
         "job", EVIDENCE,
@@ -302,7 +333,12 @@ OPTIONS = option_table(
 """Every option of a run, by name, in the order of docs/options.md."""
 
 CONFIG = Option(
-    "config", RUN, "TOML file with these options as keys", "a TOML file with these options as keys", metavar="FILE"
+    "config",
+    RUN,
+    "TOML file with these options as keys",
+    "a TOML file with these options as keys",
+    file=True,
+    metavar="FILE",
 )
 COMMAND_OPTIONS = option_table(
     CONFIG,

@@ -9,7 +9,15 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from model_etl.errors import ConfigurationError, printable
-from model_etl.settings.options import CONFIG, ENVIRONMENT_PREFIX, OPTIONS, OTHER_VARIABLES, Option, did_you_mean
+from model_etl.settings.options import (
+    CONFIG,
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    OTHER_VARIABLES,
+    Option,
+    did_you_mean,
+    is_utf8,
+)
 from model_etl.settings.values import parse_names
 
 if sys.version_info >= (3, 11):
@@ -95,10 +103,12 @@ def read_toml(path: str, known: Collection[str], flag: str) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            table: dict[str, Any] = tomllib.loads(file.read().decode("utf-8-sig"))
+            table: dict[str, Any] = tomllib.loads(file.read().decode("utf-8-sig"))  # editors may write a BOM
     except OSError as exc:
         raise ConfigurationError(f"cannot read the settings in {path}: {exc.strerror}", f"Check {flag}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is not UTF-8, as TOML must be: {exc.reason}", "Save it as UTF-8.") from exc
+    except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(f"{path} is not valid TOML: {exc}", "See https://toml.io.") from exc
     for name in table:
         if name not in known:
@@ -124,6 +134,11 @@ def convert_value(location: str, option: Option, value: object) -> Any:
     if option.secret and not isinstance(value, str):
         raise ConfigurationError(f"{location} must be a string", "Put the value in quotes.")
     meaning = f"{option.name}: {option.help}."
+    texts = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(text, str) and "\0" in text for text in texts):
+        raise ConfigurationError(f"{location} contains a null character", meaning)
+    if not option.file and not all(is_utf8(text) for text in texts if isinstance(text, str)):
+        raise ConfigurationError(f"{location} is not valid UTF-8", "Save what sets it as UTF-8, or correct the value.")
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         if option.repeatable or option.parse is parse_names:
             return tuple(value)

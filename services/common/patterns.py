@@ -1,7 +1,8 @@
 """Names with wildcards, the same for all storages: `*`, `?` and `[...]` within a name, `**` for any number of folders.
 
 Names that start with a dot or an underscore match only a pattern that starts with the same character: writers use such
-names for unfinished files.
+names for unfinished files, and for marks such as `_SUCCESS`. Names that end in `_$folder$`, which Hadoop and EMR use to
+mark folders, match only a pattern that ends so too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 _WILDCARD = re.compile(r"[*?\[]")
 _UNFINISHED_PREFIXES = (".", "_")
+_FOLDER_MARK = "_$folder$"
 
 
 class FileSelection(NamedTuple):
@@ -70,7 +72,11 @@ def split(pattern: str) -> tuple[str, list[str]]:
 
 def fits(part: str, name: str) -> bool:
     """Return whether one part of a pattern matches a name without slashes."""
-    return (name[:1] not in _UNFINISHED_PREFIXES or part[:1] == name[:1]) and fnmatchcase(name, part)
+    if name[:1] in _UNFINISHED_PREFIXES and part[:1] != name[:1]:
+        return False
+    if name.endswith(_FOLDER_MARK) and not part.endswith(_FOLDER_MARK):
+        return False
+    return fnmatchcase(name, part)
 
 
 def matches(parts: Sequence[str], names: Sequence[str]) -> bool:

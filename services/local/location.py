@@ -9,7 +9,7 @@ import re
 import stat
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote, unquote_to_bytes
 
 import model_etl.compat  # noqa: F401  before anything of fs
@@ -24,7 +24,10 @@ from model_etl.runtime.signals import interruptible
 from model_etl.services.common.patterns import fits, select_files
 from model_etl.services.common.staged_stream import StagedStream
 from model_etl.services.common.storage import StorageOptions
+from model_etl.services.local.foreign_links import refuse_foreign_links
 from model_etl.services.local.renamed_file import RenamedFile
+from model_etl.services.local.replaced_file import check_replaceable
+from model_etl.services.local.staged_name import check_leftover, staged_path
 from model_etl.services.local.standard_stream import STANDARD_STREAMS, StandardStream, copy_to_descriptor
 
 _CHECK_PATH = "Check the path of the input."
@@ -39,6 +42,17 @@ class LocalFS(OSFS):
     def validatepath(self, path: str) -> str:
         """Make a path absolute."""
         return str(super().validatepath(os.path.abspath(path)))  # noqa: PTH100  fs takes strings
+
+
+class _Opener(BinaryOpener):
+    """Opens files by their absolute paths. OSFS does it as well, but each OSFS makes a temporary file."""
+
+    @override
+    def openbin(self, path: str, mode: str = "r") -> BinaryIO:
+        return cast("BinaryIO", open(path, f"{mode}b"))  # noqa: PTH123, SIM115  closed by the caller
+
+
+_OPENER = _Opener()
 
 
 def get_services(**options: object) -> dict[str, LocalFS]:  # noqa: ARG001  the options are for buckets
@@ -141,10 +155,17 @@ class LocalFile(Location):
         self.name = self.display_name = printable(name)
         if "\0" in path:  # of a file:// URI, or of the key of an object
             raise UsageError(f"the name {self.name!r} contains a null character", "No file can have such a name.")
-        self.fs: BinaryOpener = LocalFS()
+        self.fs: BinaryOpener = _OPENER
         self.stream = _is_stream(path)
         # A shell passes <(command) as a link in /dev/fd, which leads to no path.
-        self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
+        try:
+            self._given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109  with its links
+            self.path = os.path.abspath(path) if self.stream else os.path.realpath(path)  # noqa: PTH100
+        except FileNotFoundError as exc:
+            raise UsageError(
+                f"{self.name} is a relative name, but the current folder does not exist any more",
+                "Write absolute names, or change to a folder that exists.",
+            ) from exc
         self.uri = "file://" + quote(os.fsencode(self.path))
         self.size: int | None = None
         self._base = base and os.path.realpath(base)
@@ -188,6 +209,7 @@ class LocalFile(Location):
 
     @override
     def check_writable(self) -> None:
+        self._refuse_foreign_links()
         folder = os.path.dirname((self.missing_folders() or [self.path])[0])  # noqa: PTH120
         code = None
         if os.path.isdir(self.path):  # noqa: PTH112
@@ -198,11 +220,24 @@ class LocalFile(Location):
             code = errno.EACCES
         if code is not None:
             raise storage_error(OSError(code, os.strerror(code)), "write", self.name)
+        self.check_replaceable()
+        if not self.stream:
+            check_leftover(staged_path(self.path), self.name)
+
+    def check_replaceable(self) -> None:
+        """Check that the file may be replaced if it exists; see `ReplacesFiles`."""
+        if self.stream:
+            return
+        try:
+            check_replaceable(self.path, self.name)
+        except OSError as exc:
+            raise storage_error(exc, "replace", self.name) from exc
 
     @override
     def remove(self) -> None:
         if self.stream:  # a device or a pipe is not ours to delete
             return
+        self._refuse_foreign_links()
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)  # noqa: PTH108
@@ -211,12 +246,21 @@ class LocalFile(Location):
 
     @override
     def stage(self, *, private: bool, media_type: str) -> StagedFile:
+        self._refuse_foreign_links()
         if self.stream:
             return StagedStream(self, self._append)
         return RenamedFile(self, self.missing_folders, private=private)
 
+    def _refuse_foreign_links(self) -> None:
+        if not _is_opened_by_caller(self._given):
+            try:
+                refuse_foreign_links(self._given, None if self.stream else self.path, self.name)
+            except OSError as exc:
+                raise storage_error(exc, "write", self.name) from exc
+
     def _append(self, source: BinaryIO) -> None:
         """Copy a file into a device or a pipe, or to the end of a file that the caller of the command has opened."""
+        self._refuse_foreign_links()
         with interruptible():
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:
@@ -225,10 +269,14 @@ class LocalFile(Location):
                 os.close(fd)
 
 
+def _is_opened_by_caller(path: str) -> bool:
+    return path.startswith(("/dev/fd/", "/dev/std", "/proc/"))
+
+
 def _is_stream(path: str) -> bool:
     """Return whether a path is that of a device, a pipe or an open descriptor."""
-    if path.startswith(("/dev/fd/", "/dev/std", "/proc/")):
-        return True  # opened by the caller of the command: it must not be replaced, even if it is a regular file
+    if _is_opened_by_caller(path):
+        return True  # it must not be replaced, even if it is a regular file
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116
     except OSError:

@@ -11,18 +11,19 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.errors import storage_error
+from model_etl.errors import NotDurable, StorageFailure, printable, storage_error
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
 from model_etl.runtime.supervision import note_staged
-from model_etl.services.common.locks import open_locked
+from model_etl.services.local.replaced_file import take_over_attributes
+from model_etl.services.local.staged_name import open_staged, staged_path
 
 
 class RenamedFile(StagedFile):
     """A staged file in the folder of its target, locked while it is written and renamed at the end.
 
     The lock is on the staged file itself, so a crash releases it. The crash leaves only this one file, which the next
-    run takes over.
+    run removes.
 
     Args:
         location: the target.
@@ -35,10 +36,9 @@ class RenamedFile(StagedFile):
         self.fs: BinaryOpener = self
         self.path = location.name  # for errors: `openbin` ignores its path
         self._target = location.path
-        folder, base = os.path.split(location.path)
-        self._folder = folder
-        self._part = os.path.join(folder, f".{base}.part")  # noqa: PTH118
-        self._mode = 0o600 if private else None
+        self._folder = os.path.dirname(location.path)  # noqa: PTH120
+        self._part = staged_path(location.path)
+        self._private = private
         self._fd: int | None = None
         self._missing_folders = missing_folders
         self._made_folders: list[str] = []
@@ -54,12 +54,10 @@ class RenamedFile(StagedFile):
                 os.mkdir(folder)  # noqa: PTH102
                 self._made_folders.append(folder)
                 note_staged(f"{folder}/")
-            if os.path.isdir(self._target):  # noqa: PTH112
-                raise IsADirectoryError(self._target)
-            self._fd = open_locked(self._part)
+            _refuse_folder(self._target)
+            self._fd = open_staged(self._part, self.location.name)
             if self._fd is not None:
                 note_staged(self._part)
-                os.ftruncate(self._fd, 0)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
         return self._fd is not None
@@ -77,44 +75,76 @@ class RenamedFile(StagedFile):
     def prepare(self) -> None:
         assert self._fd is not None
         try:
-            os.fchmod(self._fd, self._mode if self._mode is not None else self._default_mode())
+            if self._private:
+                os.fchmod(self._fd, 0o600)
+            else:
+                take_over_attributes(self._fd, self._target, self.location.name)
             os.fsync(self._fd)  # before the rename: a power failure must not leave the name with a part of the content
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
+        self._check_staged()  # here as well: this is before any other file is published
 
     @override
     def publish(self) -> None:
         assert self._fd is not None
+        self._check_staged()
         try:
             os.rename(self._part, self._target)  # noqa: PTH104
-            for folder in (self._folder, *map(os.path.dirname, self._made_folders)):
-                _sync_folder(folder)  # else the new name might not survive a power failure
         except OSError as exc:
             raise storage_error(exc, "publish", self.location.name) from exc
         os.close(self._fd)
         self._fd = None
+        folders = [self._folder, *map(os.path.dirname, self._made_folders)]
         self._made_folders = []
-
-    def _default_mode(self) -> int:
-        """Return the permissions of the file that is replaced, or those of a new file."""
         try:
-            return stat.S_IMODE(os.stat(self._target).st_mode)  # noqa: PTH116
+            for folder in folders:
+                _sync_folder(folder)
+        except OSError as exc:
+            raise NotDurable(
+                f"{self.location.name} was published, but may not survive a power failure: its folder cannot be written"
+                f" to the disk: {exc.strerror}",
+                "Check the disk, and run again.",
+            ) from exc
+
+    def _check_staged(self) -> None:
+        """Check that the staged file still has its name: else the rename would publish the file of somebody else.
+
+        Raises:
+            StorageFailure: if it has not.
+        """
+        assert self._fd is not None
+        try:
+            is_ours = os.path.samestat(os.fstat(self._fd), os.lstat(self._part))
         except FileNotFoundError:
-            umask = os.umask(0)
-            os.umask(umask)
-            return 0o666 & ~umask
+            is_ours = not os.path.isdir(self._folder)  # noqa: PTH112  then the rename says it better
+        if not is_ours:
+            raise StorageFailure(
+                f"cannot publish {self.location.name}: its staged file {printable(self._part)} was removed or replaced",
+                "Find out which program or user removes files there, and run again.",
+            )
 
     @override
     def discard(self) -> None:
         if self._fd is not None:
             with contextlib.suppress(OSError):  # must not hide the error that ended the run
-                if os.path.samestat(os.fstat(self._fd), os.stat(self._part)):  # noqa: PTH116  not the next run's
+                if os.path.samestat(os.fstat(self._fd), os.lstat(self._part)):  # not the next run's
                     os.unlink(self._part)  # noqa: PTH108
             os.close(self._fd)
             self._fd = None
         while self._made_folders:
             with contextlib.suppress(OSError):  # the folder is not empty
                 os.rmdir(self._made_folders.pop())  # noqa: PTH106
+
+
+def _refuse_folder(path: str) -> None:
+    """Check that a path is not that of a folder, and can be that of a file.
+
+    Raises:
+        OSError: if it is, or its name is too long.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            raise IsADirectoryError(path)
 
 
 def _sync_folder(folder: str) -> None:

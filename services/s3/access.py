@@ -16,7 +16,15 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
-from model_etl.errors import ConfigurationError, ModelEtlError, UsageError, lack_of_resources, mask_urls
+from model_etl.errors import (
+    ConfigurationError,
+    ModelEtlError,
+    UsageError,
+    encodable,
+    lack_of_resources,
+    mask_urls,
+    printable,
+)
 from model_etl.services.s3.credentials import credentials_error, refuse_unsendable_keys
 
 S3Client: TypeAlias = Any
@@ -98,6 +106,8 @@ def connect(access: Access) -> S3Client:
         TryAgain: if the service that gives the credentials is down.
         UsageError: if the endpoint set there is not a URL, or contains a password.
     """
+    _drop_empty_variables()
+    _refuse_other_encodings()
     try:
         bundle = os.environ.get("AWS_CA_BUNDLE")
         if bundle and not os.path.isfile(bundle):  # noqa: PTH113
@@ -137,6 +147,26 @@ def _static_keys(session: boto3.session.Session, access: Access) -> Iterable[str
     return (
         (credentials.access_key, credentials.secret_key, credentials.token) if type(credentials) is Credentials else ()
     )
+
+
+def _drop_empty_variables() -> None:
+    """Remove the AWS_* variables that are empty: botocore takes an empty AWS_PROFILE for the name of a profile."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and not value]:
+        del os.environ[name]
+
+
+def _refuse_other_encodings() -> None:
+    """Check that the AWS_* variables are UTF-8; those that name files may be any bytes.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name, value in os.environ.items():
+        if name.startswith("AWS_") and not name.endswith(("_FILE", "_BUNDLE")) and encodable(value) != value:
+            raise ConfigurationError(
+                f"the variable {printable(name)} is not valid UTF-8",
+                "Save what sets it as UTF-8, or correct the value.",
+            )
 
 
 def _client(session: boto3.session.Session, access: Access, addressing_style: str) -> S3Client:

@@ -60,7 +60,15 @@ _UNAVAILABLE = _Translation(
     "the server is down or overloaded",
     "Nothing is wrong with the job: run it again once the server has recovered.",
 )
-_BY_KEY_CODE = {code: _Translation(PermissionRefused, *texts) for code, texts in _KEYS.items()}
+_ARCHIVED = _Translation(
+    PermissionRefused,
+    "it is archived, and must be restored before it can be read",
+    "Restore it, for example with `aws s3api restore-object`, wait until it is there (minutes to days), and run again.",
+)
+_BY_KEY_CODE = {
+    **{code: _Translation(PermissionRefused, *texts) for code, texts in _KEYS.items()},
+    "InvalidObjectState": _ARCHIVED,
+}
 _BY_CODE = {
     **dict.fromkeys(
         ("XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage"), _FULL
@@ -173,6 +181,12 @@ def _unsendable_keys(failure: str) -> ConfigurationError:
         f"{failure}: a key or a token contains a line break or another character that cannot be sent",
         "Check the AWS_* variables, the profile and the flags; a file with Windows line ends has one in each line.",
     )
+
+
+def archived_error(display_name: str, storage_class: str) -> ModelEtlError:
+    """Return the error for an object that cannot be read before it is restored."""
+    message = f"cannot read {display_name}: {_ARCHIVED.reason} (storage class {storage_class})"
+    return _ARCHIVED.error(message, _ARCHIVED.remedy)
 
 
 def _connection_error(exc: BotoCoreError, failure: str) -> ModelEtlError:

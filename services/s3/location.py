@@ -15,6 +15,7 @@ from model_etl.services.common.patterns import FileSelection, matches, select_fi
 from model_etl.services.common.storage import StorageOptions
 from model_etl.services.s3.access import Access, S3Answer
 from model_etl.services.s3.bucket import Bucket
+from model_etl.services.s3.errors import archived_error
 from model_etl.services.s3.staged_object import StagedObject
 from model_etl.services.s3.upload import Upload
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from model_etl.services.s3.file_system import BucketFS
 
 _SCHEME = "s3://"
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+"""Storage classes whose objects have to be restored before they are read."""
 
 
 def get_services(*, bucket: str, **options: Unpack[StorageOptions]) -> dict[str, BucketFS]:
@@ -155,8 +158,17 @@ class S3Object(Location):
     def identity(self) -> str:
         # What was told when the object was found is used once: later calls have to see whether it was changed.
         head, self._head = self._head or self._bucket.head(self.path), None
+        self._refuse_archived(head)
         self.size = int(head["ContentLength"])
         return source_identity(self.uri, self.size, head["ETag"])
+
+    def _refuse_archived(self, head: S3Answer) -> None:
+        """Check that the object can be read at once: reading it would be refused only when its turn comes."""
+        if head.get("StorageClass") not in _ARCHIVES and "ArchiveStatus" not in head:
+            return
+        restored = head.get("Restore") or self._bucket.head(self.path).get("Restore", "")  # a list does not tell
+        if 'ongoing-request="false"' not in str(restored):
+            raise archived_error(self.display_name, head["StorageClass"])
 
     @override
     def check_writable(self) -> None:

@@ -37,6 +37,9 @@ class ObjectReader(io.RawIOBase):
         display_name: the bucket, the object and the server, for errors.
         retries: how many times in a row a broken connection is opened again.
 
+    Attributes:
+        content_encoding: how the bytes of the object are encoded, as its metadata has it; they are returned as stored.
+
     Raises:
         ModelEtlError: if there is no such object or it cannot be read.
     """
@@ -54,6 +57,7 @@ class ObjectReader(io.RawIOBase):
         self._body = answer["Body"]
         self._size = int(required_member(answer, "ContentLength", f"cannot read {display_name}"))
         self._etag = str(required_member(answer, "ETag", f"cannot read {display_name}"))
+        self.content_encoding = str(answer.get("ContentEncoding", ""))
         self._expected_md5 = _md5_of_object(answer)
         self._digest = hashlib.md5(usedforsecurity=False)
 

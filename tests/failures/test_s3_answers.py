@@ -50,6 +50,7 @@ ERRORS: dict[str, Answer] = {
     "400 ExpiredToken": (77, 400, error("ExpiredToken"), ("credentials have expired", "Get new")),
     "403 of a proxy": (77, 403, PAGE, ("permission refused",)),
     "401 of a proxy": (77, 401, PAGE, ("permission refused",)),
+    "403 InvalidObjectState": (77, 403, error("InvalidObjectState"), ("it is archived", "restore-object")),
     "501 NotImplemented": (74, 501, error("NotImplemented"), ("NotImplemented", "Check the server")),
 }
 NOT_S3: dict[str, Answer] = {

@@ -60,12 +60,12 @@ def test_the_output_is_locked_first_and_published_last(storage: Storage, run: Ru
 
 
 def test_without_rejects_their_staged_file_is_discarded(storage: Storage, run: Run) -> None:
-    """A run without rejects publishes no rejects file, and removes that of an earlier run before the output comes."""
+    """A run without rejects publishes no rejects file, and removes an earlier one once the output is published."""
     storage.files["memory://out.rejects.ldjson"] = b"earlier\n"
     assert run()[1] is None
     assert storage.done("publish") == ["out.log.ldjson", "out.json"]
     assert storage.done("remove") == ["out.rejects.ldjson"]
-    assert storage.events.index(("remove", "memory://out.rejects.ldjson")) < storage.events.index(
+    assert storage.events.index(("remove", "memory://out.rejects.ldjson")) > storage.events.index(
         ("publish", "memory://out.json")
     )
     assert storage.done("discard") == ["out.rejects.ldjson"]

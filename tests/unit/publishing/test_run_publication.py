@@ -79,11 +79,11 @@ def test_all_files_are_prepared_before_the_first_is_published() -> None:
 
 
 def test_rejects_of_an_earlier_run_are_removed() -> None:
-    """Without rejects, the rejects file of an earlier run goes and none is published."""
+    """Without rejects, the rejects file of an earlier run goes last, and none is published."""
     calls: list[str] = []
     with staged(calls) as publication:
         publication.publish(Interrupts(), any_rejects=False)
-    assert calls[2:5] == ["remove rejects", "publish log", "publish out"]
+    assert calls[2:5] == ["publish log", "publish out", "remove rejects"]
 
 
 def test_rejects_can_be_published_alone() -> None:
