@@ -47,7 +47,7 @@ def launch(job: MRJob) -> int:
     Returns:
         The exit code.
     """
-    return run(lambda interrupts: _launch(job, interrupts))
+    return run(lambda interrupts: _launch(job, interrupts), until_exit=True)
 
 
 def _launch(job: MRJob, interrupts: Interrupts) -> int:

@@ -9,8 +9,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from helpers.command import Etl
+from helpers.s3_fixtures import Bucket
 
 EARLIER = b"earlier\n"
 RECORDS = 20_000
@@ -53,6 +55,42 @@ class Outcome:
     seconds: float
     """From the last signal on."""
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def run_locally(folder: Path, shot: Shot) -> list[str]:
+    """Run a shot on files of a new folder; name what does not agree, or was left."""
+    etl = Etl(folder)
+    folder.mkdir()
+    etl.write("in.json", GOOD)
+    etl.write("bad.json", BAD)
+    etl.write("out.json", EARLIER)
+
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        return path.read_bytes() if path.exists() else None
+
+    problems = disagreements(shot, fire(etl, shot, str, read))
+    if not shot.twice and (left := [name for name in etl.files() if name.endswith(".part")]):
+        problems.append(f"{left} was left: {shot}")
+    return problems
+
+
+def run_on_s3(folder: Path, bucket: Bucket, shot: Shot) -> list[str]:
+    """Run a shot on objects of a bucket, below the name of a new folder; name what does not agree."""
+
+    class OnS3(Etl):
+        def environment(self, **more: str) -> dict[str, str]:
+            return super().environment(**bucket.env, TMPDIR=str(folder), **more)
+
+    folder.mkdir()
+    prefix = f"{folder.name}/"
+    bucket.put(f"{prefix}{'bad' if shot.bad else 'in'}.json", BAD if shot.bad else GOOD)
+    bucket.put(f"{prefix}out.json", EARLIER)
+
+    def read(name: str) -> bytes | None:
+        return bucket.get(prefix + name) if bucket.exists(prefix + name) else None
+
+    return disagreements(shot, fire(OnS3(folder), shot, lambda name: bucket.uri(prefix + name), read))
 
 
 def fire(etl: Etl, shot: Shot, uri: Callable[[str], str], read: Callable[[str], bytes | None]) -> Outcome:
