@@ -28,7 +28,10 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
         defaults: values of options that are given nowhere.
     """
     if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
-        supervise()
+        try:
+            supervise()
+        except OSError as exc:  # no more processes are permitted
+            sys.exit(report_failure(exc))
     interrupts = Interrupts(before_end=finish_supervised)
     interrupts.handle_until_exit()
     exit_code = 0
