@@ -108,7 +108,7 @@ def test_a_signal_while_the_server_hangs(job: Job, place: str) -> None:
 
 @pytest.mark.slow
 def test_a_signal_while_nothing_answers_any_more(job: Job) -> None:
-    """A server that has stopped to answer all requests, those of the run report too, keeps a run for 9 seconds at most."""
+    """A server that answers no request any more, not for the run report either, keeps a run for 9 seconds at most."""
     fault = job.proxy.fault("delay response", "GET in.json")
     run = job.start("--report", job.bucket.uri("report.json"))
     wait_for(lambda: fault.hits)
@@ -118,21 +118,15 @@ def test_a_signal_while_nothing_answers_any_more(job: Job) -> None:
     code, err = _end(run)
     assert (code, err.startswith("model-etl: error: stopped by SIGTERM; nothing was published\n")) == (143, True)
     assert objects(job.bucket) == {"in.json": THREE, **EARLIER}
-    job.check_next()
 
 
 @pytest.mark.slow
 def test_a_time_limit_though_the_server_drips(job: Job) -> None:
     """A server that sends a byte now and then is never too late for the time-outs, but for --max_runtime."""
     job.bucket.put("in.json", LARGE)
-    fault = job.proxy.fault("stall response", "GET in.json", at=MIDDLE)
-    run = job.start("--max_runtime", "3")
-    wait_for(lambda: fault.hits)
-    code, err = _end(run, 12)
-    assert (code, err) == (
-        75,
-        "model-etl: error: the run was stopped after 3 s (--max_runtime); nothing was published\n",
-    )
+    job.proxy.fault("stall response", "GET in.json", at=MIDDLE)
+    code, err = _end(job.start("--max_runtime", "5"), 15)
+    assert (code, err.count("--max_runtime"), err.count("nothing was published")) == (75, 1, 1)
     assert objects(job.bucket) == {"in.json": LARGE, **EARLIER}
 
 
