@@ -90,7 +90,7 @@ def check_endpoint(url: str) -> None:
     if not is_valid:
         raise UsageError(
             "the endpoint is not a URL; it is not repeated here, because it may hold a secret",
-            "Write --endpoint_url, or the variable or profile that names it, like http://127.0.0.1:9000.",
+            "Write it like http://127.0.0.1:9000.",
         )
 
 

@@ -95,7 +95,7 @@ CREDENTIALS = [
     fails(
         "endpoint in the environment is no URL",
         78,
-        "(?i)endpoint: minio",
+        "the endpoint is not a URL",
         "AWS_",
         **OTHER,
         env={"AWS_ENDPOINT_URL_S3": "minio"},
