@@ -197,3 +197,28 @@ class ArrowOfNested(ByArrow):
     """Wants an Arrow table of such records."""
 
     input_schema = Nested  # type: ignore[assignment]
+
+
+class ByDump(ByRecord):
+    """Lets pandas find the types of each batch: a text that is always missing is not as missing as one among others."""
+
+    def predict_batch(self, records: Any) -> Any:
+        """Rate many loans."""
+        text = pd.DataFrame([{"employment": record.employment} for record in records])["employment"]
+        return [{"risk": 1.0 if text.dtype == object else 2.0, "group": None}] * len(records)
+
+
+class ByRank(ByFrame):
+    """Rates each loan against the others of its batch."""
+
+    def predict_frame(self, frame: Any) -> Any:
+        """Rate many loans."""
+        return pd.DataFrame({"risk": frame["age"].rank(pct=True), "group": frame["employment"]})
+
+
+class ByChance(ByFrame):
+    """Throws dice."""
+
+    def predict_frame(self, frame: Any) -> Any:
+        """Rate many loans."""
+        return pd.DataFrame({"risk": np.random.default_rng().random(len(frame)), "group": frame["employment"]})

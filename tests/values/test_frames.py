@@ -160,3 +160,38 @@ def test_a_pipeline_predicts_alone_what_it_predicts_in_company(etl: Etl) -> None
 
     alone = [scored([row])[0] for row in rows]
     assert scored(rows) == pytest.approx(alone, rel=1e-12)
+
+
+def checked(etl: Etl, model: str) -> tuple[int, str]:
+    """Check a model; give the exit code and all that it wrote."""
+    run = etl("check", "-i", "loans.json", "-o", "out.json", "-m", f"frame_models:{model}", "--max_errors", "100%")
+    return run.code, run.out.decode() + run.err
+
+
+@pytest.mark.parametrize("model", ["ByFrame", "ByBatch", "ByPolars"])
+def test_check_says_that_batches_do_not_matter(loans: Etl, model: str) -> None:
+    """A model whose predictions are the same in any company passes."""
+    code, text = checked(loans, model)
+    assert code == 0
+    assert "batches  20 records have the same predictions alone and in any company" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("ByDump", 'record 2 of loans.json it predicts {"risk":1.0,"group":null} alone, and {"risk":2.0'),
+        ("ByRank", 'record 1 of loans.json it predicts {"risk":1.0,"group":"employed"} alone, and {"risk":0.5'),
+        ("ByChance", "does not predict the same twice: for record 1 of loans.json"),
+    ],
+)
+def test_check_names_a_model_whose_predictions_depend_on_the_batch(loans: Etl, model: str, message: str) -> None:
+    """The record and both predictions are in the message."""
+    code, text = checked(loans, model)
+    assert code == 69
+    assert message in text
+
+
+def test_check_passes_over_records_that_fail_in_any_company(etl: Etl) -> None:
+    """A record that the model refuses alone, and among others, does not depend on them."""
+    etl.write("loans.json", [*RECORDS, {"age": 13, "purpose": "car"}, {"age": 500}])
+    assert checked(etl, "ByFrame")[0] == 0
