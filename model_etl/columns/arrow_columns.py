@@ -59,8 +59,8 @@ def _values(column: Any) -> list[Any]:
 
 
 def _array(values: list[Any], column: ColumnType) -> Any:
-    if column.kind in ("text", "int", "float", "bool"):
-        values = [_plain(v) for v in values] if any(isinstance(v, (Enum, UUID)) for v in values) else values
+    if column.wrapped:
+        values = list(map(_plain, values))
     if column.kind == "datetime" and any(v is not None and v.tzinfo is not None for v in values):
         raise ValueError(
             f"{column.name} has a time zone, and the column of a plain datetime has none: declare it as"

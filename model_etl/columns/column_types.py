@@ -42,11 +42,13 @@ class ColumnType:
         name: the attribute of the records that has the values.
         kind: what its values are.
         nullable: whether the schema allows None.
+        wrapped: whether its values are members of an enumeration or UUIDs, and not those of the column.
     """
 
     name: str
     kind: ColumnKind
     nullable: bool
+    wrapped: bool = False
 
 
 def column_types(schema: Any) -> tuple[ColumnType, ...]:
@@ -67,7 +69,8 @@ def _column_type(name: str, core: _Core, definitions: Mapping[str, _Core]) -> Co
         nullable = nullable or core["type"] == "nullable" or ("default" in core and core["default"] is None)
         core = definitions[core["schema_ref"]] if core["type"] == "definition-ref" else core["schema"]
     kind = _kind(core)
-    return ColumnType(name, kind, nullable=nullable or kind == "object")
+    wrapped = core["type"] in ("enum", "uuid", "literal")  # a literal can be a member of an enumeration
+    return ColumnType(name, kind, nullable=nullable or kind == "object", wrapped=wrapped)
 
 
 def _kind(core: _Core) -> ColumnKind:

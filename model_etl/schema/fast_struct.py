@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -124,6 +125,13 @@ def _str(core: _Core, _finite: bool) -> Any:
     return _constrained(str, {k: core[k] for k in ("min_length", "max_length") if k in core})
 
 
+def _date(core: _Core, finite: bool) -> Any:
+    _require_known_keys(core, "microseconds_precision")
+    if finite:  # an output is made in Python, where a time is a date too
+        raise _NotExpressible
+    return datetime.date  # msgspec accepts YYYY-MM-DD only
+
+
 def _int(core: _Core, _finite: bool) -> Any:
     _require_known_keys(core, *_BOUNDS)
     bounds = _bounds(core)
@@ -146,6 +154,7 @@ _ANNOTATIONS: dict[str, Callable[[_Core, bool], Any]] = {
     "bool": _bool,
     "literal": _literal,
     "str": _str,
+    "date": _date,
     "int": _int,
     "float": _float,
 }

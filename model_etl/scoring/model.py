@@ -48,6 +48,7 @@ class ModelFacts:
         package_version: `__version__` of the package that defines its class, or None.
         inputs: the fields of its input schema, by name.
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
+        takes_frames: whether it predicts data frames, and so wants large batches.
     """
 
     reference: str
@@ -57,6 +58,7 @@ class ModelFacts:
     package_version: str | None
     inputs: Mapping[str, Field]
     outputs: Mapping[str, Field]
+    takes_frames: bool = False
 
 
 class Model:
@@ -135,6 +137,7 @@ class Model:
             self.package_version,
             self.input.fields(),
             self.output.fields(),
+            self.takes_frames,
         )
 
     def describe(self) -> dict[str, Any]:
