@@ -24,7 +24,7 @@ This page is written by `python docs/generate_api.py` from the docstrings; do no
 """
 _SECTIONS = {
     "Run a job": ("run_job", "JobConfig", "ScoringSettings", "StorageSettings", "Report"),
-    "Run a model": ("MLModelTransformer", "ReliableStrategy"),
+    "Run a model": ("MLModelTransformer", "to_frame", "ReliableStrategy"),
     "Write a business rule": ("BusinessRule", "Prediction", "Decision", "ALLOW", "allow", "withhold", "replace"),
 }
 _ERRORS = """\

@@ -27,6 +27,7 @@ if _TYPE_CHECKING:
         UsageError,
     )
     from model_etl.evidence.run_report import Report
+    from model_etl.frames.frame_builder import to_frame
     from model_etl.job.run import run_job
     from model_etl.pipeline.strategy import ReliableStrategy
     from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, allow, replace, withhold
@@ -63,6 +64,7 @@ __all__ = [
     "allow",
     "replace",
     "run_job",
+    "to_frame",
     "withhold",
 ]
 
@@ -80,6 +82,7 @@ _MODULES = {
     "allow": "rules",
     "replace": "rules",
     "run_job": "job.run",
+    "to_frame": "frames",
     "withhold": "rules",
 }
 """The module below model_etl that defines a public name; the errors, which are not listed, are in `errors`."""

@@ -128,7 +128,9 @@ class BatchBuilder:
     @property
     def full(self) -> bool:
         """Whether the batch has reached its size and should be taken."""
-        return self._bytes >= BATCH_BYTES or len(self._texts) + len(self._rejected) >= BATCH_RECORDS
+        scale = self.source.scale
+        count = len(self._texts) + len(self._rejected)
+        return self._bytes >= BATCH_BYTES * scale or count >= BATCH_RECORDS * scale
 
     def take(self) -> Iterator[Batch]:
         """Yield the collected records as a batch, if there are any, and start the next batch."""

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
 from model_etl.formats.base import BatchBuilder, Format, Writer, utf8_error
+from model_etl.formats.csv_blocks import ConvertedBlock, convert_block
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.csv_damage import (
     has_rows_between_returns,
@@ -130,6 +131,10 @@ class Delimited(Format):
             rest = () if remaining is None else (_Block(offset, remaining, block.line + line),)
             for rows in chain(rest, blocks):
                 batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
+                if batch is None and (
+                    converted := convert_block(rows.text, names, fields, self.delimiter, quotes=self.quotes)
+                ):
+                    batch = _converted_batch(converted, rows.offset, builder)
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
             if not builder.position:
                 yield builder.empty_batch()
@@ -274,6 +279,13 @@ def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuild
     builder.position += count
     offsets = LineOffsets(offset, texts, 2 if ends_in_cr_lf else 1)
     return Batch(builder.source, positions, offsets, texts, documents)
+
+
+def _converted_batch(converted: ConvertedBlock, offset: int, builder: BatchBuilder) -> Batch:
+    texts, documents, end_bytes = converted
+    positions = range(builder.position + 1, builder.position + len(texts) + 1)
+    builder.position += len(texts)
+    return Batch(builder.source, positions, LineOffsets(offset, texts, end_bytes), texts, documents)
 
 
 class _RowLines:

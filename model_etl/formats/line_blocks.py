@@ -19,7 +19,8 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
     Args:
         file: open for reading.
         source: the input, for errors.
-        divisor: blocks have about `BATCH_BYTES // divisor` bytes; for formats whose JSON is longer than their text.
+        divisor: blocks have about `BATCH_BYTES // divisor` bytes, times the scale of the source; for formats
+            whose JSON is longer than their text.
         offset: the position of the file, in bytes: the start of a line.
 
     Yields:
@@ -34,7 +35,7 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         offset = lines.skipped
     pending: list[bytes] = []
     length = 0
-    while block := lines.read(max(1, BATCH_BYTES // divisor)):
+    while block := lines.read(max(1, BATCH_BYTES * source.scale // divisor)):
         cut = block.rfind(b"\n")
         if cut < 0:  # a line longer than a block
             pending.append(block)

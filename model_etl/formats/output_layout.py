@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -60,8 +61,25 @@ class Layout:
         if self.predictions_only:
             return batch.outputs
         self.check_name_clashes(batch)
-        originals = batch.documents if self.join else map(self._select_fields, batch.documents)
+        originals = batch.documents if self.join else self._kept_fields(batch.documents)
         return [_merge_objects(d, o) for d, o in zip(originals, batch.outputs, strict=True)]
+
+    def _kept_fields(self, documents: Sequence[bytes]) -> Iterable[bytes]:
+        if self._kept is None:
+            return map(self._select_fields, documents)
+        return map(msgspec.json.encode, map(self._kept.decode, documents))
+
+    @cached_property
+    def _kept(self) -> msgspec.json.Decoder[msgspec.Struct] | None:
+        """The decoder of the kept fields alone, or None if msgspec has no type with a field of such a name."""
+        try:
+            fields = [
+                (f"field{number}", msgspec.Raw, msgspec.field(default=msgspec.Raw(b"null"), name=name))
+                for number, name in enumerate(self.keep)
+            ]
+            return msgspec.json.Decoder(msgspec.defstruct("Kept", fields, gc=False))
+        except (TypeError, ValueError):
+            return None
 
     def _select_fields(self, document: bytes) -> bytes:
         fields = msgspec.json.decode(document, type=dict[str, msgspec.Raw])

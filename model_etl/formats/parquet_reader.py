@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _ENCODER = msgspec.json.Encoder()
+_MOST_TIMES = 4
+"""The most times the usual records of a batch, whatever the scale of the source is."""
 
 
 def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
@@ -59,10 +61,10 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
         _require_distinct_names(schema.names, source)
         check_table_names(schema.names, fields, source)
         needed = [name for name in schema.names if name in fields or source.publishes(name)]
-        finer = _finer_batches(file, table, needed)
+        finer = _finer_batches(file, table, needed, source)
     places = {name: place_of_column(fields.get(name)) for name in schema.names}
     builder = BatchBuilder(dataclasses.replace(source, columns=schema))
-    batches = table.iter_batches(batch_size=BATCH_RECORDS)
+    batches = table.iter_batches(batch_size=BATCH_RECORDS * min(source.scale, _MOST_TIMES))
     while True:
         with _damage_translated(source):
             rows = next(batches, None)
@@ -113,14 +115,16 @@ def _require_distinct_names(names: Sequence[str], source: Source) -> None:
         raise DataError(f"cannot read {source.name}: it has two columns {name!r}", "Rename one of them.")
 
 
-def _finer_batches(file: BinaryIO, table: pq.ParquetFile, needed: Sequence[str]) -> Iterator[pa.RecordBatch] | None:
+def _finer_batches(
+    file: BinaryIO, table: pq.ParquetFile, needed: Sequence[str], source: Source
+) -> Iterator[pa.RecordBatch] | None:
     """Yield the needed columns of type INT96 once more, in nanoseconds; None if there are none."""
     columns = [table.schema.column(i) for i in range(len(table.schema))]
     names = {column.path.split(".")[0] for column in columns if column.physical_type == "INT96"}
     if not names.intersection(needed):
         return None
     return pq.ParquetFile(file).iter_batches(  # type: ignore[no-any-return]
-        batch_size=BATCH_RECORDS, columns=sorted(names.intersection(needed))
+        batch_size=BATCH_RECORDS * min(source.scale, _MOST_TIMES), columns=sorted(names.intersection(needed))
     )
 
 

@@ -12,7 +12,10 @@ from model_etl.job.verification import RejectSummary, no_records, too_many_rejec
 from model_etl.pipeline.build import LoadedScoring, load_scoring
 from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import RunPublication, refuse_existing
+from model_etl.records.batch import Batch
 from model_etl.records.run_counts import RunCounters, RunCounts
+from model_etl.scoring.model_step import MLModelTransformer
+from model_etl.scoring.neighbours import check_neighbours
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
@@ -42,17 +45,50 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
     )
     counters = RunCounters()
+    sample = _Sample(scoring)
     with RunPublication() as publication:
         _stage_discarded_files(publication, files)
         with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
-            score_files(first, files, identities, publication, scoring, counters, run_id="check")
+            score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
     counts = counters.counts()
     if config.max_errors.exceeded(counts.rejected, counts.read):
         first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
         raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
     if not counts.read and config.on_empty == "fail":
         raise no_records(files.name)
-    return _describe(scoring, files, counts)
+    return [*_describe(scoring, files, counts), *sample.compare()]
+
+
+class _Sample:
+    """The records of the first batch, for a model that predicts batches: each must be predicted as it is alone.
+
+    Args:
+        scoring: the loaded model.
+
+    Attributes:
+        scoring: the same, and it keeps the sample.
+    """
+
+    def __init__(self, scoring: LoadedScoring) -> None:
+        self.scoring = dataclasses.replace(scoring, decode=self._decode) if scoring.decode else scoring
+        self._scoring = scoring
+        self._batch: Batch | None = None
+
+    def _decode(self, batch: Batch) -> Batch:
+        self._batch = self._batch or batch
+        return self._scoring.decode(batch) if self._scoring.decode else batch
+
+    def compare(self) -> list[str]:
+        """Return a line that says what was compared, if anything was.
+
+        Raises:
+            ModelUnavailable: if predictions depend on other records.
+        """
+        transformer, batch = self._scoring.transformer, self._batch
+        if not isinstance(transformer, MLModelTransformer) or not transformer.model.takes_batches or not batch:
+            return []
+        check_neighbours(transformer, batch)
+        return [f"batches  {len(batch)} records have the same predictions alone and in any company"]
 
 
 def _stage_discarded_files(publication: RunPublication, files: RunFiles) -> None:

@@ -33,6 +33,10 @@ from model_etl.settings.values import MaxErrors
 REJECTS_BEYOND_LIMIT = 1000
 """How many rejects beyond the tolerated number are written before the run is stopped: enough to find the cause."""
 
+BATCHES_OF_A_FRAME = 16
+"""How many usual batches make one for a model that predicts frames: some 25,000 records, since each call of a pipeline
+of scikit-learn has a cost of its own of some 10 ms."""
+
 
 @dataclass(frozen=True)
 class GraphInput:
@@ -193,6 +197,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             file_format.name,
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
+            scale=BATCHES_OF_A_FRAME if scoring.facts.takes_frames else 1,
         )
         is_set = config.input_compression is not None
         files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input(), is_set))

@@ -38,6 +38,7 @@ class Source:
         header: the exact bytes without which a text cannot be parsed (the first row of CSV and TSV), or empty.
         columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
         published: the names of the fields of its records that are published; None for all.
+        scale: how many times the usual bytes and records a batch has; models that predict frames want large batches.
         any_year: whether the outputs can hold dates beyond the years 1 to 9999, as Parquet can and text cannot.
     """
 
@@ -48,6 +49,7 @@ class Source:
     columns: Sequence[str] | TableSchema | None = dataclasses.field(default=None, compare=False)
     published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
     any_year: bool = dataclasses.field(default=False, compare=False)
+    scale: int = dataclasses.field(default=1, compare=False)
 
     def publishes(self, name: str) -> bool:
         """Return whether a field of its records is published."""

@@ -186,6 +186,11 @@ class OutputSchema:
         self._fallback: dict[str, Any] = {"fallback": _exact_text} if accepts_fallback else {}
         self._is_root = bool(getattr(schema, "__pydantic_root_model__", False))
 
+    @property
+    def accepted_names(self) -> list[str]:
+        """The names by which a pydantic schema accepts its fields, in its order; empty for other schemas."""
+        return list(self._names.values())
+
     def encode_batch(
         self, outputs: Sequence[Any], stage: RecordStep = "output_schema"
     ) -> tuple[Sequence[bytes], dict[int, RecordError]]:

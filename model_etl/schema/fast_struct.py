@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ def fast_struct_for(schema: Any, *, finite: bool = False) -> type[msgspec.Struct
         The type, or None if the schema has a rule that msgspec cannot express exactly.
     """
     try:
-        return _struct(schema.__pydantic_core_schema__, schema.__name__, finite=finite)
+        return _struct(schema.__pydantic_core_schema__, schema, finite=finite)
     except _NotExpressible:
         return None
 
@@ -45,12 +46,13 @@ def _require_known_keys(core: _Core, *known: str) -> None:
         raise _NotExpressible
 
 
-def _struct(core: _Core, name: str, *, finite: bool) -> type[msgspec.Struct]:
+def _struct(core: _Core, schema: Any, *, finite: bool) -> type[msgspec.Struct]:
     fields = [
         _struct_field(field_name, field, finite=finite) for field_name, field in _model_fields(core)["fields"].items()
     ]
     try:
-        struct = msgspec.defstruct(name, fields, kw_only=True, gc=False)
+        names = {"__input_schema__": schema}  # for those who get such records instead of the schema's own
+        struct = msgspec.defstruct(schema.__name__, fields, kw_only=True, gc=False, namespace=names)
         msgspec.json.Decoder(struct)  # refuses what msgspec cannot express, such as a bound beyond its range
     except (TypeError, ValueError, OverflowError) as exc:
         raise _NotExpressible from exc
@@ -123,6 +125,13 @@ def _str(core: _Core, _finite: bool) -> Any:
     return _constrained(str, {k: core[k] for k in ("min_length", "max_length") if k in core})
 
 
+def _date(core: _Core, finite: bool) -> Any:
+    _require_known_keys(core, "microseconds_precision")
+    if finite:  # an output is made in Python, where a time is a date too
+        raise _NotExpressible
+    return datetime.date  # msgspec accepts YYYY-MM-DD only
+
+
 def _int(core: _Core, _finite: bool) -> Any:
     _require_known_keys(core, *_BOUNDS)
     bounds = _bounds(core)
@@ -145,6 +154,7 @@ _ANNOTATIONS: dict[str, Callable[[_Core, bool], Any]] = {
     "bool": _bool,
     "literal": _literal,
     "str": _str,
+    "date": _date,
     "int": _int,
     "float": _float,
 }

@@ -5,12 +5,14 @@ The current generation (package ml_base) has `display_name`, `qualified_name`, `
 `major_version` and `minor_version` instead of `version`, `schema.Schema` objects as schemas, and takes and returns
 dicts. Any class with these attributes is accepted.
 
-Three methods are optional and much faster:
+Four methods are optional and much faster:
 
 - `predict_batch(records)` takes a sequence of validated records, with the fields of the input schema as attributes
   (the older generation: dicts), and returns as many outputs in the same order.
 - `predict_columns(columns)`, only of the current generation, takes a mapping of field names to numpy arrays and
   returns a mapping of output field names to arrays.
+- `predict_frame(frame)`, only of the current generation, takes a data frame of the library that the attribute `frame`
+  names ("pandas" if there is none), and returns a frame, a series, an array or a mapping of columns.
 - `predict_batch_with_internals(records)` returns two sequences, the outputs and the model's internals (intermediate
   results, such as probabilities), for the prediction log.
 """
@@ -20,12 +22,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
 from model_etl.scoring.faults import WrongAnswer
+
+if TYPE_CHECKING:
+    from model_etl.frames.frame_model import FrameModel
 
 _Predict: TypeAlias = Callable[[Any], Any]
 _REQUIRED_ATTRIBUTES = ("qualified_name", "display_name", "description", "input_schema", "output_schema", "predict")
@@ -44,6 +49,7 @@ class ModelFacts:
         inputs: the fields of its input schema, by name.
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
         exposes_internals: whether it can return internals, whose names no schema has.
+        takes_frames: whether it predicts data frames, and so wants large batches.
     """
 
     reference: str
@@ -54,6 +60,7 @@ class ModelFacts:
     inputs: Mapping[str, Field]
     outputs: Mapping[str, Field]
     exposes_internals: bool = False
+    takes_frames: bool = False
 
 
 class NotAModelError(ValueError):
@@ -92,7 +99,10 @@ class Model:
         self._predict_batch: _Predict | None = getattr(instance, "predict_batch", None)
         self._predict_columns: _Predict | None = getattr(instance, "predict_columns", None)
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
-        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=self.takes_columns)
+        self._predict_frame: _Predict | None = getattr(instance, "predict_frame", None)
+        self._frames = _frame_model(instance) if self.takes_frames else None
+        columns = self.takes_columns and not self.takes_frames
+        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=columns)
         self.output = OutputSchema(instance.output_schema)
         self._field_types = self.input.field_types
 
@@ -102,9 +112,14 @@ class Model:
         return self._predict_columns is not None and is_pydantic(self.instance.input_schema)
 
     @property
+    def takes_frames(self) -> bool:
+        """Whether the model predicts a batch as a data frame, in one call of `predict_frame`."""
+        return self._predict_frame is not None and is_pydantic(self.instance.input_schema)
+
+    @property
     def takes_batches(self) -> bool:
-        """Whether the model predicts a batch in one call, as records or as columns."""
-        return self._predict_batch is not None or self.takes_columns
+        """Whether the model predicts a batch in one call, as records, as columns or as a frame."""
+        return self._predict_batch is not None or self.takes_columns or self.takes_frames
 
     @property
     def exposes_internals(self) -> bool:
@@ -129,6 +144,7 @@ class Model:
             self.input.fields(),
             self.output.fields(),
             self.exposes_internals,
+            self.takes_frames,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -142,6 +158,7 @@ class Model:
             "package_version": self.package_version,
             "predict_batch": self._predict_batch is not None,
             "predict_columns": self.takes_columns,
+            "predict_frame": self.takes_frames,
             "predict_batch_with_internals": self.exposes_internals,
             "input_schema": self.input.json_schema(),
             "output_schema": self.output.json_schema(),
@@ -193,11 +210,19 @@ class Model:
                 raise WrongAnswer("predict_batch_with_internals must return two sequences, outputs and internals")
             outputs, exposed = both
             return _checked_sequence(outputs, count, "outputs"), _checked_sequence(exposed, count, "internals")
+        if self._frames is not None:
+            return self._frames.predict(records, self.output.accepted_names), ()
         if self._predict_columns is not None and self._field_types:
             return _checked_table(self._predict_columns(records_to_arrays(records, self._field_types)), count), ()
         if self._predict_batch is None:
             raise TypeError(f"{self.reference} lacks predict_batch")
         return _checked_sequence(self._predict_batch(records), count, "outputs"), ()
+
+
+def _frame_model(instance: Any) -> FrameModel:
+    from model_etl.frames.frame_model import FrameModel  # noqa: PLC0415  it imports pyarrow
+
+    return FrameModel(instance)
 
 
 def _checked_table(columns: Any, expected: int) -> Table:

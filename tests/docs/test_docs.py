@@ -26,7 +26,7 @@ def extended(etl: Etl) -> Etl:
     return etl
 
 
-@pytest.mark.parametrize("model", ["sum_model:SumModel", "sum_of_columns:SumOfColumns"])
+@pytest.mark.parametrize("model", ["sum_model:SumModel", "sum_of_columns:SumOfColumns", "sum_of_frame:SumOfFrame"])
 def test_the_example_models_and_rules_run(extended: Etl, model: str) -> None:
     """The model predicts, one rule withholds, the other caps."""
     rules = ("--rules", "adults:AdultsOnly", "--rules", "adults:AtMostHundred")

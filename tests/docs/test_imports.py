@@ -15,6 +15,8 @@ ORDER = [
     {"errors", "compat"},
     {"runtime", "records", "graphs"},
     {"schema", "publishing", "rules"},
+    {"columns"},
+    {"frames"},
     {"formats", "scoring", "services"},
     {"evidence"},
     {"settings"},

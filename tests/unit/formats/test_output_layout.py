@@ -97,3 +97,18 @@ def test_kept_values_go_to_csv_digit_by_digit(etl: Etl) -> None:
     assert (etl.folder / "out.csv").read_bytes() == (
         b'n,id,amount,score\n12345678901234567890,007,1.10,1.1\n,"a,""b\n",2,2.0\n'
     )
+
+
+@pytest.mark.parametrize("name", ["a", "ä", 'a"b', "a\\b", "a\nb"])
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("1e999", "1e999"), ('{"x": [1.0]}', '{"x": [1.0]}'), ('"\\u00e4"', '"\\u00e4"'), (None, "null")],
+)
+def test_a_kept_field_is_copied_as_it_is(name: str, value: str | None, kept: str) -> None:
+    """The text of a value does not change, whatever the name of its field is; the last of two values counts."""
+    quoted = json.dumps(name, ensure_ascii=False)
+    members = f'{quoted}:0,{quoted}:{value},"other":[{{}}]' if value is not None else '"other":[{}]'
+    document = f"{{{members}}}".encode()
+    batch = Batch(Source("in", "0" * 32, "ldjson"), [1], [0], [document], [document], outputs=[b'{"y":2}'])
+    layout = Layout({}, {}, keep=(name,))
+    assert list(layout.documents(batch)) == [f'{{{quoted}:{kept},"y":2}}'.encode()]
