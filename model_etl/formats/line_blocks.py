@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from model_etl.formats.base import check_signature
+from model_etl.formats.base import EXCERPT_BYTES, check_signature
 from model_etl.records.batch import BATCH_BYTES, Source
+
+
+class LongLine(bytes):
+    """The beginning of a line that is longer than a record may be; its rest was read and dropped.
+
+    Attributes:
+        size: the number of the line's bytes, without its line feed.
+    """
+
+    size = 0
 
 
 def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -20,6 +30,7 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
 
     Yields:
         The offset of the first line of a block, and its lines with their line feeds, without that of the last line.
+        A line that is longer than `source.max_record_size` and than a block is a `LongLine` by itself.
 
     Raises:
         DataError: if the first bytes are not those of UTF-8 text.
@@ -27,17 +38,49 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
     start = file.read(4)
     pending = [start if offset else start[check_signature(start, source) :]]
     offset += len(start) - len(pending[0])
-    while block := file.read(max(1, BATCH_BYTES // divisor)):
+    length = len(pending[0])
+    rest = b""
+    while block := rest or file.read(max(1, BATCH_BYTES // divisor)):
+        rest = b""
         cut = block.rfind(b"\n")
-        if cut < 0:  # a line longer than a block
-            pending.append(block)
+        if cut >= 0:
+            whole = b"".join((*pending, memoryview(block)[:cut]))
+            yield offset, whole
+            offset += len(whole) + 1
+            pending = [block[cut + 1 :]]
+            length = len(pending[0])
             continue
-        whole = b"".join((*pending, memoryview(block)[:cut]))
-        yield offset, whole
-        offset += len(whole) + 1
-        pending = [block[cut + 1 :]]
+        pending.append(block)  # a line longer than a block
+        length += len(block)
+        if length > source.max_record_size:
+            line, rest = _skip_line(file, b"".join(piece[:EXCERPT_BYTES] for piece in pending), length)
+            yield offset, line
+            offset += line.size + 1
+            pending, length = [], 0
     if last := b"".join(pending):
         yield offset, last
+
+
+def _skip_line(file: BinaryIO, beginning: bytes, size: int) -> tuple[LongLine, bytes]:
+    """Read to the end of a line without keeping it.
+
+    Args:
+        file: open for reading, in the line.
+        beginning: the beginning of the line.
+        size: how many of its bytes were read.
+
+    Returns:
+        The line, and what was read of the next one.
+    """
+    line = LongLine(beginning)
+    while block := file.read(BATCH_BYTES):
+        cut = block.find(b"\n")
+        if cut >= 0:
+            line.size = size + cut
+            return line, block[cut + 1 :]
+        size += len(block)
+    line.size = size
+    return line, b""
 
 
 def is_utf8_without_cr(block: bytes) -> bool:

@@ -172,6 +172,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             file_format.name,
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
+            max_record_size=config.max_record_size,
         )
         files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input()))
     return RecordReader(tuple(files), fields=scoring.facts.inputs, decode=scoring.decode, limit=config.limit)

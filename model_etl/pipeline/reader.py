@@ -10,6 +10,7 @@ import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
 
+from model_etl.errors import out_of_memory
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch
@@ -44,13 +45,27 @@ class RecordReader(Configurable):
         remaining = self.limit
         for number, file in enumerate(self.files):
             opened = file.opened(fs) if number else contextlib.nullcontext(first_file)
-            with opened as stream:
+            with opened as stream, _memory_errors_explained(file):
                 for batch in file.read(stream, self.fields):
                     limited = batch if remaining is None else batch.first(remaining)
-                    file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
-                    yield self.decode(numbered) if self.decode else numbered
+                    decoded = self.decode(numbered) if self.decode else numbered
+                    file.counts.records += decoded.record_count
+                    yield decoded
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
+
+
+@contextlib.contextmanager
+def _memory_errors_explained(file: InputFile) -> Iterator[None]:
+    """Translate a `MemoryError` in the block into an error that names the file and the record.
+
+    Raises:
+        TryAgain: instead of the MemoryError.
+    """
+    try:
+        yield
+    except MemoryError as exc:
+        raise out_of_memory(file.source.name, file.counts.records) from exc

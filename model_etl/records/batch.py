@@ -15,6 +15,9 @@ from model_etl.records.lazy_sequences import LazySequence, LineOffsets, Selected
 BATCH_BYTES = 512 * 1024
 """The bytes of text in a batch: enough to amortise the per-batch cost of a Bonobo bag, and a small part of memory."""
 
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""The most bytes of a record, unless --max_record_size is given."""
+
 Verdict = Literal["allow", "withhold", "replace"]
 
 
@@ -38,6 +41,7 @@ class Source:
         columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
         published: the names of the fields of its records that are published; None for all.
         any_year: whether the outputs can hold dates beyond the years 1 to 9999, as Parquet can and text cannot.
+        max_record_size: the most bytes of a record; a longer one is rejected.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Source:
     columns: Sequence[str] | TableSchema | None = dataclasses.field(default=None, compare=False)
     published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
     any_year: bool = dataclasses.field(default=False, compare=False)
+    max_record_size: int = dataclasses.field(default=MAX_RECORD_BYTES, compare=False)
 
     def publishes(self, name: str) -> bool:
         """Return whether a field of its records is published."""
@@ -108,6 +113,7 @@ class Rejection(NamedTuple):
         type_name: the name of the exception, or of the mistake, such as InvalidJSON.
         message: the cause.
         answers: the decisions of rules up to then.
+        cut: whether the text is only the beginning of the record, which is longer than permitted.
     """
 
     source: Source
@@ -119,6 +125,7 @@ class Rejection(NamedTuple):
     type_name: str
     message: str
     answers: tuple[Answer, ...] = ()
+    cut: bool = False
 
 
 class Withheld(NamedTuple):

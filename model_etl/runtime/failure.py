@@ -6,9 +6,10 @@ import contextlib
 import sys
 import traceback
 
-from model_etl.errors import Interrupted, ModelEtlError
+from model_etl.errors import Interrupted, ModelEtlError, describe_exception, shortened
 
 _BUG_EXIT_CODE = 1
+_TRACEBACK_CHARS = 50_000
 
 
 def report_failure(exc: BaseException) -> int:
@@ -26,9 +27,10 @@ def report_failure(exc: BaseException) -> int:
     if isinstance(exc, ModelEtlError):
         _print_error(str(exc))
         return exc.exit_code
-    print_to_stderr("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip())
+    lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
+    print_to_stderr(shortened("\n".join(map(shortened, lines)), _TRACEBACK_CHARS))
     _print_error(
-        f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
+        f"{describe_exception(exc)}; nothing was published\n  This is a bug: please report it, with the lines above."
     )
     return _BUG_EXIT_CODE
 
