@@ -7,6 +7,7 @@ cell of a field that the schema does not know is text. An empty cell means no va
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple
@@ -14,20 +15,21 @@ from typing import BinaryIO, NamedTuple
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
-from model_etl.formats.base import BatchBuilder, Format, Writer, utf8_error
+from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.csv_writer import DelimitedWriter
-from model_etl.formats.line_blocks import line_blocks
+from model_etl.formats.line_blocks import LongLine, line_blocks
 from model_etl.formats.output_layout import Layout
-from model_etl.records.batch import Batch, Source
+from model_etl.records.batch import MOST_RECORD_BYTES, Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
 
-MAX_CELL_CHARS = 64 * 1024 * 1024
-"""The longest cell that is read, so that a quote that is never closed does not fill the memory."""
-
 _NEVER_CLOSED = "unexpected end of data"
 """What Python's csv module says of a quoted cell that the file ends in."""
+
+
+class _LongRow(Exception):
+    """A row of several lines is longer than a record may be."""
 
 
 class _Block(NamedTuple):
@@ -90,18 +92,24 @@ class Delimited(Format):
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
         blocks = _numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
         for block in blocks:  # until the header is found; the inner loop takes the other blocks
-            lines = _RowLines(block.text, blocks)
-            header = next(self._parse(lines), None)
+            lines = _RowLines(block.text, blocks, source.max_record_size)
+            try:
+                header = None if isinstance(block.text, LongLine) else next(self._parse(lines), None)
+            except _LongRow:
+                raise _long_rows(source, 0) from None
+            if isinstance(block.text, LongLine) or (header and len(header.text) > source.max_record_size):
+                raise _long_rows(source, 0)
             if header is None:
                 continue  # blank lines
             names = _column_names(header, source)
             cells = Cells(names, fields, self.delimiter)
-            builder = BatchBuilder(Source(source.name, source.identity, source.format, header.text, names))
+            builder = BatchBuilder(dataclasses.replace(source, header=header.text, columns=names))
             remaining = lines.remaining()
             offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
             rest = () if remaining is None else (_Block(offset, remaining, block.line + line),)
             for rows in chain(rest, blocks):
-                batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
+                may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
+                batch = None if may_be_long else _verbatim_batch(rows.text, rows.offset, cells, builder)
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
 
     def _row_batches(
@@ -110,9 +118,28 @@ class Delimited(Format):
         """Yield the batches of a block whose rows are parsed one by one.
 
         Raises:
-            DataError: if a quoted cell is never closed, so that it holds all rows after its own.
+            DataError: if a quoted cell is never closed, so that it holds all rows after its own, or if a row of several
+                lines is longer than a record may be.
         """
-        for row in self._parse(_RowLines(block.text, following), cells.width):
+        try:
+            yield from self._rows_of(block, cells, builder, following)
+        except _LongRow:
+            raise _long_rows(builder.source, builder.position + 1) from None
+
+    def _rows_of(
+        self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]
+    ) -> Iterator[Batch]:
+        longest = builder.source.max_record_size
+        if isinstance(block.text, LongLine):
+            if block.text.quotes % 2:  # its last cell goes on in the next line
+                raise _LongRow
+            builder.reject_long(block.offset, LongText(block.text, block.text.size))
+            yield from builder.take()
+            return
+        for row in self._parse(_RowLines(block.text, following, longest), cells.width):
+            if len(row.text) > longest:
+                builder.reject_long(block.offset + row.offset, row.text)
+                continue
             try:
                 builder.add(block.offset + row.offset, row.text, cells.document(row.valid_cells()))
             except RecordError as exc:
@@ -144,7 +171,7 @@ class Delimited(Format):
             lines: their lines.
             width: the number of columns; 0 if the first row determines it.
         """
-        csv.field_size_limit(MAX_CELL_CHARS)
+        csv.field_size_limit(lines.longest)
         lines_of_row = lines.lines_of_row
         offset = lines_before = 0
         reader = csv.reader(lines.read(), delimiter=self.delimiter, strict=True)
@@ -189,6 +216,20 @@ def _quote_never_closed(source: Source, line: int, row: _Row) -> DataError:
         f"cannot read {source.name} from line {opened:,} on: a quote that opens there is never closed, so the"
         f" {line + row.line_count - opened - 1:,} lines after it are a part of its cell",
         "Correct that line: a quote inside a quoted cell is doubled.",
+    )
+
+
+def _long_rows(source: Source, position: int) -> DataError:
+    """Return the error for a row that is too long, after which the next row cannot be found.
+
+    Args:
+        source: the file.
+        position: the row's number; 0 for the first row, which has the names.
+    """
+    row = f"record {position}, a row of several lines," if position else "its first row"
+    return DataError(
+        f"cannot read {source.name}: {row} is longer than the {source.max_record_size:,} bytes of --max_record_size",
+        "Correct its quotes, if it is not meant to be so long; otherwise give a larger --max_record_size.",
     )
 
 
@@ -237,26 +278,36 @@ class _RowLines:
     Args:
         block: whole lines.
         following: the blocks after it.
+        longest: the most bytes of a row.
 
     Attributes:
         lines_of_row: the lines read so far of the row that is being read; its reader clears them.
     """
 
-    def __init__(self, block: bytes, following: Iterator[_Block]) -> None:
+    def __init__(self, block: bytes, following: Iterator[_Block], longest: int = MOST_RECORD_BYTES) -> None:
         self._lines = iter(block.split(b"\n"))
         self._following = following
+        self.longest = longest
         self.lines_of_row: list[bytes] = []
 
     def read(self) -> Iterator[str]:
-        """Yield the lines with their ends."""
+        """Yield the lines with their ends.
+
+        Raises:
+            _LongRow: if a row of several lines is longer than `longest`.
+        """
+        size = 0
         while True:
             for line in self._lines:
+                size = size + len(line) + 1 if self.lines_of_row else len(line)
+                if self.lines_of_row and (size > self.longest or isinstance(line, LongLine)):
+                    raise _LongRow
                 self.lines_of_row.append(line + b"\n")
                 yield self.lines_of_row[-1].decode("utf-8", "surrogateescape")
             block = next(self._following, None) if self.lines_of_row else None
             if block is None:
                 return
-            self._lines = iter(block.text.split(b"\n"))
+            self._lines = iter([block.text] if isinstance(block.text, LongLine) else block.text.split(b"\n"))
 
     def remaining(self) -> bytes | None:
         """Return the lines that were not read, or None if there are none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from model_etl.formats.base import EXCERPT_BYTES, check_signature
@@ -14,9 +14,11 @@ class LongLine(bytes):
 
     Attributes:
         size: the number of the line's bytes, without its line feed.
+        quotes: the number of its double quotes.
     """
 
     size = 0
+    quotes = 0
 
 
 def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -53,7 +55,7 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         pending.append(block)  # a line longer than a block
         length += len(block)
         if length > source.max_record_size:
-            line, rest = _skip_line(file, b"".join(piece[:EXCERPT_BYTES] for piece in pending), length)
+            line, rest = _skip_line(file, pending)
             yield offset, line
             offset += line.size + 1
             pending, length = [], 0
@@ -61,25 +63,26 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         yield offset, last
 
 
-def _skip_line(file: BinaryIO, beginning: bytes, size: int) -> tuple[LongLine, bytes]:
+def _skip_line(file: BinaryIO, pieces: Sequence[bytes]) -> tuple[LongLine, bytes]:
     """Read to the end of a line without keeping it.
 
     Args:
         file: open for reading, in the line.
-        beginning: the beginning of the line.
-        size: how many of its bytes were read.
+        pieces: what was read of the line.
 
     Returns:
         The line, and what was read of the next one.
     """
-    line = LongLine(beginning)
+    line = LongLine(b"".join(piece[:EXCERPT_BYTES] for piece in pieces))
+    line.size = sum(map(len, pieces))
+    line.quotes = sum(piece.count(b'"') for piece in pieces)
     while block := file.read(BATCH_BYTES):
         cut = block.find(b"\n")
+        end = len(block) if cut < 0 else cut
+        line.size += end
+        line.quotes += block.count(b'"', 0, end)
         if cut >= 0:
-            line.size = size + cut
             return line, block[cut + 1 :]
-        size += len(block)
-    line.size = size
     return line, b""
 
 

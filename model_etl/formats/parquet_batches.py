@@ -38,7 +38,8 @@ def bounded_batches(
         options: for `pyarrow.parquet.ParquetFile`.
 
     Yields:
-        A batch, and the bytes of the values of each row, or None if all of them together have no more than `max_row_bytes`.
+        A batch, and the bytes of the values of each row, or None if all together have no more than
+        `max_row_bytes`.
     """
     schema = table.schema_arrow
     longest = _long_texts(file, table)

@@ -17,6 +17,8 @@ BATCH_BYTES = 512 * 1024
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """The most bytes of a record, unless --max_record_size is given."""
+MOST_RECORD_BYTES = 1 << 30
+"""The greatest --max_record_size: the parsers of JSON are not made for texts beyond that."""
 
 Verdict = Literal["allow", "withhold", "replace"]
 

@@ -7,9 +7,9 @@ import re
 import sys
 from dataclasses import dataclass
 
+from model_etl.records.batch import MOST_RECORD_BYTES
+
 _MOST_RETRIES = 100
-MOST_RECORD_BYTES = 1 << 30
-"""The greatest --max_record_size: the parsers of JSON are not made for texts beyond that."""
 
 
 @dataclass(frozen=True)
