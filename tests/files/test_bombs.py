@@ -165,7 +165,8 @@ def test_messages_quote_no_more_than_a_mail_can_show():
     """What a schema or a model says is cut in its middle, in messages, rejects, log and report alike."""
     error = RecordError("predict", "T" * 5000, "start" + "x" * 3 * MIB + "end")
     assert (len(error.message), len(error.type_name)) == (QUOTED_CHARS, QUOTED_CHARS)
-    assert error.message.startswith("start") and error.message.endswith("end")
+    assert error.message.startswith("start")
+    assert error.message.endswith("end")
     assert len(describe_exception(ValueError("x" * MIB))) < QUOTED_CHARS + 100
     assert len(str(DataError("x" * MIB, "y" * MIB))) < 21 * QUOTED_CHARS
 
