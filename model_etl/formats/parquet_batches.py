@@ -56,10 +56,19 @@ def bounded_batches(
         for start, end in _cuts(sizes):
             part = rows.slice(start, end - start)
             columns = [
-                column if column.type == field.type else column.cast(field.type)
+                column if column.type == field.type else _decoded(column, field.type)
                 for column, field in zip(part.columns, schema, strict=True)
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema), sizes[start:end]
+
+
+def _decoded(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return some rows of a column in its own type, which it has but for dictionaries.
+
+    They are copied before: Arrow converts all values that the lists of a column have, also those of other rows.
+    """
+    own = column.take(pa.array(range(len(column)), pa.int32())) if pa.types.is_nested(column.type) else column
+    return own.cast(kind)
 
 
 def _cuts(sizes: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, int]]:
