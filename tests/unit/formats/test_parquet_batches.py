@@ -46,4 +46,4 @@ def test_rows_are_the_same_in_batches_of_any_size(kind, monkeypatch):
     found = batches("parquet", file.getvalue())
     assert [d for batch in found for d in batch.documents] == list(whole.documents)
     assert [p for batch in found for p in batch.positions] == list(range(1, ROWS + 1))
-    assert max(sum(map(len, batch.documents)) for batch in found) < 1.1 * (1 << 20)
+    assert max(sum(map(len, batch.documents)) for batch in found) < 1.5 * (1 << 20)  # base64 is a third longer
