@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Wheels that no index has: tools/relaxed_wheels.py. requirements.txt names this folder, too.
+WHEELS := build/wheels
+INSTALL := -m pip install --quiet --disable-pip-version-check
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
 # What `make check` runs: tests that call functions, and those of the documentation; few start the whole command.
@@ -12,7 +15,7 @@ ENGINES := beam kafka mapreduce
 ENGINE_PYTHON ?= $(PYTHON)
 ENGINE_TESTS = MODEL_ETL_PYTHON=$(abspath $(BIN))/python $(abspath $(VENV)-$*)/bin/python -m pytest -c engines/tests/pytest.ini
 
-.PHONY: run check test test-fast coverage minio lint format lock bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
+.PHONY: run check test test-fast coverage minio lint format lock pin-images sbom bench clean help engines $(ENGINES) test-engines test-deploy $(ENGINES:%=test-%)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,47 +69,65 @@ format: $(VENV)/.testing  ## put the code into the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+pin-images:  ## put the digest behind the tag of each image from a registry; docker and a network are needed
+	@$(PYTHON) tools/pin_images.py
+
+sbom: tools/sbom_requirements.txt  ## write build/sbom.cdx.json: all that is installed for a run, in the format of CycloneDX
+	@$(PYTHON) -m venv --clear $(VENV)-sbom/run && $(PYTHON) -m venv --clear $(VENV)-sbom/tool
+	@$(VENV)-sbom/run/bin/python tools/relaxed_wheels.py $(WHEELS) >/dev/null
+	@$(VENV)-sbom/run/bin/python $(INSTALL) --require-hashes -r requirements.txt
+	@$(VENV)-sbom/tool/bin/python $(INSTALL) --require-hashes -r $<
+	@$(VENV)-sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.cdx.json $(VENV)-sbom/run/bin/python
+	@rm -rf $(VENV)-sbom && echo build/sbom.cdx.json
+
 bench: $(VENV)/.testing  ## measure speed and memory, ours and its peers', and write docs/benchmarks.md; takes an hour
 	@$(BIN)/python benchmarks/all.py $(BENCH_ARGS)
 
-lock:  ## pin the newest versions that fit requirements.in and test_requirements.in
+lock:  ## pin the newest versions that fit the requirements.in of the program, tests, engines and image, with hashes
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	@for name in requirements test_requirements; do \
-	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header $$name.in -o $$name.txt; \
-	done; \
-	for engine in $(ENGINES); do for name in requirements test_requirements; do \
+	@$(VENV)-lock/bin/python tools/relaxed_wheels.py $(WHEELS)
+	@pin() { $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --find-links $(WHEELS) \
+	    --custom-compile-command 'make lock' --python-version $$1 $$2.in -o $$2.txt $$3; }; \
+	pin 3.10 requirements --emit-find-links && pin 3.10 test_requirements && pin 3.12 deploy/docker/requirements && \
+	pin 3.10 tools/sbom_requirements && \
+	for engine in $(ENGINES); do \
 	  version=3.10; [ $$engine = mapreduce ] && version=3.11; \
-	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version $$version --no-header \
-	    engines/$$engine/$$name.in -o engines/$$engine/$$name.txt; \
-	done; done; rm -rf $(VENV)-lock
+	  pin $$version engines/$$engine/requirements && pin $$version engines/$$engine/test_requirements || exit 1; \
+	done
+	@rm -rf $(VENV)-lock
 
 clean:  ## remove the environment and what runs and tests left
 	rm -rf $(VENV) $(ENGINES:%=$(VENV)-%) build dist *.egg-info examples/*/*.egg-info examples/*/src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*
 	rm -f data/output* data/.output*.part
 
+# What is downloaded has the hashes of the requirements; setuptools, which builds the packages of the checkout, is part
+# of them, so that nothing else is fetched for the build. An environment that was made here before is made anew: what
+# tests need in it may contradict the new requirements.
 $(VENV)/.installed: requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "model_etl needs Python 3.10 or later: make PYTHON=python3.12 ...")'
 	@echo "making the environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . $(EXAMPLES:%=--editable %)
+	@$(PYTHON) -m venv $(if $(wildcard $@),--clear) $(VENV)
+	@$(BIN)/python tools/relaxed_wheels.py $(WHEELS) >/dev/null
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.txt
+	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable . $(EXAMPLES:%=--editable %)
 	@$(BIN)/python -m pip check
 	@touch $@
 
 $(VENV)/.testing: $(VENV)/.installed test_requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r test_requirements.txt
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.txt -r test_requirements.txt
 	@$(BIN)/python -m pip check
 	@touch $@
 
 $(VENV)-%/.installed: engines/%/requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
 	@echo "making the environment of $* in $(VENV)-$* ..."
-	@$(ENGINE_PYTHON) -m venv $(VENV)-$*
-	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . $(EXAMPLES:%=--editable %)
+	@$(ENGINE_PYTHON) -m venv $(if $(wildcard $@),--clear) $(VENV)-$*
+	@$(VENV)-$*/bin/python $(INSTALL) --require-hashes -r $<
+	@$(VENV)-$*/bin/python $(INSTALL) --no-deps --no-build-isolation --editable . $(EXAMPLES:%=--editable %)
 	@$(VENV)-$*/bin/python -m pip check
 	@touch $@
 
 $(VENV)-%/.testing: $(VENV)-%/.installed engines/%/test_requirements.txt
-	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check -r engines/$*/requirements.txt -r engines/$*/test_requirements.txt
+	@$(VENV)-$*/bin/python $(INSTALL) --require-hashes -r engines/$*/requirements.txt -r engines/$*/test_requirements.txt
 	@$(VENV)-$*/bin/python -m pip check
 	@touch $@

@@ -42,6 +42,7 @@ __all__ = [
     "JobConfig",
     "MLModelTransformer",
     "ModelEtlError",
+    "ModelTimedOut",
     "ModelUnavailable",
     "OutputRefused",
     "PermissionRefused",

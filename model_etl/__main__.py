@@ -1,9 +1,9 @@
 """``python -m model_etl``, and the installed ``model-etl`` command."""
 # ruff: noqa: E402  the search path comes before all imports that it could mislead
 
-from model_etl.runtime.search_path import search_current_folder_last
+from model_etl.runtime.search_path import leave_out_current_folder
 
-search_current_folder_last()
+leave_out_current_folder()
 
 import os
 import signal

@@ -1,8 +1,9 @@
 """Bonobo 0.6.4 and fs 2.4.16 on today's Python. Import this before anything of theirs; it leaves nothing behind.
 
-Four things stand in their way: `collections.Iterable` is gone since Python 3.10; `pkg_resources` is leaving
-setuptools, warns when it is imported and takes a tenth of a second; and mondrian 0.8.1 loses every log record for want
-of an attribute, and looks into standard output when it is imported, which may be closed, or no real file.
+Five things stand in their way: `collections.Iterable` is gone since Python 3.10; `pkg_resources` is gone from
+setuptools 82, and takes a tenth of a second before; graphviz 0.18 moved the class that Bonobo imports; and mondrian
+0.8.1 loses every log record for want of an attribute, and looks into standard output when it is imported, which may be
+closed, or no real file.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ def _pkg_resources() -> types.ModuleType:
     return module
 
 
+@contextlib.contextmanager
+def _digraph() -> Iterator[None]:
+    """Put `Digraph` where Bonobo looks for it."""
+    from graphviz import Digraph, dot  # noqa: PLC0415
+
+    if hasattr(dot, "Digraph"):
+        yield
+        return
+    dot.Digraph = Digraph
+    try:
+        yield
+    finally:
+        del dot.Digraph
+
+
 def _utf8() -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
@@ -48,7 +64,8 @@ def _install() -> None:
             import fs.osfs  # noqa: F401, PLC0415
 
             with contextlib.suppress(ModuleNotFoundError):  # another engine's environment has fs alone
-                import bonobo  # noqa: F401, PLC0415
+                with _digraph():
+                    import bonobo  # noqa: F401, PLC0415
                 import mondrian.formatters  # noqa: F401, PLC0415
     finally:
         for name in gone:

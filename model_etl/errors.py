@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import signal
 from collections.abc import Iterator
 from typing import Literal
@@ -43,6 +44,8 @@ class ModelEtlError(Exception):
     """
 
     exit_code = 1
+    quotes_records = False
+    """Whether the message quotes what a model, a rule or a schema says of records."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -126,13 +129,18 @@ class Interrupted(BaseException):
     """
 
     remark = "nothing was published"
+    quotes_records = False
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.exit_code = 128 + signum
 
 
-RUN_ENDING_EXCEPTIONS = (Interrupted, KeyboardInterrupt)
+class ModelTimedOut(BaseException):
+    """A call of a model took longer than --model_timeout; not an Exception, so that no model catches it."""
+
+
+RUN_ENDING_EXCEPTIONS = (Interrupted, ModelTimedOut, SystemExit, MemoryError)
 """What ends a run even if it is raised inside a model or a rule. All else rejects the record, also exceptions that are
 not an `Exception`: Rust code that panics raises such ones, and so does a call that asyncio cancels."""
 
@@ -144,13 +152,15 @@ class RecordError(Exception):
         stage: the step that failed.
         type_name: name of the exception or of the mistake.
         message: the cause; it holds no values of the record, unless the model's author put them into a message.
+        code: file and line of the code that raised it, or empty.
     """
 
-    def __init__(self, stage: RecordStep, type_name: str, message: str) -> None:
+    def __init__(self, stage: RecordStep, type_name: str, message: str, code: str = "") -> None:
         super().__init__(message)
         self.stage = stage
         self.type_name = shortened(type_name)
-        self.message = printable(shortened(message))
+        self.message = encodable(shortened(message))
+        self.code = code
 
     def without_traceback(self) -> RecordError:
         """Drop traceback and cause: thousands of kept errors would keep the local variables of their frames alive."""
@@ -158,7 +168,55 @@ class RecordError(Exception):
         return self
 
 
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, which may control a terminal or break a line; those that change the direction of text; and lone
+surrogates, which UTF-8 cannot encode."""
+_OWN_LINE = re.compile("(\n(?=  ))")
+"""A line break of this program's own messages: all lines but the first are indented."""
+_USER_INFO = re.compile(r"(?<=://)(?:[^/\s@:]+:[^\s@]*|[^/\s@]*)@(?:[^\s/@]*@)*")
+_QUERY = re.compile(r"(?<=://)([^\s?]*?)(\?|%3F)[^\s?]*?(?:=|%3D)[^\s'\"]*")
+MASK = "***"
+"""Stands for a secret in messages, in the report and in the prediction log."""
+
+
 def printable(text: str) -> str:
+    """Return a text that others wrote as people may read it, on one line.
+
+    What a terminal would obey, what breaks lines or turns their direction, and what UTF-8 cannot encode become
+    escapes, as in Python.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def printable_message(text: str) -> str:
+    """Return a message as people may read it: printable, in its own lines, and without the secrets in URLs.
+
+    Args:
+        text: the message; its own lines are indented, and a line break before any other text is somebody else's.
+    """
+    lines = _OWN_LINE.split(mask_urls(text))
+    return "".join("\n" if line == "\n" else printable(line) for line in lines)
+
+
+def printable_json(text: str) -> str:
+    """Return JSON with the same values whose text a terminal can show.
+
+    Args:
+        text: the JSON, in which control characters below U+0020 are line breaks of its layout.
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0] if match[0] < " " else f"\\u{ord(match[0]):04x}", text)
+
+
+def mask_urls(text: str) -> str:
+    """Return a text whose URLs have no user names, passwords and queries: keys, tokens and signatures lie there."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub(rf"\1\2{MASK}", _USER_INFO.sub(f"{MASK}@", text))
+
+
+def encodable(text: str) -> str:
     """Return a text that UTF-8 can encode: lone surrogates, from file names or a model's messages, become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
@@ -174,7 +232,7 @@ def shortened(text: str, limit: int = QUOTED_CHARS) -> str:
 
 def describe_exception(exc: BaseException) -> str:
     """Return the type and the message of an exception, on one line."""
-    message = shortened(" ".join(str(exc).split()))
+    message = printable(shortened(" ".join(str(exc).split())))
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
 
 

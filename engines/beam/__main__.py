@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from model_etl.runtime.search_path import search_current_folder_last
+from model_etl.runtime.search_path import leave_out_current_folder
 
-search_current_folder_last()
+leave_out_current_folder()
 
 import logging
 import logging.handlers
@@ -64,6 +64,7 @@ def main(interrupts: Interrupts, argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # Beam starts its workers by `python -m`
     code = run(main)
     if threading.active_count() > 1 and code >= _SIGNAL_EXIT_CODE:
         os._exit(code)  # Beam's threads continue to run

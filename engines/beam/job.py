@@ -24,11 +24,12 @@ from model_etl.engines.beam.outputs import (
 from model_etl.engines.beam.piece_files import FileSettings
 from model_etl.engines.beam.pipeline import Results, Task, build, read_results
 from model_etl.engines.beam.run_pipeline import run_pipeline
-from model_etl.engines.shared.pieces import limit_pieces
+from model_etl.engines.shared.pieces import limit_pieces, piece_format
 from model_etl.engines.shared.reporting import describe_files, digest_of
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, ModelUnavailable, TryAgain, UsageError, input_changed, rebuild
 from model_etl.evidence.run_report import Report, describe_model
+from model_etl.formats import format_for
 from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
 from model_etl.publishing.publication import all_exist, refuse_existing
 from model_etl.records.run_counts import RunCounts
@@ -120,10 +121,15 @@ class _Run:
 
     def _tasks(self, inputs: Sequence[BeamInput], scorer: Scorer | None) -> tuple[list[Task], list[int]]:
         """Return the pieces of the inputs, and for each the number of its input."""
-        limit, input_format = self._config.limit, self._config.input_format
+        limit, config = self._config.limit, self._config
         split_bytes = self._job.split_bytes if limit is None else None
         paths = {file.name: file.path for file in inputs}
-        pieces = [piece for file in inputs for piece in file.pieces(input_format, split_bytes)]
+        formats = [piece_format(f.name, config.input_format, tsv_quotes=config.tsv_quotes) for f in inputs]
+        pieces = [
+            piece
+            for file, file_format in zip(inputs, formats, strict=True)
+            for piece in file.pieces(file_format, split_bytes)
+        ]
         if limit is not None and scorer is not None:
             pieces = list(limit_pieces(pieces, limit, lambda piece: open_file(paths[piece.name]), scorer.facts.inputs))
         numbers = {file.name: number for number, file in enumerate(inputs)}
@@ -144,7 +150,7 @@ class _Run:
         files = FileSettings(
             folders.by_role,
             outputs[PREDICTIONS].targets[0].name,
-            self._config.output_format,
+            self._output_format(outputs[PREDICTIONS].targets[0].name),
             assembled=groups[PREDICTIONS] is not None,
             first_event=scorer.started(self._report.run_id, self._config.masked_options()) if LOG in outputs else b"",
         )
@@ -156,6 +162,13 @@ class _Run:
         except Exception as exc:
             raise _translate_pipeline_error(exc) from exc
         return read_results(prefix, len(tasks), groups)
+
+    def _output_format(self, name: str) -> str | None:
+        """Return the name of the format of the predictions, or None if their name shows it."""
+        config = self._config
+        if not config.tsv_quotes:
+            return config.output_format
+        return format_for(name, config.output_format, "--output_format", tsv_quotes=True)[0].name
 
     def _verify_inputs(self, inputs: Sequence[BeamInput]) -> None:
         found = {(file.path, file.identity) for file in find_inputs(self._config.input_file)}
@@ -173,7 +186,8 @@ class _Run:
         if not self._config.dry_run:
             with self._interrupts.uninterruptible():
                 self._publish_files(output, results)
-        raise too_many_rejects(counts, tolerated, first, None if self._config.dry_run else output.display_name)
+        name = None if self._config.dry_run else output.display_name
+        raise too_many_rejects(counts, tolerated, first, name, quote=self._config.scoring.may_quote)
 
     def _publish(self, outputs: Sequence[Output], results: Results) -> None:
         if self._config.dry_run:

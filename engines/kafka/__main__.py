@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from model_etl.runtime.search_path import search_current_folder_last
+from model_etl.runtime.search_path import leave_out_current_folder
 
-search_current_folder_last()
+leave_out_current_folder()
 
 import asyncio
 import sys

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from model_etl.errors import storage_error
+from model_etl.errors import printable_message, storage_error
 from model_etl.runtime.standard_streams import stdout_fd
 
 REPEAT_INTERVAL_S = 60.0
@@ -20,7 +20,7 @@ REPEAT_INTERVAL_S = 60.0
 def print_notice(text: str) -> None:
     """Print a line to standard error and flush it."""
     if sys.stderr is not None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(printable_message(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def write_stdout(lines: Iterable[bytes]) -> None:

@@ -14,7 +14,7 @@ from model_etl.engines.kafka.processor import Processor
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.kafka.truncation import SizeLimits
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
-from model_etl.errors import ModelEtlError, TryAgain
+from model_etl.errors import ModelEtlError, TryAgain, printable_json
 from model_etl.evidence.prediction_log import now
 from model_etl.records.run_counts import RunCounts
 from model_etl.records.strict_json import encode_json
@@ -134,7 +134,7 @@ async def _report(processors: Sequence[Processor], interval: float) -> None:
                 report["lag"] = {str(partition): count for partition, count in (await processor.lag()).items()}
             except ModelEtlError as exc:
                 report["lag"], report["error"] = None, exc.message
-            print_notice(encode_json(report).decode())
+            print_notice(printable_json(encode_json(report).decode()))
 
 
 def summary(processor: Processor) -> str:

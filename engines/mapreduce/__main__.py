@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from model_etl.runtime.search_path import search_current_folder_last
+from model_etl.runtime.search_path import leave_out_current_folder
 
-search_current_folder_last()
+leave_out_current_folder()
 
+import os
 import sys
 
 from model_etl.engines.mapreduce.command import run_command
@@ -14,6 +15,7 @@ from model_etl.engines.mapreduce.counting import CountingJob
 from model_etl.engines.mapreduce.job import ScoringJob
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # mrjob starts its tasks as Python processes
     arguments = [argument for argument in sys.argv[1:] if argument != "--count"]
     job = ScoringJob if arguments == sys.argv[1:] else CountingJob
     sys.argv[1:] = arguments  # mrjob passes some of them on to the tasks

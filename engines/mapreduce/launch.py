@@ -167,6 +167,7 @@ class _Launcher:
             self._job.options.split_bytes,
             remote=self._job.options.runner in REMOTE_RUNNERS,
             numbered=numbered,
+            tsv_quotes=bool(self.values.get("tsv_quotes")),
             limited=Limit(limit, scorer.facts.inputs) if limit is not None else None,
         )
         null_for_rejects = bool(self._job.options.null_for_rejects)
@@ -208,6 +209,8 @@ def _check_rejects(config: JobConfig, results: JobResults, publication: RunPubli
     if config.max_errors.exceeded(counts.rejected, counts.read):
         published = publication.publish_rejects(interrupts)
         rejects_name = published.name if published is not None else None
-        raise too_many_rejects(counts, config.max_errors, results.first_rejects, rejects_name)
+        raise too_many_rejects(
+            counts, config.max_errors, results.first_rejects, rejects_name, quote=config.scoring.may_quote
+        )
     if not counts.read and config.on_empty == "fail":
         raise no_records(config.input_file)

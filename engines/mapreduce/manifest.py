@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from model_etl.engines.mapreduce.inputs import MapReduceInput, open_input
 from model_etl.engines.mapreduce.task import Task
-from model_etl.engines.shared.pieces import InputPiece, cut_input, limit_pieces, number_pieces
+from model_etl.engines.shared.pieces import InputPiece, cut_input, limit_pieces, number_pieces, piece_format
 from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.schema.fields import Field
 
@@ -37,6 +37,7 @@ def build_tasks(
     *,
     remote: bool,
     numbered: bool,
+    tsv_quotes: bool = False,
     limited: Limit | None = None,
 ) -> list[Task]:
     """Cut the inputs into pieces, and number the records of each piece.
@@ -48,22 +49,28 @@ def build_tasks(
         piece_bytes: most bytes of a piece.
         remote: whether the tasks run on other machines.
         numbered: whether the tasks have numbers.
+        tsv_quotes: whether cells of TSV may have quotes around them.
         limited: how many records to read, or None for all.
 
     Raises:
         ModelEtlError: if an input cannot be read.
     """
+    inputs = list(inputs)
+    formats = {i.name: piece_format(i.name, input_format, tsv_quotes=tsv_quotes) for i in inputs}
     pieces = (
         [
             (job_input, piece)
             for job_input in inputs
             # What is copied before it is read is cut only if the copies are shared, see `upload_shared_inputs`.
             for piece in _pieces(
-                job_input, job_input.size if remote or not job_input.on_hadoop_only else None, input_format, piece_bytes
+                job_input,
+                job_input.size if remote or not job_input.on_hadoop_only else None,
+                formats[job_input.name],
+                piece_bytes,
             )
         ]
         if limited is None
-        else _first_pieces(inputs, input_format, limited)
+        else _first_pieces(inputs, formats, limited)
     )
     return [
         Task(settings, piece, job_input.key, number if numbered else None)
@@ -72,11 +79,11 @@ def build_tasks(
 
 
 def _first_pieces(
-    inputs: Iterable[MapReduceInput], input_format: str | None, limited: Limit
+    inputs: Iterable[MapReduceInput], formats: Mapping[str, str | None], limited: Limit
 ) -> list[tuple[MapReduceInput, InputPiece]]:
     by_name = {job_input.name: job_input for job_input in inputs}
     pieces = limit_pieces(
-        (InputPiece(job_input.name, job_input.identity, input_format) for job_input in by_name.values()),
+        (InputPiece(job_input.name, job_input.identity, formats[job_input.name]) for job_input in by_name.values()),
         limited.records,
         lambda piece: open_input(by_name[piece.name].key),
         limited.fields,

@@ -97,6 +97,20 @@ class InputPiece:
         yield from LDJSON.read_on(file, Source(self.name, self.identity, LDJSON.name), offset, self.position or 1)
 
 
+def piece_format(name: str, input_format: str | None, *, tsv_quotes: bool) -> str | None:
+    """Return the name of the format that an input's pieces have, or None if the input's name shows it.
+
+    Args:
+        name: the input as the user named it.
+        input_format: name of the format, or None if the input's name shows it.
+        tsv_quotes: whether cells of TSV may have quotes around them.
+
+    Raises:
+        UsageError: if neither shows the format.
+    """
+    return format_for(name, input_format, "--input_format", tsv_quotes=True)[0].name if tsv_quotes else input_format
+
+
 def cut_input(
     name: str, identity: str, size: int | None, input_format: str | None, piece_bytes: int
 ) -> list[InputPiece]:

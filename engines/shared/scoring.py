@@ -77,7 +77,7 @@ class Scorer:
         )
         self._settings = settings
         self.facts: ModelFacts = self._steps.facts
-        self.layout = Layout(self.facts.outputs, self.facts.inputs, settings.join, settings.keep)
+        self.layout = Layout(self.facts.outputs, self.facts.inputs, settings.join, settings.keep, settings.csv_formulas)
         self._log = PredictionLog.for_model(self.facts, settings.job, settings.log_inputs, settings.redact)
 
     def __call__(self, batch: Batch) -> Scored:

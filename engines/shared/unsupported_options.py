@@ -18,6 +18,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "input_file": {"Kafka": _TOPICS},
     "output_file": {"Kafka": _TOPICS},
     "input_format": {"Kafka": "each message is a JSON object"},
+    "tsv_quotes": {"Kafka": "each message is a JSON object"},
     "output_format": {"Kafka": "each message is a JSON object", "MapReduce": "it writes JSON Lines"},
     "if_exists": {"Kafka": _TOPICS},
     "on_empty": {"Kafka": _TOPICS},
@@ -28,6 +29,7 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     },
     "limit": {"Kafka": "it scores messages until it is stopped"},
     "rejects": {"Kafka": _KAFKA_REJECTS},
+    "csv_formulas": {"Kafka": "predictions are messages of JSON"},
     "max_errors": {"Kafka": _KAFKA_REJECTS},
     "report": {"Kafka": "--report_every writes its reports to standard error"},
     "bucket": {"Beam": "write names as s3://BUCKET/KEY", "Kafka": _TOPICS, "MapReduce": "write names as s3://BUCKET/KEY"},
@@ -40,6 +42,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "Beam": "the runner starts the workers: --direct_num_workers",
         "Kafka": "start more processes, which share the partitions",
         "MapReduce": "the runner starts the tasks: --num-cores",
+    },
+    "model_timeout": {
+        "Beam": "set a timeout of the runner",
+        "Kafka": "stop the process if its lag grows",
+        "MapReduce": "set mapreduce.task.timeout",
     },
     "lock_wait": {"Kafka": _TOPICS},
     **{

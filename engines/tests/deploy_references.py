@@ -93,7 +93,13 @@ class References:
             for fault in look(document) if look else ():
                 yield f"{document['kind']} {document['metadata']['name']}: {fault}"
         for kind in ("Role", "EventSource", "WorkflowTemplate", "ServiceAccount", "ConfigMap", "Secret"):
-            rest = str([{**doc, "metadata": None} for doc in self._documents if doc["kind"] != kind])
+            rest = str(
+                [
+                    {**doc, "metadata": doc["metadata"].get("annotations")}
+                    for doc in self._documents
+                    if doc["kind"] != kind
+                ]
+            )
             yield from (
                 f"nothing refers to the {kind} {doc['metadata']['name']}"
                 for doc in self._all(kind)
@@ -169,7 +175,11 @@ class References:
                 labels.get(rule["key"]) in rule["values"] for rule in selector.get("matchExpressions", ())
             )
 
-        return [pod for pod in pods(self._documents) if fits(pod.labels)]
+        # Argo Events makes the pods of an EventSource, with this label.
+        sources = [
+            Pod("EventSource", {"eventsource-name": doc["metadata"]["name"]}, {}) for doc in self._all("EventSource")
+        ]
+        return [pod for pod in (*pods(self._documents), *sources) if fits(pod.labels)]
 
     def _of_service(self, document: Document) -> Iterator[str]:
         selected = self._selected({"matchLabels": document["spec"]["selector"]})

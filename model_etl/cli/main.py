@@ -8,12 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
-from model_etl.errors import ConfigurationError, Interrupted
+from model_etl.errors import ConfigurationError, Interrupted, printable_json
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
+from model_etl.runtime.supervision import finish_supervised, supervise
 from model_etl.settings.job_config import JobConfig, require_options, sibling_name
 from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
@@ -25,7 +27,14 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: values of options that are given nowhere.
     """
-    end_process(main(defaults=defaults))
+    if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
+        supervise()
+    try:
+        exit_code = main(defaults=defaults)
+    except SystemExit:  # of argparse
+        finish_supervised()
+        raise
+    end_process(exit_code)
 
 
 def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None = None) -> int:
@@ -71,6 +80,7 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
         values.setdefault("output_file", sibling_name(rejects.replace(".rejects.ldjson", ".json"), ".retry.ldjson"))
     if not flags["quiet"]:
         _warn_about_secrets(flags)
+        print_warnings(values, flags["config"])
     return _run_or_check(flags, values, interrupts)
 
 
@@ -83,7 +93,7 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
         except ModuleNotFoundError as exc:
             raise ConfigurationError(
                 f"{exc.name} is not installed, which a run on this machine needs",
-                "Install everything: pip install 'model-etl[job]', or -r requirements.txt of the checkout.",
+                "Install everything: pip install 'model-etl[job]', or make run in a checkout.",
             ) from exc
 
     config = JobConfig.from_options(**values)
@@ -104,7 +114,7 @@ def _describe(values: Mapping[str, Any]) -> int:
 
     require_options(values, ["model"])
     model = load_model(values["model"], expect_version=values.get("expect_version"))
-    _write_stdout(json.dumps(model.describe(), indent=2, ensure_ascii=False) + "\n")
+    _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
     return 0
 
 

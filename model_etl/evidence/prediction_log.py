@@ -140,6 +140,11 @@ class PredictionLog:
             ]
         return pieces
 
+    @property
+    def _shows_values(self) -> bool:
+        """Whether nothing is kept out of the log; else the messages of models, schemas and rules are, too."""
+        return self.inputs == "full" and not self.redact
+
     def _withheld(self, record: Withheld, time: bytes) -> bytes:
         name, (shown,) = self._inputs([record.document])
         output = b"" if record.output is None else b',"output":' + self._redacted([record.output])[0]
@@ -149,7 +154,7 @@ class PredictionLog:
 
     def _rejected(self, record: Rejection, time: bytes) -> bytes:
         error = {"stage": record.stage, "type": record.type_name, "message": record.message}
-        shows_values = self.inputs == "full" and not self.redact
+        shows_values = self._shows_values
         if not shows_values and record.stage != "parse":
             error["message"] = "see the rejects file"  # a model's or a schema's message may quote the record
         members = b',"error":' + msgspec.json.encode(error) + self._rules_and_internals(None, record.answers)
@@ -186,7 +191,7 @@ class PredictionLog:
         rules: list[dict[str, Any]] = []
         for answer in answers:
             rule: dict[str, Any] = {"rule": answer.rule, "answer": answer.decision.verdict}
-            if answer.decision.messages:
+            if answer.decision.messages and self._shows_values:
                 rule["messages"] = list(answer.decision.messages)
             if answer.replaced is not None:
                 rule["replaced"] = msgspec.Raw(self._redacted([answer.replaced])[0])

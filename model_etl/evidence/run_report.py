@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl import __version__
-from model_etl.errors import describe_exception, printable
+from model_etl.errors import describe_exception, printable_message
 from model_etl.records.run_counts import RunCounts
 from model_etl.scoring.model import ModelFacts
 
@@ -82,7 +82,7 @@ class Report:
         """Record the error that ended the run, and its exit code."""
         self.status = "failed"
         self.exit_code = getattr(failure, "exit_code", 1)
-        message = printable(getattr(failure, "message", describe_exception(failure)))
+        message = printable_message(getattr(failure, "message", describe_exception(failure)))
         self.error = {"type": type(failure).__name__, "message": message}
 
     def as_json(self) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
+
 from model_etl.errors import UsageError
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression, compression_of, without_compression
-from model_etl.formats.csv_tsv import CSV, TSV
+from model_etl.formats.csv_tsv import CSV, QUOTED_TSV, TSV
 from model_etl.formats.json_array import JSON_ARRAY
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.parquet import PARQUET
@@ -28,7 +31,12 @@ def register_format(file_format: Format) -> None:
 
 for _format in (LDJSON, JSON_ARRAY, CSV, TSV, PARQUET):
     register_format(_format)
-INPUT_FORMATS["rejects"] = RejectsFile(FORMATS)  # reads texts of all formats, also of those registered later
+_QUOTED: dict[str, Format] = {QUOTED_TSV.name: QUOTED_TSV}  # chosen by an option of its own
+# Reads texts of all formats, also of those registered later.
+INPUT_FORMATS["rejects"] = RejectsFile(ChainMap(FORMATS, _QUOTED))
+
+NAMED_FORMATS: Mapping[str, Format] = ChainMap(INPUT_FORMATS, _QUOTED)
+"""All formats by the names that sources have."""
 
 _COMPRESSED_MEDIA_TYPES: dict[Compression, str] = {"gz": "application/gzip", "zst": "application/zstd"}
 
@@ -38,13 +46,14 @@ def media_type(file_format: Format, compression: Compression) -> str:
     return _COMPRESSED_MEDIA_TYPES.get(compression, file_format.media_type)
 
 
-def format_for(name: str, wanted: str | None, option: str) -> tuple[Format, Compression]:
+def format_for(name: str, wanted: str | None, option: str, *, tsv_quotes: bool = False) -> tuple[Format, Compression]:
     """Return the format and the compression of a file.
 
     Args:
         name: the file's name; `-` for a standard stream, which holds JSON Lines by default.
         wanted: the name of a format, or None to derive it from the file's name.
         option: the option that sets the format, for the remedy of the error.
+        tsv_quotes: whether cells of TSV may have quotes around them.
 
     Raises:
         UsageError: if no format has the name's suffix, or the format cannot be compressed.
@@ -53,13 +62,15 @@ def format_for(name: str, wanted: str | None, option: str) -> tuple[Format, Comp
     stem = without_compression(name)
     file_format: Format | None
     if wanted is not None:
-        file_format = INPUT_FORMATS[wanted]
+        file_format = NAMED_FORMATS[wanted]
     elif name == "-":
         file_format = LDJSON
     else:
         file_format = next((f for f in FORMATS.values() if stem.lower().endswith(f.suffixes)), None)
     if file_format is None:
         raise UsageError(f"cannot derive the format of {name} from its name", f"Pass {option}: {', '.join(FORMATS)}.")
+    if tsv_quotes and file_format is TSV:
+        file_format = QUOTED_TSV
     if compression and not file_format.compressible:
         raise UsageError(
             f"{name}: {file_format.name} files have their own compression", f"Remove .{compression} from the name."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from model_etl.errors import DataError, RecordError
+from model_etl.errors import RecordError
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Rejection, Source
 from model_etl.schema.fields import Field
@@ -16,9 +16,6 @@ BATCH_RECORDS = 8192
 
 EXCERPT_BYTES = 1000
 """How much of a record that is too long is in its reject."""
-
-BOM = b"\xef\xbb\xbf"
-"""The byte-order mark of UTF-8."""
 
 
 class Writer(Protocol):
@@ -127,7 +124,7 @@ class BatchBuilder:
     def reject(self, offset: int, text: bytes, error: RecordError) -> None:
         """Add the next record as a rejection, because it cannot be parsed."""
         self.position += 1
-        self._bytes += len(text)
+        self._bytes += len(text) + len(self.source.header)  # a reject has both
         self._rejected.append(
             Rejection(self.source, self.position, offset, text, None, error.stage, error.type_name, error.message)
         )
@@ -161,6 +158,10 @@ class BatchBuilder:
             )
             self._clear()
 
+    def empty_batch(self) -> Batch:
+        """Return a batch without records, by which a table without records makes its columns known."""
+        return Batch(self.source, (), (), (), ())
+
 
 @dataclass(frozen=True)
 class LongText:
@@ -190,6 +191,8 @@ def long_rejection(source: Source, position: int, offset: int, record: bytes | L
         text = text[: len(text) - _incomplete_character(text)]
     limit = source.max_record_size
     message = f"the record has {size:,} bytes, more than the {limit:,} of --max_record_size"
+    if source.format == "ldjson" and text.lstrip().startswith(b"["):
+        message += "; is the file a JSON array? then use --input_format json"
     return Rejection(source, position, offset, text, None, "parse", "RecordTooLong", message, cut=size > len(text))
 
 
@@ -205,35 +208,6 @@ def _incomplete_character(text: bytes) -> int:
     return 0
 
 
-_SIGNATURES = {
-    b"\xff\xfe": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\xfe\xff": ("in UTF-16", "Convert it to UTF-8, for example with iconv."),
-    b"\x1f\x8b": ("compressed with gzip", "Let its name end in .gz."),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Let its name end in .zst."),
-    b"PAR1": ("a Parquet file", "Use --input_format parquet, or a name that ends in .parquet."),
-}
-"""The first bytes of files that are not UTF-8 text, with what they are and the remedy."""
-
-
-def check_signature(start: bytes, source: Source) -> int:
-    """Check the first bytes of a text file.
-
-    Args:
-        start: at least the first four bytes, if the file has as many.
-        source: the input, for the error.
-
-    Returns:
-        The length of the byte-order mark, which is to be skipped: 3 or 0.
-
-    Raises:
-        DataError: if they are the signature of a file that is not UTF-8 text.
-    """
-    for signature, (description, remedy) in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise DataError(f"cannot read {source.name} as {source.format}: it is {description}", remedy)
-    return len(BOM) if start.startswith(BOM) else 0
-
-
 def utf8_error(text: bytes) -> RecordError | None:
     """Return the error of a record whose text is not UTF-8, or None if it is."""
     try:
@@ -244,15 +218,18 @@ def utf8_error(text: bytes) -> RecordError | None:
     return None
 
 
-def column_names(layout: Layout, first: Iterable[str], source: Source) -> list[str]:
+def column_names(layout: Layout, first: Collection[str], source: Source | None) -> list[str]:
     """Return the columns of an output table, which has the same columns in every row.
 
     Args:
         layout: the layout of the output records.
-        first: the field names of the first output record.
-        source: the input of that record.
+        first: the field names of the first output record; empty if there is none.
+        source: the input of that record, or an input without records; None if nothing is known of any input.
     """
     if not layout.join:
-        return [*layout.keep, *layout.outputs] if layout.outputs else list(first)
-    # The first record of a table lacks the fields whose cells are empty.
-    return list(dict.fromkeys([*source.column_names, *first]))
+        return [*layout.keep, *layout.outputs] if layout.outputs else list(first or layout.keep)
+    # The first record of a table lacks the fields whose cells are empty. Other records have what the first one has.
+    originals = source.column_names if source is not None else ()
+    if not originals:
+        originals = [name for name in first if name not in layout.outputs] if first else list(layout.inputs)
+    return list(dict.fromkeys([*originals, *layout.outputs, *first]))

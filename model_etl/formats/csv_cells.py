@@ -28,16 +28,20 @@ class Cells:
         names: the names of the columns.
         fields: the model's input fields by name.
         delimiter: the character between two cells.
+        quotes: whether a cell may have quotes around it.
 
     Attributes:
         width: the number of columns.
     """
 
-    def __init__(self, names: Sequence[str], fields: Mapping[str, Field], delimiter: str) -> None:
+    def __init__(
+        self, names: Sequence[str], fields: Mapping[str, Field], delimiter: str, *, quotes: bool = True
+    ) -> None:
         self.width = len(names)
         self._columns = [(encode_basestring(name) + ":", _converter(fields.get(name))) for name in names]
         self._delimiter = delimiter.encode()
-        self._special = bytes(_SPECIAL - set(self._delimiter))
+        self._quotes = quotes
+        self._special = bytes(_SPECIAL - set(self._delimiter) - (set() if quotes else set(b'"\\')))
         self._fields = [fields.get(name) for name in names]
         self._json_around_cells = self._surrounding_json([encode_basestring(name) for name in names])
 
@@ -61,6 +65,8 @@ class Cells:
         """
         if not is_utf8_without_cr(block) or len(block.translate(None, self._special)) < len(block):
             return None
+        if not self._quotes:
+            block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         lines = block.split(b"\n")
         if not all(lines) or set(map(methodcaller("count", self._delimiter), lines)) != {self.width - 1}:
             return None
@@ -75,6 +81,16 @@ class Cells:
                 return None
             pieces[2 * index + 1 :: step] = column
         return LineBlock(b"".join(pieces)[:-1], len(lines))
+
+    def fit(self, row: Sequence[str]) -> bool:
+        """Return whether a row has all columns, and numbers and booleans where the model has them, at least one."""
+        if len(row) != self.width:
+            return False
+        typed = [(cell, field.type) for cell, field in zip(row, self._fields, strict=True) if field and cell]
+        typed = [(cell, kind) for cell, kind in typed if kind not in ("text", "json")]
+        return bool(typed) and all(
+            cell in ("true", "false") if kind == "boolean" else _NUMBER.fullmatch(cell) for cell, kind in typed
+        )
 
     def document(self, row: Sequence[str]) -> bytes:
         """Convert one row.

@@ -1,4 +1,8 @@
-"""CSV and TSV: a first row of names, then one record a row (RFC 4180; TSV is the same with tabs).
+"""CSV and TSV: a first row of names, then one record a row.
+
+CSV is that of RFC 4180. A cell of TSV has no quotes around it: a quote is a part of its text, and it cannot hold a tab
+or a line end (https://www.iana.org/assignments/media-types/text/tab-separated-values). TSV with quotes is a format of
+its own.
 
 The model's schema gives cells their types; nothing is guessed. A cell of a number field keeps its digits as they are, a
 cell of a field that the schema does not know is text. An empty cell means no value, except in required text fields.
@@ -8,42 +12,41 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
 from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
 from model_etl.formats.csv_cells import Cells
+from model_etl.formats.csv_damage import (
+    has_rows_between_returns,
+    hides_rows,
+    holds_rows,
+    quote_not_closed,
+    rows_in_a_cell,
+)
+from model_etl.formats.csv_lines import Block, LongRow, RowLines, numbered_blocks
 from model_etl.formats.csv_writer import DelimitedWriter
-from model_etl.formats.line_blocks import LongLine, line_blocks
+from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
+from model_etl.formats.line_blocks import LongLine, carriage_returns, line_blocks
 from model_etl.formats.output_layout import Layout
-from model_etl.records.batch import MOST_RECORD_BYTES, Batch, Source
+from model_etl.formats.table_names import check_table_names, first_duplicate
+from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
 
 _NEVER_CLOSED = "unexpected end of data"
-"""What Python's csv module says of a quoted cell that the file ends in."""
+_TOO_LONG = "field larger than field limit"
+_CARRIAGE_RETURN = "new-line character seen in unquoted field"
+"""What Python's csv module says of a quoted cell that the file ends in, of a cell that is too long, and of a carriage
+return outside of quotes."""
 
 
-class _LongRow(Exception):
-    """A row of several lines is longer than a record may be."""
-
-
-class _Block(NamedTuple):
-    """A block of whole lines.
-
-    Attributes:
-        offset: its offset in the file, in bytes.
-        text: its lines, without the end of the last one.
-        line: the number of its first line in the file, from 1.
-    """
-
-    offset: int
-    text: bytes
-    line: int
+_LAST_CELLS: dict[str, tuple[bytes, Mapping[str, Field], Cells]] = {}
+"""The last header that `document` got, by format, with the fields and the converter of its rows."""
 
 
 class _Row(NamedTuple):
@@ -56,6 +59,7 @@ class _Row(NamedTuple):
         size: its bytes with the line end.
         lines_before: how many lines of the block precede it.
         line_count: how many lines it takes.
+        problem: what the csv module says of a row that is not valid; otherwise empty.
     """
 
     offset: int
@@ -64,6 +68,7 @@ class _Row(NamedTuple):
     size: int
     lines_before: int
     line_count: int
+    problem: str = ""
 
     def valid_cells(self) -> Sequence[str]:
         """Return the cells.
@@ -83,88 +88,156 @@ class Delimited(Format):
 
     Attributes:
         delimiter: the character between two cells.
+        quotes: whether a cell may have quotes around it.
     """
 
     compressible = True
     delimiter: str
+    quotes = True
 
     @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
-        blocks = _numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
+        blocks = numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
         for block in blocks:  # until the header is found; the inner loop takes the other blocks
-            lines = _RowLines(block.text, blocks, source.max_record_size)
-            try:
-                header = None if isinstance(block.text, LongLine) else next(self._parse(lines), None)
-            except _LongRow:
-                raise _long_rows(source, 0) from None
-            if isinstance(block.text, LongLine) or (header and len(header.text) > source.max_record_size):
-                raise _long_rows(source, 0)
+            if kind := json_kind(block.text[:START_BYTES]):
+                raise wrong_kind(source, kind)
+            lines = RowLines(block.text, blocks, source.max_record_size)
+            header = self._header(block, lines, source)
             if header is None:
                 continue  # blank lines
-            names = _column_names(header, source)
-            cells = Cells(names, fields, self.delimiter)
+            names = self._column_names(header, block, source)
+            check_table_names(names, fields, source, header.text)
+            cells = Cells(names, fields, self.delimiter, quotes=self.quotes)
             builder = BatchBuilder(dataclasses.replace(source, header=header.text, columns=names))
             remaining = lines.remaining()
             offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
-            rest = () if remaining is None else (_Block(offset, remaining, block.line + line),)
+            rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
             for rows in chain(rest, blocks):
                 may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
                 batch = None if may_be_long else _verbatim_batch(rows.text, rows.offset, cells, builder)
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
+            if not builder.position:
+                yield builder.empty_batch()
+
+    def _header(self, block: Block, lines: RowLines, source: Source) -> _Row | None:
+        """Return the first row, or None if there are but blank lines.
+
+        Raises:
+            DataError: if it is longer than a record may be.
+        """
+        try:
+            header = None if isinstance(block.text, LongLine) else next(self._parse(lines), None)
+        except LongRow:
+            raise _long_row(source, 0) from None
+        if isinstance(block.text, LongLine) or (header and not header.problem and header.size > lines.longest):
+            raise carriage_returns(source, block.offset) if b"\r" in block.text else _long_row(source, 0)
+        return header
 
     def _row_batches(
-        self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]
+        self, block: Block, cells: Cells, builder: BatchBuilder, following: Iterator[Block]
     ) -> Iterator[Batch]:
         """Yield the batches of a block whose rows are parsed one by one.
 
         Raises:
-            DataError: if a quoted cell is never closed, so that it holds all rows after its own, or if a row of several
-                lines is longer than a record may be.
+            DataError: if a row is likely to be many rows, or if it has several lines and is longer than a record may be.
         """
         try:
             yield from self._rows_of(block, cells, builder, following)
-        except _LongRow:
-            raise _long_rows(builder.source, builder.position + 1) from None
+        except LongRow:
+            raise _long_row(builder.source, builder.position + 1) from None
 
     def _rows_of(
-        self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]
+        self, block: Block, cells: Cells, builder: BatchBuilder, following: Iterator[Block]
     ) -> Iterator[Batch]:
         longest = builder.source.max_record_size
         if isinstance(block.text, LongLine):
-            if block.text.quotes % 2:  # its last cell goes on in the next line
-                raise _LongRow
+            if self.quotes and block.text.quotes % 2:  # its last cell goes on in the next line
+                raise LongRow
             builder.reject_long(block.offset, LongText(block.text, block.text.size))
             yield from builder.take()
             return
-        for row in self._parse(_RowLines(block.text, following, longest), cells.width):
-            if len(row.text) > longest:
+        for row in self._parse(RowLines(block.text, following, longest), cells.width):
+            if len(row.text) > longest and (row.line_count == 1 or not row.problem):
                 builder.reject_long(block.offset + row.offset, row.text)
                 continue
             try:
-                builder.add(block.offset + row.offset, row.text, cells.document(row.valid_cells()))
+                document = cells.document(row.valid_cells())
+                if row.line_count > 1 and holds_rows(row.text, self._cells_of_line, cells.fit):
+                    raise rows_in_a_cell(
+                        builder.source, row.text, block.line + row.lines_before, block.offset + row.offset
+                    )
+                builder.add(block.offset + row.offset, row.text, document)
             except RecordError as exc:
-                if row.line_count > 1 and exc.message.endswith(_NEVER_CLOSED):
-                    raise _quote_never_closed(builder.source, block.line + row.lines_before, row) from exc
+                self._require_one_row(row, block, builder.source, cells.width)
                 builder.reject(block.offset + row.offset, row.text, exc)
             if builder.full:
                 yield from builder.take()
         yield from builder.take()
 
+    def _require_one_row(self, row: _Row, block: Block, source: Source, width: int) -> None:
+        """Check that a row which is not valid is likely to be one, so that it can be rejected without losing others.
+
+        Raises:
+            DataError: if it is not.
+        """
+        line, offset = block.line + row.lines_before, block.offset + row.offset
+        if row.line_count > 1 and row.problem.startswith((_NEVER_CLOSED, _TOO_LONG)):
+            reason = (
+                "is never closed, so that the {lines} lines after it are a part of its cell"
+                if row.problem.startswith(_NEVER_CLOSED)
+                else f"is not closed within the {source.max_record_size:,} bytes of --max_record_size"
+            )
+            raise quote_not_closed(source, row.text, line, offset, reason)
+        if row.line_count > 1 and hides_rows(row.text, self._cells_of_line, width):
+            raise rows_in_a_cell(source, row.text, line, offset)
+        if row.problem.startswith(_CARRIAGE_RETURN) and has_rows_between_returns(row.text, self._cells_of_line, width):
+            raise carriage_returns(source, offset)
+
+    def _cells_of_line(self, line: bytes) -> Sequence[str] | None:
+        """Return the cells of a line that is a row by itself, or None if it is not valid."""
+        rows = list(self._parse(RowLines(line, iter(()))))
+        return None if len(rows) != 1 or isinstance(rows[0].cells, RecordError) else rows[0].cells
+
+    def _column_names(self, header: _Row, block: Block, source: Source) -> Sequence[str]:
+        """Return the cells of the first row, checked."""
+        names = header.cells
+        remedy = "The first row must name the columns, each once."
+        if isinstance(names, RecordError) or utf8_error(header.text):
+            if header.problem.startswith(_CARRIAGE_RETURN):
+                raise carriage_returns(source, block.offset + header.offset)
+            if header.line_count > 1 or header.problem.startswith(_NEVER_CLOSED):
+                self._require_one_row(header, block, source, 0)
+            raise DataError(f"cannot read {source.name}: its first row is not a valid row of UTF-8 text", remedy)
+        if not all(names):
+            raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
+        if (name := first_duplicate(names)) is not None:
+            raise DataError(f"cannot read {source.name}: its first row names the column {name!r} twice", remedy)
+        return names
+
     @override
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
-        headers = list(self._parse(_RowLines(header, iter(()))))
-        width = len(headers[0].valid_cells()) if headers else 0
-        rows = list(self._parse(_RowLines(text, iter(())), width))
-        for parsed, name in ((headers, "header"), (rows, "text")):
-            if len(parsed) != 1:
-                raise RecordError("parse", "InvalidRow", f"the {name} has {len(parsed)} rows, expected one")
-        return Cells(headers[0].valid_cells(), fields, self.delimiter).document(rows[0].valid_cells())
+        cells = self._cells_of(header, fields)
+        return cells.document(self._only_row(text, "text", cells.width))
+
+    def _cells_of(self, header: bytes, fields: Mapping[str, Field]) -> Cells:
+        """Return the converter of the last header, or a new one: rejects follow each other with the same header."""
+        last = _LAST_CELLS.get(self.name)
+        if last is None or last[0] != header or last[1] is not fields:
+            cells = Cells(self._only_row(header, "header"), fields, self.delimiter, quotes=self.quotes)
+            _LAST_CELLS[self.name] = last = header, fields, cells
+        return last[2]
+
+    def _only_row(self, text: bytes, name: str, width: int = 0) -> Sequence[str]:
+        rows = list(self._parse(RowLines(text, iter(())), width))
+        if len(rows) != 1:
+            raise RecordError("parse", "InvalidRow", f"the {name} has {len(rows)} rows, expected one")
+        return rows[0].valid_cells()
 
     @override
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
-        return DelimitedWriter(file, layout, self.name, self.delimiter)
+        return DelimitedWriter(file, layout, self.name, self.delimiter, quotes=self.quotes)
 
-    def _parse(self, lines: _RowLines, width: int = 0) -> Iterator[_Row]:
+    def _parse(self, lines: RowLines, width: int = 0) -> Iterator[_Row]:
         """Yield the rows that are not blank.
 
         Args:
@@ -172,54 +245,31 @@ class Delimited(Format):
             width: the number of columns; 0 if the first row determines it.
         """
         csv.field_size_limit(lines.longest)
-        lines_of_row = lines.lines_of_row
         offset = lines_before = 0
-        reader = csv.reader(lines.read(), delimiter=self.delimiter, strict=True)
+        # Without quotes, csv takes them for a part of the text.
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
+        reader = csv.reader(lines.read(), delimiter=self.delimiter, strict=True, quoting=quoting)
         while True:
             cells: Sequence[str] | RecordError
+            problem = ""
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as exc:
-                cells = RecordError("parse", "InvalidRow", f"not a valid row: {exc}")
-            line_count = len(lines_of_row)
-            raw = lines_of_row[0] if line_count == 1 else b"".join(lines_of_row)
-            lines_of_row.clear()
+                problem = str(exc)
+                cells = RecordError("parse", "InvalidRow", f"not a valid row: {problem}")
+            raw, line_count = lines.take_row()
             text = raw.removesuffix(b"\n").removesuffix(b"\r")
             # Blanks are a value where there is but one column, and nothing elsewhere.
             if text if width == 1 else text.strip(b" \t\r" if self.delimiter != "\t" else b" \r"):
                 width = width or len(cells) if not isinstance(cells, RecordError) else width
-                yield _Row(offset, text, cells, len(raw), lines_before, line_count)
+                yield _Row(offset, text, cells, len(raw), lines_before, line_count, problem)
             offset += len(raw)
             lines_before += line_count
 
 
-def _numbered_blocks(blocks: Iterable[tuple[int, bytes]]) -> Iterator[_Block]:
-    """Yield the blocks with the numbers of their first lines."""
-    line = 1
-    for offset, text in blocks:
-        yield _Block(offset, text, line)
-        line += text.count(b"\n") + 1
-
-
-def _quote_never_closed(source: Source, line: int, row: _Row) -> DataError:
-    """Return the error for a row whose quoted cell takes the rest of the file.
-
-    Args:
-        source: the file.
-        line: the number of the row's first line.
-        row: the row.
-    """
-    opened = line + _line_of_open_quote(row.text)
-    return DataError(
-        f"cannot read {source.name} from line {opened:,} on: a quote that opens there is never closed, so the"
-        f" {line + row.line_count - opened - 1:,} lines after it are a part of its cell",
-        "Correct that line: a quote inside a quoted cell is doubled.",
-    )
-
-
-def _long_rows(source: Source, position: int) -> DataError:
+def _long_row(source: Source, position: int) -> DataError:
     """Return the error for a row that is too long, after which the next row cannot be found.
 
     Args:
@@ -231,15 +281,6 @@ def _long_rows(source: Source, position: int) -> DataError:
         f"cannot read {source.name}: {row} is longer than the {source.max_record_size:,} bytes of --max_record_size",
         "Correct its quotes, if it is not meant to be so long; otherwise give a larger --max_record_size.",
     )
-
-
-def _line_of_open_quote(text: bytes) -> int:
-    """Return how many line ends of a row precede the quote with which its open cell begins."""
-    start = end = len(text)
-    while (end - start) % 2 == 0:  # quotes in pairs are inside the cell
-        end = text.rfind(b'"', 0, start) + 1
-        start = len(text[:end].rstrip(b'"'))
-    return text.count(b"\n", 0, start)
 
 
 def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:
@@ -258,63 +299,6 @@ def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuild
     return Batch(builder.source, positions, offsets, texts, documents)
 
 
-def _column_names(header: _Row, source: Source) -> Sequence[str]:
-    """Return the cells of the first row, checked."""
-    names = header.cells
-    remedy = "The first row must name the columns, each once."
-    if isinstance(names, RecordError) or utf8_error(header.text):
-        raise DataError(f"cannot read {source.name}: its first row is not a valid row of UTF-8 text", remedy)
-    for index, name in enumerate(names):
-        if not name:
-            raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
-        if name in names[:index]:
-            raise DataError(f"cannot read {source.name}: its first row names the column {name!r} twice", remedy)
-    return names
-
-
-class _RowLines:
-    """The lines of a block; a quoted cell that spans blocks pulls in as many further blocks as it needs.
-
-    Args:
-        block: whole lines.
-        following: the blocks after it.
-        longest: the most bytes of a row.
-
-    Attributes:
-        lines_of_row: the lines read so far of the row that is being read; its reader clears them.
-    """
-
-    def __init__(self, block: bytes, following: Iterator[_Block], longest: int = MOST_RECORD_BYTES) -> None:
-        self._lines = iter(block.split(b"\n"))
-        self._following = following
-        self.longest = longest
-        self.lines_of_row: list[bytes] = []
-
-    def read(self) -> Iterator[str]:
-        """Yield the lines with their ends.
-
-        Raises:
-            _LongRow: if a row of several lines is longer than `longest`.
-        """
-        size = 0
-        while True:
-            for line in self._lines:
-                size = size + len(line) + 1 if self.lines_of_row else len(line)
-                if self.lines_of_row and (size > self.longest or isinstance(line, LongLine)):
-                    raise _LongRow
-                self.lines_of_row.append(line + b"\n")
-                yield self.lines_of_row[-1].decode("utf-8", "surrogateescape")
-            block = next(self._following, None) if self.lines_of_row else None
-            if block is None:
-                return
-            self._lines = iter([block.text] if isinstance(block.text, LongLine) else block.text.split(b"\n"))
-
-    def remaining(self) -> bytes | None:
-        """Return the lines that were not read, or None if there are none."""
-        lines = list(self._lines)
-        return b"\n".join(lines) if lines else None
-
-
 class Csv(Delimited):
     """Cells with commas between them."""
 
@@ -325,13 +309,24 @@ class Csv(Delimited):
 
 
 class Tsv(Delimited):
-    """Cells with tabs between them."""
+    """Cells with tabs between them, without quotes."""
 
     name = "tsv"
     suffixes = (".tsv",)
+    media_type = "text/tab-separated-values"
+    delimiter = "\t"
+    quotes = False
+
+
+class QuotedTsv(Delimited):
+    """Cells with tabs between them, and quotes as in CSV."""
+
+    name = "quoted_tsv"
+    suffixes = ()  # the name of a file does not show it
     media_type = "text/tab-separated-values"
     delimiter = "\t"
 
 
 CSV = Csv()
 TSV = Tsv()
+QUOTED_TSV = QuotedTsv()

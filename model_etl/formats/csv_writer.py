@@ -12,9 +12,12 @@ from typing_extensions import override
 from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
+from model_etl.formats.unquoted_rows import unquoted_rows
 from model_etl.records.batch import Batch, Source
 
 _Object = Mapping[str, msgspec.Raw]
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With the full-width forms of the signs, which some spreadsheets take for the signs."""
 
 
 class DelimitedWriter(Writer):
@@ -25,36 +28,47 @@ class DelimitedWriter(Writer):
         layout: the layout of the output records.
         name: the name of the format.
         delimiter: the character between two cells.
+        quotes: whether a cell may have quotes around it; without them it cannot hold a delimiter or a line end.
     """
 
-    def __init__(self, file: BinaryIO, layout: Layout, name: str, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, name: str, delimiter: str, *, quotes: bool = True) -> None:
         self._file = file
         self._layout = layout
         self._name = name
+        self._label = name.removeprefix("quoted_").upper()
         self._delimiter = delimiter
-        self._rows: _NewRows | _ExtendedRows | None = None
+        self._quotes = quotes
+        self._rows: _Rows | None = None
+        self._unpublished: Source | None = None
         self._columns: list[str] = []
+        self._escapes = layout.csv_formulas == "escape"
 
     @override
     def write(self, batch: Batch) -> None:
         if not len(batch):
+            self._unpublished = self._unpublished or batch.source
             return
         is_first = self._rows is None
-        if self._rows is None:
-            copies = self._layout.join and batch.source.format == self._name
-            self._rows = (_ExtendedRows if copies else _NewRows)(self._layout, batch.source)
-        objects = self._rows.objects(batch)
+        rows = self._rows = self._rows or self._rows_of(batch.source)
+        objects = rows.objects(batch)
         if is_first:
-            self._columns = self._rows.columns(objects[0])
-            names = self._encode([self._columns])
-            self._file.write(b"".join(self._rows.lines([self._rows.header], names, self._delimiter.encode())))
-        cells = self._encode(self._table(objects, batch))
-        self._file.write(b"".join(self._rows.lines(batch.texts, cells, self._delimiter.encode())))
+            self._write_names(rows, objects[0])
+        cells = self._encode(self._table(objects, batch), batch)
+        self._file.write(b"".join(rows.lines(batch.texts, cells, self._delimiter.encode())))
 
     @override
     def finish(self) -> None:
         if self._rows is None:  # a file without records still names its columns
-            self._file.write(self._encode([[*self._layout.keep, *self._layout.outputs]])[0])
+            self._write_names(self._rows_of(self._unpublished), {})
+
+    def _rows_of(self, source: Source | None) -> _Rows:
+        can_copy = source is not None and source.format == self._name and source.header and not self._escapes
+        return (_ExtendedRows if self._layout.join and can_copy else _NewRows)(self._layout, source)
+
+    def _write_names(self, rows: _Rows, first: _Object) -> None:
+        self._columns = rows.columns(first)
+        names = self._encode([self._header(self._columns)])
+        self._file.write(b"".join(rows.lines([rows.header], names, self._delimiter.encode())))
 
     def _table(self, objects: Sequence[_Object], batch: Batch) -> list[list[str]]:
         known = set(self._columns)
@@ -64,13 +78,21 @@ class DelimitedWriter(Writer):
                 extra = next(name for name in row if name not in known)
                 raise ConfigurationError(
                     f"record {batch.positions[index]} of {batch.source.name} has a field {extra!r} that the first"
-                    f" record lacks: a {self._name.upper()} file has the same columns in every row",
+                    f" record lacks: a {self._label} file has the same columns in every row",
                     "Write JSON Lines, or choose the columns with --keep.",
                 )
             table.append([_cell(row.get(name)) for name in self._columns])
+            if self._escapes:
+                numbers = [not bytes(row.get(name, b"")).startswith(b'"') for name in self._columns]
+                table[-1] = [c if n else _escape(c) for c, n in zip(table[-1], numbers, strict=True)]
         return table
 
-    def _encode(self, table: Iterable[Sequence[str]]) -> list[bytes]:
+    def _header(self, names: Sequence[str]) -> list[str]:
+        return [_escape(name) if self._escapes else name for name in names]
+
+    def _encode(self, table: Iterable[Sequence[str]], batch: Batch | None = None) -> list[bytes]:
+        if not self._quotes:
+            return unquoted_rows(table, self._columns, self._delimiter, batch)
         rows = _EncodedRows()
         csv.writer(rows, delimiter=self._delimiter, lineterminator="\r\n").writerows(table)
         return rows.lines
@@ -85,13 +107,13 @@ class _Rows(Protocol):
 
     header: bytes
 
-    def __init__(self, layout: Layout, first: Source) -> None: ...
+    def __init__(self, layout: Layout, first: Source | None) -> None: ...
 
     def objects(self, batch: Batch) -> list[_Object]:
         """Return the objects of which cells are made, one a record."""
 
     def columns(self, first: _Object) -> list[str]:
-        """Return the names of those cells, given the first object."""
+        """Return the names of those cells, given the first object; it is empty if there are no records."""
 
     def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
         """Return whole lines, given the original rows and the cells that were made."""
@@ -102,7 +124,7 @@ class _NewRows(_Rows):
 
     header = b""
 
-    def __init__(self, layout: Layout, first: Source) -> None:
+    def __init__(self, layout: Layout, first: Source | None) -> None:
         self._layout = layout
         self._first = first
 
@@ -122,10 +144,10 @@ class _NewRows(_Rows):
 class _ExtendedRows(_Rows):
     """Original rows of the same format are copied as they are; only the prediction's cells are made."""
 
-    def __init__(self, layout: Layout, first: Source) -> None:
+    def __init__(self, layout: Layout, first: Source | None) -> None:
         self._layout = layout
-        self._format = first.format
-        self.header = first.header
+        self._format = first.format if first else ""
+        self.header = first.header if first else b""
 
     @override
     def objects(self, batch: Batch) -> list[_Object]:
@@ -161,6 +183,11 @@ class _EncodedRows:
 
 def _parse(documents: Iterable[bytes]) -> list[_Object]:
     return [msgspec.json.decode(document, type=dict[str, msgspec.Raw]) for document in documents]
+
+
+def _escape(text: str) -> str:
+    """Return a text that a spreadsheet shows as it is: a `'` comes before what it would take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _cell(value: msgspec.Raw | None) -> str:

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from typing_extensions import override
 
 from model_etl.errors import DataError
-from model_etl.formats.base import EXCERPT_BYTES, BatchBuilder, Format, LongText, Writer, check_signature, utf8_error
+from model_etl.formats.base import EXCERPT_BYTES, BatchBuilder, Format, LongText, Writer, utf8_error
+from model_etl.formats.file_signatures import StartedFile
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Source
 from model_etl.records.strict_json import one_line
@@ -56,11 +57,9 @@ class JsonArray(Format):
 
 def _elements(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes | LongText]]:
     """Yield the offset and the text of each element of an array."""
-    first = file.read(4)
-    skipped = check_signature(first, source)
-    scanner = _ArrayScanner(source, skipped)
-    yield from scanner.feed(first[skipped:])
-    while block := file.read(BATCH_BYTES):
+    started = StartedFile(file, source)
+    scanner = _ArrayScanner(source, started.skipped)
+    while block := started.read(BATCH_BYTES):
         yield from scanner.feed(block)
     scanner.finish()
 

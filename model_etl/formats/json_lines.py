@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from typing_extensions import override
 
 from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
-from model_etl.formats.line_blocks import LongLine, is_utf8_without_cr, line_blocks
+from model_etl.formats.line_blocks import LongLine, carriage_returns, is_utf8_without_cr, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.records.strict_json import one_line
 from model_etl.schema.fields import Field
+
+_OBJECTS_BETWEEN_RETURNS = re.compile(rb"}[ \t]*\r\s*{")
+"""Is not a part of any JSON text: two documents with a carriage return between them."""
 
 
 class JsonLines(Format):
@@ -69,6 +73,8 @@ def _parse_block(block: bytes, source: Source, position: int, offset: int) -> Ba
     builder = BatchBuilder(source)
     builder.position = position - 1
     for line in lines:
+        if b"\r" in line and _OBJECTS_BETWEEN_RETURNS.search(line):
+            raise carriage_returns(source, offset)
         text = line.removesuffix(b"\r")
         if isinstance(line, LongLine):
             builder.reject_long(offset, LongText(line, line.size))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from model_etl.formats.base import EXCERPT_BYTES, check_signature
+from model_etl.errors import DataError
+from model_etl.formats.base import EXCERPT_BYTES
+from model_etl.formats.file_signatures import StartedFile
 from model_etl.records.batch import BATCH_BYTES, Source
 
 
@@ -37,12 +39,14 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
     Raises:
         DataError: if the first bytes are not those of UTF-8 text.
     """
-    start = file.read(4)
-    pending = [start if offset else start[check_signature(start, source) :]]
-    offset += len(start) - len(pending[0])
-    length = len(pending[0])
+    lines: BinaryIO | StartedFile = file
+    if not offset:
+        lines = StartedFile(file, source)
+        offset = lines.skipped
+    pending: list[bytes] = []
+    length = 0
     rest = b""
-    while block := rest or file.read(max(1, BATCH_BYTES // divisor)):
+    while block := rest or lines.read(max(1, BATCH_BYTES // divisor)):
         rest = b""
         cut = block.rfind(b"\n")
         if cut >= 0:
@@ -55,7 +59,7 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         pending.append(block)  # a line longer than a block
         length += len(block)
         if length > source.max_record_size:
-            line, rest = _skip_line(file, pending)
+            line, rest = _skip_line(lines, pending)
             yield offset, line
             offset += line.size + 1
             pending, length = [], 0
@@ -63,7 +67,22 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         yield offset, last
 
 
-def _skip_line(file: BinaryIO, pieces: Sequence[bytes]) -> tuple[LongLine, bytes]:
+def carriage_returns(source: Source, offset: int) -> DataError:
+    """Return the error for records that have carriage returns between them.
+
+    Args:
+        source: the file.
+        offset: the offset of the first of these records.
+    """
+    since = f"from byte {offset:,} on " if offset else ""
+    return DataError(
+        f"cannot read {source.name} as {source.format}: {since}its lines end in a carriage return alone (CR), as on old"
+        " Macs",
+        "Convert its line ends to line feeds, for example with: tr '\\r' '\\n'.",
+    )
+
+
+def _skip_line(file: BinaryIO | StartedFile, pieces: Sequence[bytes]) -> tuple[LongLine, bytes]:
     """Read to the end of a line without keeping it.
 
     Args:

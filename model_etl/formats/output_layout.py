@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
 from model_etl.errors import ConfigurationError
+from model_etl.formats.table_names import first_duplicate
 from model_etl.records.batch import Batch
 from model_etl.schema.fields import Field
+
+CsvFormulas = Literal["keep", "escape"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Layout:
         inputs: the fields of the model's input schema by name, for the types of kept columns.
         join: whether the whole record comes before the prediction.
         keep: the names of the record's fields that come before the prediction; null where a record lacks a field.
+        csv_formulas: what CSV and TSV do with texts that a spreadsheet takes for formulas.
 
     Raises:
         ConfigurationError: if a kept name is also a field of the output, or comes twice.
@@ -30,10 +35,11 @@ class Layout:
     inputs: Mapping[str, Field]
     join: bool = False
     keep: tuple[str, ...] = ()
+    csv_formulas: CsvFormulas = "keep"
 
     def __post_init__(self) -> None:
-        if duplicates := [name for i, name in enumerate(self.keep) if name in self.keep[:i]]:
-            raise ConfigurationError(f"--keep names {duplicates[0]!r} twice", "Name each field once.")
+        if (name := first_duplicate(self.keep)) is not None:
+            raise ConfigurationError(f"--keep names {name!r} twice", "Name each field once.")
         if (clash := _first_common_name(self.keep, self.outputs)) is not None:
             raise ConfigurationError(
                 f"--keep {clash}: the prediction also has a field of that name",

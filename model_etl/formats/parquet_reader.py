@@ -15,12 +15,14 @@ from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError, UsageError, shortened
 from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
+from model_etl.formats.file_signatures import START_BYTES, check_parquet
 from model_etl.formats.parquet_batches import bounded_batches
 from model_etl.formats.parquet_documents import json_values, place_of_column
 from model_etl.formats.parquet_problems import find_finer_times, find_problems
 from model_etl.formats.parquet_retry import FINER
 from model_etl.formats.parquet_sizes import row_sizes
-from model_etl.formats.parquet_values import has_python_type
+from model_etl.formats.parquet_values import MAX_COLUMNS, has_python_type
+from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LazySequence
 from model_etl.schema.fields import Field
@@ -49,11 +51,16 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
     if file.seek(0, 2) == 0:
         return  # an empty file has no records, in this format as in any other
     file.seek(0)
+    check_parquet(file.read(START_BYTES), source)
+    file.seek(0)
     with _damage_translated(source):
         options = {"coerce_int96_timestamp_unit": "us"}  # nanoseconds end in 2262, without an error
         table = pq.ParquetFile(file, **options)
+        if table.metadata.num_columns > MAX_COLUMNS:
+            raise too_many_columns(source, table.metadata.num_columns)
         schema = table.schema_arrow
         _require_distinct_names(schema.names, source)
+        check_table_names(schema.names, fields, source)
         needed = [name for name in schema.names if name in fields or source.publishes(name)]
         finer = _finer_batches(file, table, needed)
     places = {name: place_of_column(fields.get(name)) for name in schema.names}
@@ -63,7 +70,7 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
         with _damage_translated(source):
             rows, sizes = next(batches, (None, None))
             if rows is None:
-                return
+                break
             problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
             exact = find_finer_times(rows, finer.take(rows.num_rows)) if finer is not None else {}
         if not rows.num_rows:
@@ -77,6 +84,8 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
             yield from builder.take()
         else:
             yield _lazy_batch(builder, documents)
+    if not builder.position:
+        yield builder.empty_batch()
 
 
 @contextlib.contextmanager
@@ -99,9 +108,17 @@ def _damage_translated(source: Source) -> Iterator[None]:
         ) from exc
 
 
+def too_many_columns(source: Source, count: int) -> DataError:
+    """Return the error for a file with more columns than `MAX_COLUMNS`."""
+    return DataError(
+        f"cannot read {source.name}: it has {count:,} columns; Parquet is read with at most {MAX_COLUMNS:,}",
+        "Put values of one kind into a list, or convert the file to JSON Lines.",
+    )
+
+
 def _require_distinct_names(names: Sequence[str], source: Source) -> None:
-    if duplicates := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise DataError(f"cannot read {source.name}: it has two columns {duplicates[0]!r}", "Rename one of them.")
+    if (name := first_duplicate(names)) is not None:
+        raise DataError(f"cannot read {source.name}: it has two columns {name!r}", "Rename one of them.")
 
 
 class _FinerTimes:

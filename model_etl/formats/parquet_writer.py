@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -14,9 +13,11 @@ from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.parquet_documents import place_of_column
-from model_etl.formats.parquet_values import CONVERSION_ERRORS, as_nullable, column_of_json
+from model_etl.formats.parquet_values import CONVERSION_ERRORS, MAX_COLUMNS, as_nullable, column_of_json
 from model_etl.records.batch import Batch, Source
+from model_etl.schema.fields import Field
 from model_etl.schema.places import Place
+from model_etl.schema.shapes import Shape
 
 ROW_GROUP_RECORDS = 65_536
 """The records that are collected before they are written: files with small row groups are slow to read."""
@@ -39,27 +40,26 @@ class ParquetWriter(Writer):
         self._layout = layout
         self._rows: list[dict[str, msgspec.Raw]] = []
         self._positions: list[int] = []
+        self._published: Source | None = None
+        self._unpublished: Source | None = None
         self._schema: pa.Schema | None = None
         self._writer: pq.ParquetWriter | None = None
 
     @override
     def write(self, batch: Batch) -> None:
         if not len(batch):
+            self._unpublished = self._unpublished or batch.source
             return
         decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
         self._rows += [decode(document) for document in self._layout.documents(batch)]
         self._positions += batch.positions
-        if self._schema is None:
-            names = column_names(self._layout, self._rows[0], batch.source)
-            self._schema = self._choose_schema(names, batch.source)
+        self._published = self._published or batch.source
         if len(self._rows) >= ROW_GROUP_RECORDS:
-            self._flush(self._schema)
+            self._flush()
 
     @override
     def finish(self) -> None:
-        if self._schema is None:
-            self._schema = self._choose_schema([*self._layout.keep, *self._layout.outputs], None)
-        self._flush(self._schema)
+        self._flush()
         if self._writer is None:
             return
         try:
@@ -67,18 +67,25 @@ class ParquetWriter(Writer):
         except pa.ArrowException as exc:
             raise ConfigurationError(f"cannot write Parquet: {exc}", _REMEDY) from exc
 
-    def _choose_schema(self, names: Sequence[str], source: Source | None) -> pa.Schema:
-        """Return the columns with their types: the output schema's, then the input file's, then those of the values."""
+    def _choose_schema(self) -> pa.Schema:
+        """Return the columns with their types: the output schema's, then the input's, then those of the values."""
+        source = self._published or self._unpublished
+        names = column_names(self._layout, self._rows[0] if self._rows else {}, source)
+        if len(names) > MAX_COLUMNS:
+            raise ConfigurationError(
+                f"cannot write {len(names):,} columns; Parquet is written with at most {MAX_COLUMNS:,}", _REMEDY
+            )
         input_schema = source.columns if source is not None and isinstance(source.columns, pa.Schema) else None
+        of_input = {column.name: column for column in input_schema or ()}
         columns = []
         for name in names:
             field = self._layout.outputs.get(name)
-            if field is None and input_schema is not None and name in input_schema.names:
-                columns.append(as_nullable(input_schema.field(name)))
+            if field is None and name in of_input:
+                columns.append(as_nullable(of_input[name]))
                 continue
             field = field or self._layout.inputs.get(name)
-            simple = _SIMPLE_TYPES.get(field.type) if field else None
-            columns.append(pa.field(name, self._infer_type(name) if simple is None else simple))
+            declared = _declared_type(field) if field else None
+            columns.append(pa.field(name, self._infer_type(name) if declared is None else declared))
         return pa.schema(columns)
 
     def _infer_type(self, name: str) -> pa.DataType:
@@ -92,9 +99,10 @@ class ParquetWriter(Writer):
                 f"cannot choose a type for the column {name!r} of {self._records}: it has objects without members",
                 _REMEDY,
             )
-        return pa.string() if pa.types.is_null(inferred) else inferred
+        return _without_null(inferred)
 
-    def _flush(self, schema: pa.Schema) -> None:
+    def _flush(self) -> None:
+        schema = self._schema = self._schema or self._choose_schema()
         columns = [self._column(field) for field in schema]  # refuses a value before anything is written
         self._require_columns(set(schema.names))
         try:
@@ -132,6 +140,29 @@ class ParquetWriter(Writer):
     @property
     def _records(self) -> str:
         return f"the records {self._positions[0]} to {self._positions[-1]}" if self._positions else "no records"
+
+
+def _declared_type(field: Field) -> pa.DataType | None:
+    """Return the type of a field's values by its schema, or None if the schema does not tell."""
+    return _SIMPLE_TYPES.get(field.type) or (_nested_type(field.shape) if field.shape is not None else None)
+
+
+def _nested_type(shape: Shape) -> pa.DataType:
+    if shape.item is not None:
+        item = _nested_type(shape.item)
+        return pa.list_(item) if shape.type == "list" else pa.map_(pa.string(), item)
+    if shape.type == "object":
+        return pa.struct([(name, _nested_type(member)) for name, member in shape.members])
+    return _SIMPLE_TYPES[shape.type]
+
+
+def _without_null(kind: pa.DataType) -> pa.DataType:
+    """Return a type that was inferred of values, with text where there were none."""
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_without_null(kind.value_type))
+    return pa.struct([(f.name, _without_null(f.type)) for f in kind]) if pa.types.is_struct(kind) else kind
 
 
 def _has_empty_struct(kind: pa.DataType) -> bool:

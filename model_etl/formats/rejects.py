@@ -1,9 +1,11 @@
 """The rejects file: one JSON object a line for each rejected record, with all that is needed to score it again.
 
-The first five members are for people: position, stage, type, message and text. The others say where the text came from
+The first members are for people: position, stage, type, message, code (file and line, where code of a model or a rule
+raised the exception) and text. The others say where the text came from
 (input, format, offset, source and, for CSV and TSV, header), so that `model-etl retry` gives the record its original
 position and prediction id. What is not UTF-8, or has many control characters, is written in base64, as `text_base64` or
 `header_base64`. The member `cut` says that the text is only the beginning of a record that is too long.
+A long header is written once; other rejects name it by its `header_sha256`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -22,8 +25,11 @@ from model_etl.formats.base import BATCH_RECORDS, Format, Writer, long_rejection
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.strict_json import grows_in_json, parse_object
+from model_etl.records.strict_json import grows_in_json, one_line, parse_object
 from model_etl.schema.fields import Field
+
+_LONG_HEADER_BYTES = 256
+"""Headers up to this length are written with each reject, so that each line of a rejects file can be used alone."""
 
 _LINE_TO_TEXT = 4
 """How many times longer than a record its line may be: JSON doubles quotes and line ends, and repeats a header."""
@@ -48,13 +54,24 @@ class RejectedText(NamedTuple):
     cut: bool
 
 
-def encode(rejections: Iterable[Rejection]) -> bytes:
-    """Return the lines of a rejects file for rejections of one input, in the order of their positions."""
-    return b"".join(msgspec.json.encode(_members(r)) + b"\n" for r in sorted(rejections, key=lambda r: r.position))
+def encode(rejections: Iterable[Rejection], written: set[str] | None = None) -> bytes:
+    """Return the lines of a rejects file for rejections of one input, in the order of their positions.
+
+    Args:
+        rejections: the rejections.
+        written: the digests of the long headers that the file has; gets those that are added. None if the lines may be
+            separated from each other, so that each needs its header.
+    """
+    in_order = sorted(rejections, key=lambda r: r.position)
+    return b"".join(msgspec.json.encode(_members(r, written)) + b"\n" for r in in_order)
 
 
-def decode(line: bytes) -> RejectedText:
+def decode(line: bytes, headers: dict[str, bytes]) -> RejectedText:
     """Parse a line that `encode` wrote.
+
+    Args:
+        line: the line.
+        headers: the long headers of the lines before it by their digests; gets that of the line.
 
     Raises:
         RecordError: if it is not a JSON object.
@@ -62,19 +79,26 @@ def decode(line: bytes) -> RejectedText:
     """
     members = parse_object(line)
     header = _bytes_of(members, "header") if "header" in members or "header_base64" in members else b""
+    if "header_sha256" in members:
+        header = headers.get(str(members["header_sha256"]), b"")
+        if not header:
+            raise ValueError("no line before it has its header; keep the first reject of each input")
+    elif len(header) > _LONG_HEADER_BYTES:
+        header = headers.setdefault(hashlib.sha256(header).hexdigest(), header)
     source = Source(str(members["input"]), str(members["source"]), members["format"], header)
     return RejectedText(
         source, int(members["position"]), int(members["offset"]), _bytes_of(members, "text"), "cut" in members
     )
 
 
-def _members(rejection: Rejection) -> dict[str, Any]:
+def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
     source = rejection.source
     members: dict[str, Any] = {
         "position": rejection.position,
         "stage": rejection.stage,
         "type": rejection.type_name,
         "message": rejection.message,
+        **({"code": rejection.code} if rejection.code else {}),
         **_text_member("text", rejection.text),
         **({"cut": True} if rejection.cut else {}),
         "input": source.name,
@@ -82,7 +106,14 @@ def _members(rejection: Rejection) -> dict[str, Any]:
         "offset": rejection.offset,
         "source": source.identity,
     }
-    return {**members, **_text_member("header", source.header)} if source.header else members
+    if not source.header:
+        return members
+    if written is not None and len(source.header) > _LONG_HEADER_BYTES:
+        digest = source.header_sha256
+        if digest in written:
+            return {**members, "header_sha256": digest}
+        written.add(digest)
+    return {**members, **_text_member("header", source.header)}
 
 
 def _text_member(name: str, text: bytes) -> dict[str, str]:
@@ -121,13 +152,14 @@ class RejectsFile(Format):
             DataError: if a line was not written by `encode`.
         """
         group: list[RejectedText] = []
+        headers: dict[str, bytes] = {}
         longest = _LINE_TO_TEXT * source.max_record_size + _OTHER_MEMBERS_BYTES
         for lines in LDJSON.read(file, dataclasses.replace(source, max_record_size=longest), {}):
             if lines.rejected:
                 raise _invalid_line(source, lines.rejected[0].position, lines.rejected[0].message)
             for number, line in zip(lines.positions, lines.texts, strict=True):
-                record = self._decode(line, number, source)
-                if group and (record.source != group[0].source or len(group) >= BATCH_RECORDS):
+                record = self._decode(line, number, source, headers)
+                if group and (not _continues(record, group) or len(group) >= BATCH_RECORDS):
                     yield self._batch(group, fields, source)
                     group = []
                 group.append(record)
@@ -144,11 +176,11 @@ class RejectsFile(Format):
         """Raise a `UsageError`: predictions cannot be written as rejects."""
         raise UsageError("rejects is a format for input only", "Choose another --output_format.")
 
-    def _decode(self, line: bytes, number: int, source: Source) -> RejectedText:
+    def _decode(self, line: bytes, number: int, source: Source, headers: dict[str, bytes]) -> RejectedText:
         try:
-            record = decode(line)
+            record = decode(line, headers)
             known = record.source.format in self._formats
-        except (RecordError, KeyError, ValueError, TypeError) as exc:
+        except (RecordError, KeyError, ValueError, TypeError, OverflowError) as exc:
             raise _invalid_line(source, number, str(exc)) from exc
         if not known:
             raise _invalid_line(source, number, f"its format {record.source.format!r} is unknown")
@@ -173,13 +205,18 @@ class RejectsFile(Format):
                 rejected.append(long_rejection(limited, position, offset, text))
                 continue
             try:
-                document = text_format.document(text, source.header, fields)
+                document = one_line(text_format.document(text, source.header, fields))
                 text_format.check_published(document, file)
                 parsed.append((position, offset, text, document))
             except RecordError as exc:
                 rejected.append(Rejection(source, position, offset, text, None, exc.stage, exc.type_name, exc.message))
         positions, offsets, texts, documents = zip(*parsed, strict=True) if parsed else ((), (), (), ())
         return Batch(source, positions, offsets, texts, documents, rejected=tuple(rejected))
+
+
+def _continues(record: RejectedText, group: Sequence[RejectedText]) -> bool:
+    """Return whether a record can be in the batch of others: positions grow in a batch."""
+    return record.source == group[0].source and record.position > group[-1].position
 
 
 def _invalid_line(source: Source, number: int, reason: str) -> DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+from model_etl.errors import printable_message
 from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.score_files import score_files
 from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
@@ -37,7 +38,9 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    scoring = load_scoring(first.scoring, workers=1, internals=files.log is not None)
+    scoring = load_scoring(
+        first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
+    )
     counters = RunCounters()
     with RunPublication() as publication:
         _stage_discarded_files(publication, files)
@@ -45,7 +48,8 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
             score_files(first, files, identities, publication, scoring, counters, run_id="check")
     counts = counters.counts()
     if config.max_errors.exceeded(counts.rejected, counts.read):
-        raise too_many_rejects(counts, config.max_errors, map(RejectSummary.from_rejection, counters.first_rejects))
+        first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
+        raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
     if not counts.read and config.on_empty == "fail":
         raise no_records(files.name)
     return _describe(scoring, files, counts)
@@ -60,7 +64,7 @@ def _stage_discarded_files(publication: RunPublication, files: RunFiles) -> None
 
 
 def _describe(scoring: LoadedScoring, files: RunFiles, counts: RunCounts) -> list[str]:
-    return [
+    lines = [
         f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference})",
         *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in scoring.rules),
         *(f"input    {location.name}" for location in files.inputs),
@@ -68,3 +72,4 @@ def _describe(scoring: LoadedScoring, files: RunFiles, counts: RunCounts) -> lis
         f"records  first {counts.read}: {counts.written} predicted, {counts.rejected} rejected,"
         f" {counts.withheld} withheld",
     ]
+    return list(map(printable_message, lines))

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from model_etl.errors import Interrupted, ModelEtlError, SameFile, storage_error
+from model_etl.errors import Interrupted, ModelEtlError, SameFile, printable_json, storage_error
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report
 from model_etl.publishing.publication import write_and_publish
@@ -48,8 +48,11 @@ def reported(report: Report, count: Callable[[], RunCounts], interrupts: Interru
     report.counts = count()
     report.ended = now()
     if outcome.report_file is not None and not isinstance(outcome.failure, SameFile):
+        if getattr(outcome.failure, "quotes_records", outcome.failure is not None):
+            getattr(outcome.report_file, "make_private", lambda: None)()  # not every storage can
         try:
-            write_and_publish(outcome.report_file, encode_json(report.as_json()) + b"\n")
+            content = printable_json(encode_json(report.as_json()).decode())
+            write_and_publish(outcome.report_file, content.encode() + b"\n")
         except (OSError, ModelEtlError) as exc:
             error = storage_error(exc, "write", outcome.report_file.location.name)
             if report.status == "published":

@@ -114,14 +114,17 @@ class Run:
     def _stage_outputs(self) -> bool:
         """Stage and lock the outputs; return False if they exist and are to be kept."""
         return self._publication.stage_outputs(
-            (location, media_type(*output_format_of(location.name, self._config.output_format)))
-            for location in self._files.outputs
+            (location, media_type(*output_format_of(location.name, self._config))) for location in self._files.outputs
         )
 
     def _load(self) -> LoadedScoring:
         with self._timed("load"):
             scoring = load_scoring(
-                self._config.scoring, workers=self._config.workers, internals=self._files.log is not None
+                self._config.scoring,
+                workers=self._config.workers,
+                internals=self._files.log is not None,
+                timeout_s=self._config.model_timeout,
+                judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
             )
         self._report.model = describe_model(scoring.facts)
         return scoring
@@ -159,7 +162,14 @@ class Run:
             self._report.files["rejects"] = _describe_files([published], [self._counters.rejects])
         first = map(RejectSummary.from_rejection, self._counters.first_rejects)
         rejects_name = published.name if published is not None else None
-        raise too_many_rejects(counts, self._config.max_errors, first, rejects_name, stopped=stopped)
+        raise too_many_rejects(
+            counts,
+            self._config.max_errors,
+            first,
+            rejects_name,
+            stopped=stopped,
+            quote=self._config.scoring.may_quote,
+        )
 
     def _verify_and_publish(self) -> None:
         self._verify()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from typing_extensions import Self
 
-from model_etl.errors import DataError, InputMissing, input_changed
+from model_etl.errors import DataError, InputMissing, input_changed, printable
 from model_etl.publishing.storage import Location
 from model_etl.records.batch import Rejection
 from model_etl.records.run_counts import FIRST_REJECTS, RunCounts
@@ -23,7 +23,8 @@ class RejectSummary(NamedTuple):
         input_name: name of the input.
         stage: the step that failed.
         type_name: name of the exception or of the mistake.
-        message: the cause.
+        message: the cause; empty if it must not be shown.
+        code: file and line of the code that raised the exception, or empty.
     """
 
     position: int
@@ -31,21 +32,32 @@ class RejectSummary(NamedTuple):
     stage: str
     type_name: str
     message: str
+    code: str = ""
 
     @classmethod
     def from_rejection(cls, rejection: Rejection) -> Self:
         """Build the summary of a rejected record."""
-        return cls(rejection.position, rejection.source.name, rejection.stage, rejection.type_name, rejection.message)
+        r = rejection
+        return cls(r.position, r.source.name, r.stage, r.type_name, r.message, r.code)
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
         """Build the summary from a line of a rejects file."""
         reject: dict[str, Any] = msgspec.json.decode(line)
-        return cls(reject["position"], reject["input"], reject["stage"], reject["type"], reject["message"])
+        return cls(
+            reject["position"],
+            reject["input"],
+            reject["stage"],
+            reject["type"],
+            reject["message"],
+            reject.get("code", ""),
+        )
 
     def __str__(self) -> str:
-        message = " ".join(self.message.split())
-        return f"record {self.position} of {self.input_name}, {self.stage}: {self.type_name}: {message}"
+        message = printable(" ".join(self.message.split()))
+        cause = f"{printable(self.type_name)}: {message}" if message else printable(self.type_name)
+        raised = f"{cause} ({printable(self.code)})" if self.code else cause
+        return f"record {self.position} of {self.input_name}, {self.stage}: {raised}"
 
 
 def too_many_rejects(
@@ -55,6 +67,7 @@ def too_many_rejects(
     rejects_name: str | None = None,
     *,
     stopped: bool = False,
+    quote: bool = True,
 ) -> DataError:
     """Return the error for a run with more rejects than are tolerated.
 
@@ -64,14 +77,18 @@ def too_many_rejects(
         first: the first rejects; the message has at most `FIRST_REJECTS` of them.
         rejects_name: name of the published rejects file, or None if there is no such file.
         stopped: whether the run was stopped before it read all records.
+        quote: whether the messages of the rejects, which may quote records, are shown.
     """
-    described = [f"  {reject}" for _, reject in zip(range(FIRST_REJECTS), first, strict=False)]
+    shown = [reject for _, reject in zip(range(FIRST_REJECTS), first, strict=False)]
+    described = [f"  {reject if quote else reject._replace(message='')}" for reject in shown]
     if described and counts.rejected > len(described):
         described.append(f"  and {counts.rejected - len(described)} more")
     headline = f"{counts.rejected} of {counts.read} records were rejected, {max_errors} are tolerated"
     headline += ", so the run was stopped; nothing was published" if stopped else "; nothing was published"
     remedy = "Correct the records or the model and run again, or tolerate some with --max_errors N."
-    return DataError("\n".join([headline, *described]), f"See {rejects_name}. {remedy}" if rejects_name else remedy)
+    error = DataError("\n".join([headline, *described]), f"See {rejects_name}. {remedy}" if rejects_name else remedy)
+    error.quotes_records = quote and bool(described)
+    return error
 
 
 def no_records(input_name: str) -> DataError:

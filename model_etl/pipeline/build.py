@@ -20,6 +20,7 @@ from model_etl.pipeline.workers_node import WorkersTransformer
 from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
 from model_etl.records.batch import Batch, Source
 from model_etl.records.run_counts import RunCounters
+from model_etl.runtime.supervision import LOADING_S, limit_model_calls, model_call
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import BusinessRuleTransformer
@@ -98,24 +99,35 @@ class LoadedScoring:
     close: Callable[[], None] = lambda: None
 
 
-def load_scoring(settings: ScoringSettings, *, workers: int, internals: bool) -> LoadedScoring:
+def load_scoring(
+    settings: ScoringSettings, *, workers: int, internals: bool, timeout_s: float | None = None, judged: bool = False
+) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
     Args:
         settings: the model and the rules.
         workers: number of processes that score; with 1, this process does.
         internals: whether the prediction log has the model's internals.
+        timeout_s: seconds that a call of the model or a rule may take, or None for any time.
+        judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
     """
     load_steps = partial(
-        ScoringSteps, settings.model, settings.rules, internals=internals, expect_version=settings.expect_version
+        ScoringSteps,
+        settings.model,
+        settings.rules,
+        internals=internals,
+        expect_version=settings.expect_version,
+        judged=judged,
     )
     if workers == 1:
-        steps = load_steps()
+        limit_model_calls(timeout_s)
+        with model_call(lambda: f"the model {settings.model}, while it was loaded", extra_s=LOADING_S):
+            steps = load_steps()
         return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
-    pool = WorkerPool(workers, load_steps)
+    pool = WorkerPool(workers, load_steps, timeout_s)
     try:
         return LoadedScoring(pool.facts(), WorkersTransformer(pool), close=pool.end)
     except BaseException:
@@ -148,24 +160,26 @@ def scoring_graph(
     )
 
 
-def output_format_of(name: str, file_format: str | None) -> tuple[Format, Compression]:
+def output_format_of(name: str, config: JobConfig) -> tuple[Format, Compression]:
     """Return the format and the compression of an output.
 
     Args:
         name: name of the output.
-        file_format: name of the format, or None if the output's name shows it.
+        config: the settings of the run.
 
     Raises:
         UsageError: if neither shows the format.
     """
-    return format_for(name, file_format, "--output_format")
+    return format_for(name, config.output_format, "--output_format", tsv_quotes=config.tsv_quotes)
 
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
     files = []
-    outputs = {output_format_of(output.name, config.output_format)[0].name for output in graph_files.outputs}
+    outputs = {output_format_of(output.name, config)[0].name for output in graph_files.outputs}
     for graph_input in graph_files.inputs:
-        file_format, compression = format_for(graph_input.name, config.input_format, "--input_format")
+        file_format, compression = format_for(
+            graph_input.name, config.input_format, "--input_format", tsv_quotes=config.tsv_quotes
+        )
         source = Source(
             graph_input.name,
             graph_input.identity,
@@ -200,10 +214,10 @@ def _record_writer(
         OutputFile(
             output.path,
             output.display_name,
-            *output_format_of(output.name, config.output_format),
+            *output_format_of(output.name, config),
             counters.add_output(),
         )
         for output in outputs
     ]
-    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep)
+    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep, config.scoring.csv_formulas)
     return RecordWriter(tuple(files), layout=layout, withheld=counters.withheld)

@@ -14,6 +14,7 @@ from model_etl.errors import out_of_memory
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch
+from model_etl.runtime.home_thread import in_home_thread
 from model_etl.schema.fields import Field
 
 
@@ -49,13 +50,18 @@ class RecordReader(Configurable):
                 for batch in file.read(stream, self.fields):
                     limited = batch if remaining is None else batch.first(remaining)
                     numbered = limited.replace(file=number)
-                    decoded = self.decode(numbered) if self.decode else numbered
+                    decoded = _decoded(numbered, self.decode) if self.decode else numbered
                     file.counts.records += decoded.record_count
                     yield decoded
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:
                             return
+
+
+def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:
+    """Decode a batch in the home thread: validators of a schema are code of the model's author, too."""
+    return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.place}")
 
 
 @contextlib.contextmanager

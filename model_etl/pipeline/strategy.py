@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
-import queue
 import sys
 import threading
 import time
@@ -30,6 +29,7 @@ from typing_extensions import override
 
 from model_etl.errors import TryAgain
 from model_etl.publishing.storage import BinaryOpener
+from model_etl.runtime.home_thread import HomeThread, HomeThreadClosed
 from model_etl.runtime.signals import signals_deferred
 
 QUEUE_SIZE = 2
@@ -99,7 +99,7 @@ class ReliableNode(NodeExecutionContext):
         while self.should_loop and not self.parent.aborted:
             try:
                 self.step()
-            except InactiveReadableError:
+            except (InactiveReadableError, HomeThreadClosed):
                 return
             except BaseException:  # noqa: BLE001  nothing else would catch it in this thread
                 self.fatal(sys.exc_info())
@@ -162,7 +162,7 @@ class ReliableGraph(GraphExecutionContext):
 
 
 class ReliableStrategy(Strategy):
-    """Runs each node in a thread of its own and waits for all of them.
+    """Runs each node in a thread of its own, and executes their calls of models and rules in the calling thread.
 
     Args:
         on_progress: called every `PROGRESS_INTERVAL_S` seconds while the graph runs and at its end, in the calling
@@ -185,19 +185,20 @@ class ReliableStrategy(Strategy):
         context: ReliableGraph = self.create_graph_execution_context(graph, **kwargs)
         context.write(BEGIN, (), END)
         threads: list[threading.Thread] = []
-        ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        home = HomeThread()
         try:
             context.start()  # the nodes in order, in this thread: a missing input fails before an output is opened
             with signals_deferred():  # a thread whose start is interrupted could not be waited for
                 for node in context.nodes:
                     thread = threading.Thread(
-                        target=_run_node, args=(node, ended), name=f"node {node.name}", daemon=True
+                        target=_run_node, args=(node, home), name=f"node {node.name}", daemon=True
                     )
                     _start_thread(thread)
                     threads.append(thread)
-            self._wait(context, ended, len(threads))
+            self._serve(context, home, len(threads))
         except BaseException as exc:
             context.abort()
+            home.close()
             deadline = time.monotonic() + SHUTDOWN_GRACE_S
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -211,18 +212,20 @@ class ReliableStrategy(Strategy):
             raise _as_exception(context.failures[0])
         return context
 
-    def _wait(self, context: ReliableGraph, ended: queue.SimpleQueue[None], running: int) -> None:
+    def _serve(self, context: ReliableGraph, home: HomeThread, running: int) -> None:
+        """Execute the calls of the nodes until all of them have ended."""
         deadline = None
+        next_progress = time.monotonic() + PROGRESS_INTERVAL_S
         while running:
-            try:
-                ended.get(timeout=PROGRESS_INTERVAL_S)
-                running -= 1
-            except queue.Empty:
+            running -= home.serve(PROGRESS_INTERVAL_S)
+            if time.monotonic() >= next_progress:
                 self._on_progress()
+                next_progress = time.monotonic() + PROGRESS_INTERVAL_S
             if context.aborted:
+                home.close()
                 deadline = deadline or time.monotonic() + SHUTDOWN_GRACE_S
                 if time.monotonic() > deadline:
-                    return  # a node hangs in a library or in the model; the others have stopped
+                    return  # a node hangs in a library; the others have stopped
         self._on_progress()
 
 
@@ -233,14 +236,12 @@ def _start_thread(thread: threading.Thread) -> None:
         raise TryAgain(f"cannot start a thread: {exc}", "Raise the limit of processes (ulimit -u), or wait.") from exc
 
 
-def _run_node(node: ReliableNode, ended: queue.SimpleQueue[None]) -> None:
-    try:
-        node.loop()
-    finally:
+def _run_node(node: ReliableNode, home: HomeThread) -> None:
+    with home.reachable():
         try:
-            node.stop()  # after a normal end it has torn down already, before END went on to the next node
+            node.loop()
         finally:
-            ended.put(None)
+            node.stop()  # after a normal end it has torn down already, before END went on to the next node
 
 
 def _stop_nodes_without_thread(context: ReliableGraph, threads: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, cast
 
@@ -78,6 +79,19 @@ class PredictionLogWriter(_FileWriter):
         yield batch
 
 
+@dataclass(frozen=True)
+class RejectsStream:  # not a tuple, whose items would be arguments of the node
+    """An open rejects file.
+
+    Attributes:
+        stream: open for writing.
+        headers: the digests of the long headers that it has.
+    """
+
+    stream: BinaryIO
+    headers: set[str]
+
+
 class RejectsWriter(_FileWriter):
     """Writes the rejects file, and ends the run when there are far too many rejects.
 
@@ -92,19 +106,19 @@ class RejectsWriter(_FileWriter):
     fs = Service("rejects_fs")
 
     @ContextProcessor
-    def file(self, context: object, *, fs: BinaryOpener) -> Iterator[BinaryIO]:  # noqa: ARG002
+    def file(self, context: object, *, fs: BinaryOpener) -> Iterator[RejectsStream]:  # noqa: ARG002
         """Open the file."""
         with self._opened(fs) as file:
-            yield file
+            yield RejectsStream(file, set())
 
-    def __call__(self, file: BinaryIO, batch: Batch, *, fs: BinaryOpener) -> Iterator[Batch]:  # noqa: ARG002
+    def __call__(self, file: RejectsStream, batch: Batch, *, fs: BinaryOpener) -> Iterator[Batch]:  # noqa: ARG002
         """Write the rejects of a batch and pass it on.
 
         Raises:
             TooManyRejects: if there are more than `stop_after`.
         """
         if batch.rejected:
-            self._write(file, rejects.encode(batch.rejected), len(batch.rejected))
+            self._write(file.stream, rejects.encode(batch.rejected, file.headers), len(batch.rejected))
             if self.first is not None and len(self.first) < FIRST_REJECTS:
                 in_order = sorted(batch.rejected, key=lambda rejection: rejection.position)
                 self.first.extend(in_order[: FIRST_REJECTS - len(self.first)])

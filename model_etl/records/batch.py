@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import compress
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -57,7 +58,16 @@ class Source:
 
     def publishes(self, name: str) -> bool:
         """Return whether a field of its records is published."""
-        return self.published is None or name in self.published
+        return self.published is None or name in self._published_names
+
+    @cached_property
+    def _published_names(self) -> frozenset[str]:
+        return frozenset(self.published or ())
+
+    @cached_property
+    def header_sha256(self) -> str:
+        """The digest of the header, in hexadecimal digits."""
+        return hashlib.sha256(self.header).hexdigest()
 
     @property
     def column_names(self) -> Sequence[str]:
@@ -115,6 +125,7 @@ class Rejection(NamedTuple):
         type_name: the name of the exception, or of the mistake, such as InvalidJSON.
         message: the cause.
         answers: the decisions of rules up to then.
+        code: file and line of the code of the model or the rule that raised the exception, or empty.
         cut: whether the text is only the beginning of the record, which is longer than permitted.
     """
 
@@ -127,6 +138,7 @@ class Rejection(NamedTuple):
     type_name: str
     message: str
     answers: tuple[Answer, ...] = ()
+    code: str = ""
     cut: bool = False
 
 
@@ -186,6 +198,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def place(self) -> str:
+        """The records and their input in words, such as "records 1 to 5 of in.json"."""
+        if not len(self):
+            return self.source.name
+        first, last = self.positions[0], self.positions[-1]
+        return f"{f'record {first}' if first == last else f'records {first} to {last}'} of {self.source.name}"
 
     @property
     def record_count(self) -> int:
@@ -253,6 +273,7 @@ class Batch:
             type_name=error.type_name,
             message=error.message,
             answers=self.answers[index] if self.answers else (),
+            code=error.code,
         )
 
     def without(self, failed: Mapping[int, RecordError]) -> Batch:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import traceback
 
-from model_etl.errors import Interrupted, ModelEtlError, describe_exception, shortened
+from model_etl.errors import Interrupted, ModelEtlError, describe_exception, printable_message, shortened
 
 _BUG_EXIT_CODE = 1
 _TRACEBACK_CHARS = 50_000
@@ -28,7 +28,7 @@ def report_failure(exc: BaseException) -> int:
         _print_error(str(exc))
         return exc.exit_code
     lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
-    print_to_stderr(shortened("\n".join(map(shortened, lines)), _TRACEBACK_CHARS))
+    print_to_stderr(shortened("\n  ".join(map(shortened, lines)), _TRACEBACK_CHARS))
     _print_error(
         f"{describe_exception(exc)}; nothing was published\n  This is a bug: please report it, with the lines above."
     )
@@ -36,10 +36,13 @@ def report_failure(exc: BaseException) -> int:
 
 
 def print_to_stderr(text: str) -> None:
-    """Print a line on standard error; do nothing if that is closed or full, because the exit code tells it too."""
+    """Print a message on standard error; do nothing if that is closed or full, because the exit code tells it too.
+
+    All that others wrote into it is escaped, and secrets in URLs are masked.
+    """
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:  # print() would take None for standard output
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(printable_message(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _print_error(text: str) -> None:

@@ -9,6 +9,7 @@ import time
 from typing import NoReturn
 
 from model_etl.runtime.garbage_collection import freeze_before_exit
+from model_etl.runtime.supervision import finish_supervised
 
 _THREAD_GRACE_S = 5.0
 """How long the threads of a model may take to end after the work is done."""
@@ -19,6 +20,7 @@ _UPLOAD_THREADS, _NODE_THREADS = "upload", "node "
 def end_process(exit_code: int) -> NoReturn:
     """End the process with this exit code, even if a thread of a model or of a storage never ends."""
     _join_threads()
+    finish_supervised()
     if any(_prevents_exit(thread) for thread in threading.enumerate()):
         flush_standard_streams()
         os._exit(exit_code)  # Python would wait for the thread for ever, or crash because of it

@@ -28,6 +28,9 @@ class _SignalState:
     deferral_depth = 0
     deferred_signal: int | None = None
     interruptible = False
+    raised: Interrupted | None = None
+    reset_in_copies = False
+    mask: Any = None
 
 
 class Interrupts:
@@ -57,12 +60,14 @@ class Interrupts:
                 hook(args)
 
         sys.unraisablehook = ignore_interrupted
+        reset_in_forked_copies()
         for number in _handled_signals():
             previous[number] = signal.signal(number, self._receive)
         try:
             yield self
         finally:
             self._outcome_decided = True
+            _SignalState.raised = None
             for number, handler in previous.items():
                 signal.signal(number, handler)
             sys.unraisablehook = hook
@@ -101,15 +106,25 @@ class Interrupts:
         if self.received is None:
             self.received, self._received_at = number, time.monotonic()
         elif time.monotonic() - self._received_at > DUPLICATE_SIGNAL_WINDOW_S:
-            _exit_at_once(number)
+            exit_at_once(number)
         else:
             return
         too_late = self._publishing or self._outcome_decided
         if _SignalState.interruptible or not too_late:
-            self.raised = Interrupted(number)
+            self.raised = _SignalState.raised = Interrupted(number)
             if too_late:
                 self.raised.remark = "a part may have been published"
             raise self.raised
+
+
+def raise_if_stopped() -> None:
+    """Raise what a signal handler has raised in this run; code that it interrupted may have swallowed it.
+
+    Raises:
+        Interrupted: if a signal has stopped the run.
+    """
+    if _SignalState.raised is not None:
+        raise _SignalState.raised
 
 
 @contextlib.contextmanager
@@ -150,8 +165,9 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
             received_at = time.monotonic()
             stop.set()
         elif time.monotonic() - received_at > DUPLICATE_SIGNAL_WINDOW_S:
-            _exit_at_once(number)
+            exit_at_once(number)
 
+    reset_in_forked_copies()
     handled = _handled_signals()
     for number in handled:
         loop.add_signal_handler(number, receive, number)
@@ -162,11 +178,52 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+def ignore_stop_signals() -> None:
+    """Ignore the stop signals in this process, but neither in its children nor in the programs that it starts."""
+    reset_in_forked_copies()
+    for number in STOP_SIGNALS:
+        signal.signal(number, _ignore)  # SIG_IGN would be inherited by programs
+
+
+def reset_in_forked_copies() -> None:
+    """Have copies of this process that a model forks handle the stop signals as any program does: by ending.
+
+    A pool ends its processes with SIGTERM. Our handlers would raise an exception in them instead, or do nothing.
+    """
+    if not _SignalState.reset_in_copies:
+        _SignalState.reset_in_copies = True
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_copy)
+
+
+def _before_fork() -> None:
+    # A signal that comes before the copy has reset its handlers waits until it has.
+    _SignalState.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _SignalState.mask)
+
+
+def _reset_in_copy() -> None:
+    for number in STOP_SIGNALS:
+        handler = signal.getsignal(number)
+        if getattr(handler, "__module__", None) in (__name__, "asyncio.unix_events"):
+            signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(ValueError):  # a thread of its own started this
+        signal.set_wakeup_fd(-1)  # asyncio's: this process must not wake the loop of its parent
+    _SignalState.raised = None
+    _after_fork()
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass
+
+
 def _handled_signals() -> list[signal.Signals]:
     return [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _exit_at_once(number: int) -> None:
+def exit_at_once(number: int) -> None:
     """End the process without cleaning up; the next run takes over what is staged."""
     with contextlib.suppress(OSError):
         os.write(2, f"model-etl: error: stopped at once by {signal.Signals(number).name}\n".encode())

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from model_etl.errors import RecordError, RecordStep
+from model_etl.errors import RUN_ENDING_EXCEPTIONS, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.lazy_sequences import LineBlock
 from model_etl.records.library_values import ExactText
@@ -78,7 +78,9 @@ class InputSchema:
             if not self._pydantic:
                 return self._validated(value)
             return self.schema.model_validate_json(self._exact.apply(document) if self._exact else document)
-        except (Exception, SystemExit) as exc:
+        except RUN_ENDING_EXCEPTIONS:
+            raise
+        except BaseException as exc:
             raise schema_error("input_schema", exc) from exc
 
     def _without_unread_fields(self, document: bytes) -> bytes | None:
@@ -244,7 +246,9 @@ class OutputSchema:
             return encode_json(checked)
         except NotJsonError as exc:
             raise RecordError(stage, "NotJSON", f"the output has no strict JSON form: {exc}") from exc
-        except (Exception, SystemExit) as exc:
+        except RUN_ENDING_EXCEPTIONS:
+            raise
+        except BaseException as exc:
             raise schema_error(stage, exc) from exc
 
     def _validate(self, output: Any) -> Any:
@@ -277,7 +281,7 @@ class OutputSchema:
 
     def fields(self) -> dict[str, Field]:
         """Return the fields of the outputs by name, in the schema's order; empty if it does not declare them."""
-        return fields_of(self.json_schema())
+        return fields_of(self.json_schema(), outputs=True)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the outputs; empty if the schema has none."""

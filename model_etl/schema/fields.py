@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from model_etl.schema.input_names import InputNames, Others
 from model_etl.schema.places import Place
+from model_etl.schema.shapes import Shape, shape_of
 
 FieldType = Literal["text", "number", "integer", "boolean", "json"]
 
@@ -21,12 +22,14 @@ class Field:
         type: the JSON type of its values; "json" for nested values and for several types.
         nullable: whether null is one of its values.
         required: whether a record without the field is invalid.
+        shape: what its values look like if they are nested, and if the schema tells; otherwise None.
         place: what may stand in it, if the schema is a pydantic class.
     """
 
     type: FieldType
     nullable: bool = False
     required: bool = True
+    shape: Shape | None = field(default=None, compare=False, repr=False)
     place: Place | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -61,7 +64,7 @@ def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | No
         for name in aliases:
             fields.setdefault(name, known)
             if name in names.paths:
-                fields[name] = dataclasses.replace(known, type="json")
+                fields[name] = dataclasses.replace(known, type="json", shape=None)
     if place is None:
         return fields
     for name, declaration in fields.items():
@@ -69,8 +72,13 @@ def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | No
     return fields
 
 
-def fields_of(schema: Mapping[str, Any]) -> dict[str, Field]:
-    """Return the fields of an object's JSON Schema by name, in the schema's order."""
+def fields_of(schema: Mapping[str, Any], *, outputs: bool = False) -> dict[str, Field]:
+    """Return the fields of an object's JSON Schema by name, in the schema's order.
+
+    Args:
+        schema: the JSON Schema.
+        outputs: whether it describes what a model returns: nothing that it does not declare.
+    """
     definitions = schema.get("$defs") or schema.get("definitions") or {}
     if "$ref" in schema:  # a model that refers to itself
         schema = definitions.get(str(schema["$ref"]).rsplit("/", 1)[-1], {})
@@ -78,7 +86,9 @@ def fields_of(schema: Mapping[str, Any]) -> dict[str, Field]:
     fields = {}
     for name, declaration in schema.get("properties", {}).items():
         types = _json_types(declaration, definitions)
-        fields[name] = Field(_field_type(types - {"null"}), "null" in types, name in required)
+        field_type = _field_type(types - {"null"})
+        shape = shape_of(declaration, definitions, closed=outputs) if field_type == "json" else None
+        fields[name] = Field(field_type, "null" in types, name in required, shape)
     return fields
 
 

@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
+from model_etl.scoring.faults import WrongAnswer
 
 _Predict: TypeAlias = Callable[[Any], Any]
 _REQUIRED_ATTRIBUTES = ("qualified_name", "display_name", "description", "input_schema", "output_schema", "predict")
@@ -176,14 +177,13 @@ class Model:
             not asked for or the model has none.
 
         Raises:
-            TypeError: if the model did not return sequences.
-            ValueError: if it returned a sequence of another length.
+            WrongAnswer: if the model did not return sequences, or returned one of another length.
         """
         count = len(records)
         if internals and self._predict_batch_with_internals:
             both = self._predict_batch_with_internals(records)
             if not isinstance(both, tuple) or len(both) != 2:  # noqa: PLR2004
-                raise TypeError("predict_batch_with_internals must return two sequences, outputs and internals")
+                raise WrongAnswer("predict_batch_with_internals must return two sequences, outputs and internals")
             outputs, exposed = both
             return _checked_sequence(outputs, count, "outputs"), _checked_sequence(exposed, count, "internals")
         if self._predict_columns is not None and self._field_types:
@@ -195,23 +195,23 @@ class Model:
 
 def _checked_table(columns: Any, expected: int) -> Table:
     if not isinstance(columns, Mapping) or not columns:
-        raise TypeError(f"predict_columns returned {type(columns).__name__}, not a mapping of fields to columns")
+        raise WrongAnswer(f"predict_columns returned {type(columns).__name__}, not a mapping of fields to columns")
     for name, column in columns.items():
         # A string or a mapping has a length and items too, which would be taken for predictions.
         dimensions: int = getattr(column, "ndim", 0)
         if not (isinstance(column, (list, tuple)) or dimensions > 0):
-            raise TypeError(f"predict_columns returned {type(column).__name__} as {name!r}, not an array or a list")
+            raise WrongAnswer(f"predict_columns returned {type(column).__name__} as {name!r}, not an array or a list")
         if len(column) != expected:
-            raise ValueError(f"predict_columns returned {len(column)} values of {name!r} for {expected} records")
+            raise WrongAnswer(f"predict_columns returned {len(column)} values of {name!r} for {expected} records")
     return Table(columns, dict)
 
 
 def _checked_sequence(values: Any, expected: int, name: str) -> Sequence[Any]:
     if values is None or isinstance(values, (Mapping, str, bytes)):
-        raise TypeError(f"the model returned {type(values).__name__}, not a sequence of {name}")
+        raise WrongAnswer(f"the model returned {type(values).__name__}, not a sequence of {name}")
     sequence: Sequence[Any] = values if isinstance(values, (list, tuple)) else list(values)
     if len(sequence) != expected:
-        raise ValueError(f"the model returned {len(sequence)} {name} for {expected} records")
+        raise WrongAnswer(f"the model returned {len(sequence)} {name} for {expected} records")
     return sequence
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from typing import Any
 
-from model_etl.errors import ModelUnavailable, UsageError, describe_exception
+from model_etl.errors import Interrupted, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
+from model_etl.runtime.named_modules import import_named
+from model_etl.scoring.faults import describe_frames, is_interrupt
 from model_etl.scoring.model import Model
 
 
 def load_class(reference: str) -> Any:
     """Import the class that a reference names.
 
-    The current folder is searched last: a file beside the data can hold a model or a rule, but cannot shadow an
-    installed package.
+    The current folder is searched last, and for this module alone: a file beside the data can hold a model or a rule,
+    but cannot take the place of a package.
 
     Args:
         reference: `package.module:ClassName`.
@@ -28,10 +27,7 @@ def load_class(reference: str) -> Any:
     module_name, colon, class_name = reference.partition(":")
     if not (module_name and colon and class_name):
         raise UsageError(f"{reference!r} does not name a class", "Write it as package.module:ClassName.")
-    folder = os.getcwd()  # noqa: PTH109  sys.path holds strings
-    if folder not in sys.path and "" not in sys.path:
-        sys.path.append(folder)
-    loaded: Any = importlib.import_module(module_name)
+    loaded: Any = import_named(module_name)
     for name in class_name.split("."):
         loaded = getattr(loaded, name)
     return loaded
@@ -52,9 +48,13 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
         model = Model(load_class(reference)(), reference)
     except UsageError:
         raise
-    except (Exception, SystemExit) as exc:
+    except (Interrupted, ModelTimedOut):
+        raise
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
         raise ModelUnavailable(
-            f"cannot load the model {reference}: {describe_exception(exc)}", _remedy_for(exc)
+            f"cannot load the model {reference}: {describe_exception(exc)}{describe_frames(exc)}", _remedy_for(exc)
         ) from exc
     if expect_version is not None and model.version != expect_version:
         raise ModelUnavailable(

@@ -9,6 +9,16 @@ from typing import Any, overload
 from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
+from model_etl.runtime.home_thread import in_home_thread
+from model_etl.scoring.faults import (
+    FirstBatch,
+    WrongAnswer,
+    fault,
+    indexes_to_try,
+    is_interrupt,
+    position_of,
+    run_ending_exceptions,
+)
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
 from model_etl.scoring.strategy_check import check_strategy
@@ -22,6 +32,7 @@ class MLModelTransformer:
         class_name: the name of the class in that module.
         model: a loaded model, instead of the two names.
         internals: whether to ask the model for its internals too, if it can return them.
+        judged: whether a first batch that fails as a whole is a fault of the model; see `FirstBatch`.
 
     Raises:
         ValueError: if the class is not an MLModel, or neither the two names nor a model were passed.
@@ -42,6 +53,7 @@ class MLModelTransformer:
         *,
         model: Model | None = None,
         internals: bool = False,
+        judged: bool = False,
     ) -> None:
         if model is None:
             if not (module_name and class_name):
@@ -50,6 +62,8 @@ class MLModelTransformer:
             model = Model(load_class(reference)(), reference)
         self.model = model
         self.internals = internals and model.exposes_internals
+        self._code = f"the model {model.reference}"
+        self._first_batch = FirstBatch(self._code, judged=judged)
 
     @overload
     def __call__(self, data: Batch) -> Iterator[Batch]: ...
@@ -71,12 +85,20 @@ class MLModelTransformer:
             Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
-            yield self.predict(data)
+            yield in_home_thread(self.predict, data, lambda: f"{self._code}, at {data.place}")
         else:
-            yield self.model.predict(data)
+            yield in_home_thread(self.model.predict, data, lambda: self._code)
 
     def predict(self, batch: Batch) -> Batch:
-        """Return the batch with an output for each record, as one line of checked JSON; failures become rejections."""
+        """Return the batch with an output for each record, as one line of checked JSON; failures become rejections.
+
+        Raises:
+            ModelUnavailable: if the model raises what ends a run, or is at fault as `FirstBatch` judges.
+        """
+        with run_ending_exceptions(self._code, batch):
+            return self._predict(batch)
+
+    def _predict(self, batch: Batch) -> Batch:
         failed: dict[int, RecordError] = {}
         outputs, internals = self._outputs(batch, failed)
         if failed:
@@ -91,16 +113,23 @@ class MLModelTransformer:
         """Return an output for each record (None for a failed one), and the internals if they were asked for."""
         if self.model.takes_batches:
             return self._predict_or_bisect(batch, batch.inputs, 0, failed)
+        return self._predict_one_by_one(batch, failed), ()
+
+    def _predict_one_by_one(self, batch: Batch, failed: dict[int, RecordError]) -> Sequence[Any]:
+        first_batch = self._first_batch
         outputs: list[Any] = []
         for index, record in enumerate(batch.inputs):
             try:
                 outputs.append(self.model.predict_one(record))
+                if first_batch.open:
+                    first_batch.acquit()
             except RUN_ENDING_EXCEPTIONS:
                 raise
             except BaseException as exc:  # noqa: BLE001  one record's failure, whatever it is
                 failed[index] = _predict_error(exc)
+                first_batch.accuse(failed[index], exc, batch)
                 outputs.append(None)
-        return outputs, ()
+        return outputs
 
     def _predict_or_bisect(
         self, batch: Batch, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
@@ -116,18 +145,43 @@ class MLModelTransformer:
         if not inputs:
             return (), ()
         try:
-            return self.model.predict_batch(inputs, internals=self.internals)
+            predicted = self.model.predict_batch(inputs, internals=self.internals)
         except RUN_ENDING_EXCEPTIONS:
             raise
-        except BaseException as exc:  # noqa: BLE001
+        except BaseException as exc:
+            if isinstance(exc, WrongAnswer) and self._first_batch.open:
+                raise fault(f"{self._code}, asked for {batch.place}: {exc}", exc) from exc
+            if self._first_batch.open and len(inputs) == len(batch) > 1:
+                self._try_alone(batch)
             if len(inputs) == 1:
                 failed[start] = _predict_error(exc)
                 return (None,), (None,)
+        else:
+            self._first_batch.acquit()
+            return predicted
         middle, end = start + len(inputs) // 2, start + len(inputs)
         del inputs  # the failed call may have changed them
         first, first_internals = self._predict_or_bisect(batch, self._decoded(batch, start, middle), start, failed)
         second, second_internals = self._predict_or_bisect(batch, self._decoded(batch, middle, end), middle, failed)
         return [*first, *second], [*first_internals, *second_internals]
+
+    def _try_alone(self, batch: Batch) -> None:
+        """Ask for some records of the first batch alone, before all of it is halved.
+
+        Raises:
+            ModelUnavailable: if each of them fails, and alike.
+        """
+        for index in indexes_to_try(batch):
+            try:
+                self.model.predict_batch(self._decoded(batch, index, index + 1), internals=self.internals)
+            except RUN_ENDING_EXCEPTIONS:
+                raise
+            except BaseException as exc:  # noqa: BLE001
+                self._first_batch.accuse(_predict_error(exc), exc, batch)
+            else:
+                self._first_batch.acquit()
+            if not self._first_batch.open:
+                return
 
     def _decoded(self, batch: Batch, start: int, end: int) -> Sequence[Any]:
         """Decode some records of a decoded batch again.
@@ -142,16 +196,18 @@ class MLModelTransformer:
             position = batch.positions[start + again.rejected[0].position]
             raise ConfigurationError(
                 f"the input schema of {self.model.reference} rejected record {position} of {batch.source.name}, which"
-                f" it had accepted before: {again.rejected[0].message}",
+                f" it had accepted before: {again.rejected[0].type_name}",
                 "Make the validators of the schema depend on nothing but the record.",
             )
         return again.inputs
 
 
 def _predict_error(exc: BaseException) -> RecordError:
+    if is_interrupt(exc):
+        raise exc
     # A model of the older generation validates its input in predict().
     stage: RecordStep = "input_schema" if type(exc).__name__ == "MLModelSchemaValidationException" else "predict"
-    return RecordError(stage, type(exc).__name__, str(exc))
+    return RecordError(stage, type(exc).__name__, str(exc), position_of(exc))
 
 
 def _encode_internals(internals: Sequence[Any], invalid: dict[int, RecordError]) -> list[bytes]:

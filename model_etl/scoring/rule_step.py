@@ -11,14 +11,18 @@ import msgspec
 from model_etl.errors import (
     RUN_ENDING_EXCEPTIONS,
     ConfigurationError,
+    Interrupted,
+    ModelTimedOut,
     RecordError,
     UsageError,
     describe_exception,
-    printable,
+    encodable,
 )
 from model_etl.records.batch import Answer, Batch, Decision, Verdict, Withheld
 from model_etl.records.strict_json import decode_document
 from model_etl.rules import BusinessRule, Prediction
+from model_etl.runtime.home_thread import in_home_thread
+from model_etl.scoring.faults import FirstBatch, describe_frames, is_interrupt, position_of, run_ending_exceptions
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_loading import load_class
 
@@ -30,24 +34,28 @@ class BusinessRuleTransformer:
         rule: a `BusinessRule`, or any object with the same attributes.
         name: the rule's name in the prediction log.
         model: the model whose predictions the rule sees.
+        judged: whether a first batch that fails as a whole is a fault of the rule; see `FirstBatch`.
     """
 
-    def __init__(self, rule: BusinessRule, name: str, model: Model) -> None:
+    def __init__(self, rule: BusinessRule, name: str, model: Model, *, judged: bool = False) -> None:
         self.rule = rule
         self.name = name
         self.model = model
+        self._code = f"the rule {name}"
+        self._first_batch = FirstBatch(self._code, judged=judged)
         self.before_model: bool = getattr(rule, "when", "after_model") == "before_model"
 
     def __call__(self, data: Batch) -> Iterator[Batch]:
         """Yield the batch with the rule's decisions applied."""
-        yield self.apply(data)
+        yield in_home_thread(self.apply, data, lambda: f"{self._code}, at {data.place}")
 
     def apply(self, batch: Batch) -> Batch:
         """Return the batch with the rule's decisions applied: withheld records and failures leave it.
 
         A record for which the rule fails becomes a rejection of stage "rule".
         """
-        decided = self._decide_all(batch)
+        with run_ending_exceptions(self._code, batch):
+            decided = self._decide_all(batch)
         ruled = batch.replace(answers=decided.answers)
         rejected = [ruled.rejection(index, error) for index, error in decided.failed.items()]
         withheld = _withheld(ruled, decided.withheld)
@@ -70,8 +78,11 @@ class BusinessRuleTransformer:
                     replaced = output
             except RecordError as exc:
                 decided.failed[index] = exc
+                self._first_batch.accuse(exc, exc.__cause__ or exc, batch)
                 decided.answers.append(earlier)
                 continue
+            if self._first_batch.open:
+                self._first_batch.acquit()
             decided.answers.append((*earlier, Answer(self.name, decision, replaced)))
             if decision.verdict == "withhold":
                 decided.withheld.append(index)
@@ -86,7 +97,9 @@ class BusinessRuleTransformer:
         except RUN_ENDING_EXCEPTIONS:
             raise
         except BaseException as exc:
-            raise RecordError("rule", type(exc).__name__, f"{self.name}: {exc}") from exc
+            if is_interrupt(exc):
+                raise
+            raise RecordError("rule", type(exc).__name__, f"{self.name}: {exc}", position_of(exc)) from exc
         problem = _problem(decision, prediction)
         if problem:
             raise RecordError("rule", "InvalidDecision", f"{self.name}: {problem}")
@@ -139,19 +152,20 @@ def _problem(decision: object, prediction: Prediction | None) -> str | None:
         return f"the verdict is {decision.verdict!r}, not one of {', '.join(get_args(Verdict))}"
     if not all(isinstance(message, str) for message in decision.messages):
         return "the messages of a decision must be strings"
-    if any(message != printable(message) for message in decision.messages):
+    if any(message != encodable(message) for message in decision.messages):
         return "a message contains characters that UTF-8 cannot encode (lone surrogates)"
     if decision.verdict == "replace" and prediction is None:
         return "a rule before the model has no output to replace"
     return None
 
 
-def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
+def load_rule(reference: str, model: Model, *, judged: bool = False) -> BusinessRuleTransformer:
     """Import and construct a rule.
 
     Args:
         reference: `package.module:ClassName`.
         model: the model whose predictions the rule sees.
+        judged: whether a first batch that fails as a whole is a fault of the rule.
 
     Raises:
         UsageError: if the reference is malformed.
@@ -161,9 +175,13 @@ def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
         rule = load_class(reference)()
     except UsageError:
         raise
-    except (Exception, SystemExit) as exc:
+    except (Interrupted, ModelTimedOut):
+        raise
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
         raise ConfigurationError(
-            f"cannot load the rule {reference}: {describe_exception(exc)}",
+            f"cannot load the rule {reference}: {describe_exception(exc)}{describe_frames(exc)}",
             "Check the name passed to --rules, and that its package is installed.",
         ) from exc
     when = getattr(rule, "when", "after_model")
@@ -172,4 +190,4 @@ def load_rule(reference: str, model: Model) -> BusinessRuleTransformer:
             f"{reference} is not a business rule",
             'It needs a method decide(record, prediction), and `when` must be "before_model" or "after_model".',
         )
-    return BusinessRuleTransformer(rule, reference, model)
+    return BusinessRuleTransformer(rule, reference, model, judged=judged)

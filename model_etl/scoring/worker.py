@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import queue
 import signal
@@ -17,6 +18,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from model_etl.errors import ModelEtlError
 from model_etl.records.batch import Answer, Batch
+from model_etl.runtime.home_thread import exit_of_forked_copies
+from model_etl.runtime.search_path import forget_safe_path
+from model_etl.runtime.signals import ignore_stop_signals
 from model_etl.scoring.model import ModelFacts
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
@@ -62,7 +66,7 @@ _Pipe: TypeAlias = "Connection[Any, Any]"
 
 
 def serve(pipe: _Pipe, make_scorer: Callable[[], Scorer], count: int, inherited: _Pipe | None) -> None:
-    """Load a model, then score batches until the parent closes the pipe.
+    """Load a model, then score batches until the parent sends None or closes the pipe.
 
     Args:
         pipe: this end of the pipe.
@@ -80,12 +84,14 @@ def serve(pipe: _Pipe, make_scorer: Callable[[], Scorer], count: int, inherited:
         return
     _send(pipe, scorer.facts)
     _score_until_closed(pipe, scorer)
+    del scorer
+    gc.collect()  # ends the executors of the model: multiprocessing waits for their processes, which wait for this
 
 
 def _set_up_process(count: int) -> None:
     """Ignore the signals that the parent handles, die with the parent, and limit the threads of BLAS and OpenMP."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a signal to the whole process group is for the parent
+    forget_safe_path()
+    ignore_stop_signals()  # a signal to the whole process group is for the parent
     if sys.platform == "linux":
         _die_with_parent()
     threads = max(1, _usable_cores() // count)
@@ -97,7 +103,8 @@ def _score_until_closed(pipe: _Pipe, scorer: Scorer) -> None:
     threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
     while (batch := inbox.get()) is not None:
         try:
-            scored = scorer(batch)
+            with exit_of_forked_copies():
+                scored = scorer(batch)
         except BaseException as exc:  # noqa: BLE001  the parent raises it
             _send(pipe, Failure(exc))
             return
@@ -110,8 +117,9 @@ def _score_until_closed(pipe: _Pipe, scorer: Scorer) -> None:
 def _receive(pipe: _Pipe, inbox: queue.Queue[Batch | None]) -> None:
     """Take each batch off the pipe as soon as it comes, so that the parent never blocks while it sends."""
     try:
-        while True:
-            inbox.put(pipe.recv())
+        while (batch := pipe.recv()) is not None:
+            inbox.put(batch)
+        inbox.put(None)
     except (EOFError, OSError):
         inbox.put(None)
 

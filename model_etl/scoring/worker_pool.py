@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.context import ForkContext, SpawnContext
@@ -12,7 +14,9 @@ from pathlib import Path
 
 from model_etl.errors import ModelUnavailable
 from model_etl.records.batch import Batch
+from model_etl.runtime.search_path import SafePathForChildren
 from model_etl.runtime.signals import signals_deferred
+from model_etl.runtime.supervision import LOADING_S, descendants, model_timed_out
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.worker import Failure, Message, ScoredColumns, Scorer, serve
 
@@ -31,16 +35,19 @@ class WorkerPool:
     Args:
         count: number of processes.
         make_scorer: builds the scorer; called once in each process, and pickled if the process is spawned.
+        timeout_s: seconds that loading the model or scoring a batch may take, or None for any time.
     """
 
-    def __init__(self, count: int, make_scorer: Callable[[], Scorer]) -> None:
+    def __init__(self, count: int, make_scorer: Callable[[], Scorer], timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
+        self._code = "the model"
         self._workers: list[_WorkerProcess] = []
         self._pending: deque[tuple[_WorkerProcess, Batch]] = deque()
         self._next_worker = 0
         fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
         context = fork if _is_single_threaded() else spawn
         try:
-            with signals_deferred():  # a process whose start is interrupted could not be ended
+            with signals_deferred(), SafePathForChildren():  # a process whose start is interrupted could not be ended
                 for _ in range(count):
                     self._workers.append(_WorkerProcess(context, make_scorer, count))
         except BaseException:
@@ -48,20 +55,27 @@ class WorkerPool:
             raise
 
     def end(self) -> None:
-        """Kill the workers; the batches that they hold are dropped."""
+        """End the workers; those that hold batches, which are dropped, are killed."""
+        deadline = time.monotonic() + (0.0 if self._pending else _EXIT_TIMEOUT_S)
+        if not self._pending:
+            for worker in self._workers:
+                worker.ask_to_end()
         for worker in self._workers:
-            worker.end()
+            worker.end(max(0.0, deadline - time.monotonic()))
 
     def facts(self) -> ModelFacts:
         """Wait until the first worker has loaded the model, and return what the run must know of the model.
 
         Raises:
-            ModelUnavailable: if the worker has died.
+            ModelUnavailable: if the worker has died, or takes too long.
             ModelEtlError: what loading raised.
         """
+        self._wait(self._workers[0], time.monotonic(), f"{self._code}, while it was loaded", lambda: False)
         message = self._workers[0].receive("while it loaded the model")
         if not isinstance(message, ModelFacts):
             raise TypeError(f"a worker sent {type(message).__name__} before the facts of its model")
+        self._code = f"the model {message.reference}"
+        self._workers[0].loading = False
         return message
 
     @property
@@ -78,6 +92,8 @@ class WorkerPool:
         """Send a batch to the next worker in turn; if that worker has died, `result` raises the error."""
         worker = self._workers[self._next_worker]
         self._next_worker = (self._next_worker + 1) % len(self._workers)
+        if all(busy is not worker for busy, _ in self._pending):
+            worker.begun_at = time.monotonic()
         self._pending.append((worker, batch))
         worker.send(batch)
 
@@ -91,21 +107,35 @@ class WorkerPool:
             The scored batch, or None if the run was ended.
 
         Raises:
-            ModelUnavailable: if the worker has died, or could not load the model.
+            ModelUnavailable: if the worker has died, takes too long, or could not load the model.
             ModelEtlError: what a step raised.
         """
         worker, batch = self._pending.popleft()
-        records = f"at records {batch.positions[0]} to {batch.positions[-1]} " if batch.positions else ""
         while True:
-            while not worker.ready(_STOP_CHECK_INTERVAL_S):
-                if stopped():
-                    return None
-            message = worker.receive(f"{records}of {batch.source.name}")
+            if not self._wait(worker, worker.begun_at, f"{self._code}, at {batch.place}", stopped):
+                return None
+            message = worker.receive(f"at {batch.place}")
+            worker.begun_at, worker.loading = time.monotonic(), False
             if isinstance(message, Batch):
                 return message
             if isinstance(message, ScoredColumns):
                 return batch.replace(**message._asdict())
             # The facts of the model, which every worker sends first.
+
+    def _wait(self, worker: _WorkerProcess, begun_at: float, doing: str, stopped: Callable[[], bool]) -> bool:
+        """Wait for a message of a worker; return False if the run was ended.
+
+        Raises:
+            ModelUnavailable: if it takes too long.
+        """
+        while not worker.ready(_STOP_CHECK_INTERVAL_S):
+            if stopped():
+                return False
+            if self._timeout_s is not None:
+                limit_s = self._timeout_s + (LOADING_S if worker.loading else 0.0)
+                if time.monotonic() > begun_at + limit_s:
+                    raise model_timed_out(doing, limit_s)
+        return True
 
 
 def _is_single_threaded() -> bool:
@@ -117,19 +147,27 @@ def _is_single_threaded() -> bool:
 
 
 class _WorkerProcess:
-    """A worker as its parent sees it: the process, and this end of its pipe."""
+    """A worker as its parent sees it: the process, and this end of its pipe.
+
+    Attributes:
+        begun_at: since when the worker scores the batch that is waited for, or later.
+        loading: whether it still loads the model.
+    """
 
     def __init__(self, context: ForkContext | SpawnContext, make_scorer: Callable[[], Scorer], count: int) -> None:
+        self.begun_at = 0.0
+        self.loading = True
         self._connection, child_end = context.Pipe()
         inherited = self._connection if context.get_start_method() == "fork" else None
         arguments = (child_end, make_scorer, count, inherited)
-        self._process = context.Process(target=serve, args=arguments, name="scoring worker", daemon=True)
+        self._process = context.Process(target=serve, args=arguments, name="scoring worker")
         self._process.start()
         child_end.close()  # else the end of the worker would go unnoticed
 
     def ready(self, timeout_s: float) -> bool:
         """Wait until there is a message, or the worker has died; return False after the timeout."""
-        return self._connection.poll(timeout_s)
+        # Children of the worker keep its end of the pipe open when it dies.
+        return self._connection.poll(timeout_s) or not self._process.is_alive()
 
     def send(self, batch: Batch) -> None:
         with contextlib.suppress(OSError):  # the worker has died, which `receive` reports
@@ -146,6 +184,10 @@ class _WorkerProcess:
             Exception: what the worker has sent as its failure.
         """
         try:
+            while not self.ready(_STOP_CHECK_INTERVAL_S):
+                pass
+            if not self._connection.poll():
+                raise EOFError
             message: Message | Failure = self._connection.recv()
         except (EOFError, OSError) as exc:
             self._process.join(_EXIT_TIMEOUT_S)
@@ -159,9 +201,20 @@ class _WorkerProcess:
             raise message.error
         return message
 
-    def end(self) -> None:
-        """Kill the process; its work is not needed any more."""
+    def ask_to_end(self) -> None:
+        """Ask the process to end as any process does, with its own children."""
         if not self._connection.closed:
+            with contextlib.suppress(OSError):
+                self._connection.send(None)
+
+    def end(self, grace_s: float) -> None:
+        """Wait some seconds for the process to end, then kill it."""
+        if not self._connection.closed:
+            self._process.join(grace_s)
+            left = descendants(self._process.pid or 0)
             self._process.kill()
+            for pid in left:  # the model's, which would go on without the worker
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.join()
             self._connection.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from typing_extensions import override
 
+from model_etl.errors import printable_message
 from model_etl.settings.job_config import DEFAULTS
 from model_etl.settings.options import GROUPS, Option, did_you_mean
 
@@ -43,6 +44,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(self.describe_unknown(unknown))
         return known
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        super().error(printable_message(message))
 
     def describe_unknown(self, unknown: Sequence[str]) -> str:
         """Return the message for arguments that no option takes, without their values."""

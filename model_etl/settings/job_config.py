@@ -11,6 +11,7 @@ from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS
 from model_etl.formats.compression import without_compression
+from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
 from model_etl.records.batch import MAX_RECORD_BYTES
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
@@ -34,6 +35,7 @@ class ScoringSettings:
         keep: fields of the original record that come first in each output record.
         log_inputs: how the prediction log holds the input records.
         redact: fields whose values the prediction log must not hold.
+        csv_formulas: what CSV and TSV outputs do with texts that a spreadsheet takes for formulas.
 
     Raises:
         ConfigurationError: if both `join` and `keep` are given.
@@ -47,10 +49,16 @@ class ScoringSettings:
     keep: tuple[str, ...] = ()
     log_inputs: LogInputs = "full"
     redact: tuple[str, ...] = ()
+    csv_formulas: CsvFormulas = "keep"
 
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
+
+    @property
+    def may_quote(self) -> bool:
+        """Whether messages and the prediction log may quote records: `redact` and `log_inputs` withhold nothing."""
+        return self.log_inputs == "full" and not self.redact
 
     @property
     def published(self) -> tuple[str, ...] | None:
@@ -96,6 +104,7 @@ class JobConfig:
         storage: how to reach files that are not local.
         input_format: name of the input's format; None if its name shows it.
         output_format: name of the output's format; None if its name shows it.
+        tsv_quotes: whether cells of TSV may have quotes around them.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
         rejects: name of the rejects file, or None for a file beside the output.
         max_errors: how many rejects are tolerated.
@@ -106,6 +115,7 @@ class JobConfig:
         dry_run: whether to do everything except publish.
         workers: number of processes that score.
         report: name of the run report, or None for no report.
+        model_timeout: seconds that a call of the model or a rule may take, or None for any time.
         lock_wait: seconds to wait for another run with the same output.
     """
 
@@ -115,6 +125,7 @@ class JobConfig:
     storage: StorageSettings = StorageSettings()
     input_format: str | None = None
     output_format: str | None = None
+    tsv_quotes: bool = False
     prediction_log: str | None = None
     rejects: str | None = None
     max_errors: MaxErrors = field(default=MaxErrors())
@@ -125,6 +136,7 @@ class JobConfig:
     dry_run: bool = False
     workers: int = 1
     report: str | None = None
+    model_timeout: float | None = None
     lock_wait: float = 0.0
 
     @classmethod

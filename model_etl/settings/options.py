@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from model_etl.errors import printable
+from model_etl.errors import MASK, mask_urls, printable
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS, INPUT_FORMATS
+from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
 from model_etl.settings.values import (
     MaxErrors,
@@ -30,16 +31,23 @@ from model_etl.settings.values import (
 
 ENVIRONMENT_PREFIX = "MODEL_ETL_"
 """The environment variable of an option is its name in capitals after this prefix."""
-MASK = "***"
-"""Stands for a secret in the report and the prediction log."""
 FILES = "Files"
 SCORING = "What is scored and published"
 EVIDENCE = "Evidence"
 STORAGE = "S3 and MinIO"
 RUN = "The run"
+_KAFKA_VARIABLES = (
+    "BOOTSTRAP_SERVERS", "CLIENT_CONFIG", "PREFIX", "PARTITIONS", "REPLICATION_FACTOR", "MAX_RECORDS",
+    "SESSION_TIMEOUT", "REBALANCE_TIMEOUT", "REPORT_EVERY", "GRACE", "EXACTLY_ONCE", "SECURITY_PROTOCOL",
+    "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD", "SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_PASSWORD",
+)  # fmt: skip
+OTHER_VARIABLES = frozenset(ENVIRONMENT_PREFIX + name for name in (*_KAFKA_VARIABLES, "PYTHON"))
+"""Variables that are no options of a run: those of `engines/kafka`, which may be set for all programs, and of tests."""
 GROUPS = (FILES, SCORING, EVIDENCE, STORAGE, RUN)
 """The groups of options, in the order of the help and of docs/options.md."""
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+_HARMLESS_URL = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
+"""A URL that has neither user names nor queries, and is no secret in the wrong option."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,13 @@ OPTIONS = option_table(
         choices=tuple(FORMATS),
     ),
     Option(
+        "tsv_quotes", FILES,
+        "TSV has quotes around cells with tabs, line ends or quotes, as CSV has",
+        "TSV files, read and written, have quotes around cells with tabs, line ends or quotes, as CSV has; without it a"
+        " quote is a part of the text",
+        parse=parse_bool, switch=True,
+    ),
+    Option(
         "if_exists", FILES,
         "what to do if the output exists",
         "what to do if the output exists: `replace` it, `fail` (exit code 73) or `skip` the run (exit code 0)",
@@ -199,6 +214,13 @@ OPTIONS = option_table(
         metavar="FILE",
     ),
     Option(
+        "csv_formulas", SCORING,
+        "what happens to texts in CSV and TSV outputs that a spreadsheet takes for formulas",
+        "what happens to texts in CSV and TSV outputs that a spreadsheet takes for formulas: `keep` writes them as they"
+        " are, `escape` puts a `'` before them",
+        choices=get_args(CsvFormulas), metavar="keep|escape",
+    ),
+    Option(
         "max_errors", EVIDENCE,
         "how many rejects are tolerated: a number, or a percentage of the records read",
         "how many rejects are tolerated: a number, or a percentage (`2%`) of the records read",
@@ -266,6 +288,13 @@ OPTIONS = option_table(
         parse=parse_positive_int, metavar="N",
     ),
     Option(
+        "model_timeout", RUN,
+        "end the run if the model or a rule takes longer than this for a batch",
+        "seconds that the model or a rule may take for a batch of records (with `--workers`, all steps of a batch);"
+        " loading the model may take 30 s more; what takes longer ends the run with 69",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
         "lock_wait", RUN,
         "how long to wait for another run with the same output",
         "seconds to wait for another run with the same output; with 0 the run ends with 75 at once",
@@ -305,8 +334,9 @@ def mask_secrets(values: Mapping[str, Any], options: Mapping[str, Option] = OPTI
 
 
 def _mask(value: Any, option: Option | None) -> Any:
-    if option is not None and value is not None and (option.secret or (option.url and "@" in str(value))):
+    hides = option is not None and (option.secret or (option.url and not _HARMLESS_URL.fullmatch(str(value))))
+    if hides and value is not None:
         return MASK
     if isinstance(value, tuple):
         return [_mask(item, option) for item in value]
-    return _USER_INFO.sub(f"{MASK}@", printable(value)) if isinstance(value, str) else value
+    return printable(mask_urls(value)) if isinstance(value, str) else value

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from model_etl.errors import ConfigurationError
-from model_etl.settings.options import CONFIG, OPTIONS, Option, did_you_mean
+from model_etl.errors import ConfigurationError, printable
+from model_etl.settings.options import CONFIG, ENVIRONMENT_PREFIX, OPTIONS, OTHER_VARIABLES, Option, did_you_mean
 from model_etl.settings.values import parse_names
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_SERVICE_VARIABLE = re.compile(rf"{ENVIRONMENT_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
+"""What Kubernetes sets in each container if a service has a name such as `model-etl`."""
 
 
 def merge_settings(
@@ -44,6 +49,7 @@ def merge_settings(
         for name, value in read_toml(file, options, CONFIG.flag).items():
             merged[name] = convert_value(f"the setting {name!r} in {file}", options[name], value)
     environment = os.environ if environment is None else environment
+    _refuse_unknown_variables(environment, options)
     for name, option in options.items():
         text = environment.get(option.variable)
         if text:
@@ -53,6 +59,24 @@ def merge_settings(
         if value is not None:
             merged[name] = tuple(value) if isinstance(value, list) else value
     return merged
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str], options: Mapping[str, Option]) -> None:
+    """Check that each variable with our prefix is an option; an empty variable counts as not set.
+
+    Raises:
+        ConfigurationError: if one is not, because a misspelt `MODEL_ETL_REDACT` must not be ignored.
+    """
+    known = {option.variable for option in (*OPTIONS.values(), *options.values())}
+    for name, value in environment.items():
+        if not value or not name.startswith(ENVIRONMENT_PREFIX) or name in known | OTHER_VARIABLES:
+            continue
+        if not _SERVICE_VARIABLE.fullmatch(name):
+            close = did_you_mean(name, known)
+            raise ConfigurationError(
+                f"the environment has a variable {printable(name)}, which is no option",
+                f"Did you mean {close}?" if close else "Unset it; docs/options.md lists the variables.",
+            )
 
 
 def read_toml(path: str, known: Collection[str], flag: str) -> dict[str, Any]:

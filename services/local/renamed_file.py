@@ -14,6 +14,7 @@ from typing_extensions import override
 from model_etl.errors import storage_error
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
+from model_etl.runtime.supervision import note_staged
 from model_etl.services.common.locks import open_locked
 
 
@@ -52,10 +53,12 @@ class RenamedFile(StagedFile):
             for folder in self._missing_folders():
                 os.mkdir(folder)  # noqa: PTH102
                 self._made_folders.append(folder)
+                note_staged(f"{folder}/")
             if os.path.isdir(self._target):  # noqa: PTH112
                 raise IsADirectoryError(self._target)
             self._fd = open_locked(self._part)
             if self._fd is not None:
+                note_staged(self._part)
                 os.ftruncate(self._fd, 0)
         except OSError as exc:
             raise storage_error(exc, "write", self.location.name) from exc
@@ -65,6 +68,10 @@ class RenamedFile(StagedFile):
         """Open the staged file for writing."""
         assert self._fd is not None
         return os.fdopen(os.dup(self._fd), "wb")
+
+    def make_private(self) -> None:
+        """Let only the file's owner read it; call it before `prepare`."""
+        self._mode = 0o600
 
     @override
     def prepare(self) -> None:

@@ -14,7 +14,7 @@ import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from model_etl.errors import ConfigurationError, UsageError
+from model_etl.errors import ConfigurationError, UsageError, mask_urls
 
 S3Client: TypeAlias = Any
 """A boto3 client for S3: its methods are made at run time, so it has no type."""
@@ -77,7 +77,10 @@ def check_endpoint(url: str) -> None:
             "Remove it, and pass the keys as --key and --secret_key or in the AWS_* variables.",
         )
     if not is_valid:
-        raise UsageError(f"invalid endpoint URL {url!r}", "Write it like http://127.0.0.1:9000.")
+        raise UsageError(
+            "the endpoint is not a URL; it is not repeated here, because it may hold a secret",
+            "Write --endpoint_url, or the variable or profile that names it, like http://127.0.0.1:9000.",
+        )
 
 
 @lru_cache(maxsize=16)
@@ -105,8 +108,10 @@ def connect(access: Access) -> S3Client:
             return client
         return _client(session, access, "path")  # most other servers have no host name for each bucket
     except (BotoCoreError, ValueError) as exc:
-        # The text of the error may quote an endpoint with a password.
-        reason = "an endpoint URL contains a user name or a password" if "@" in str(exc) else exc
+        # The text of the error may quote an endpoint with a password, or a secret instead of one.
+        reason = "an endpoint URL contains a user name or a password" if "@" in str(exc) else mask_urls(str(exc))
+        if str(exc).startswith("Invalid endpoint"):
+            reason = "the endpoint is not a URL; it is not repeated here, because it may hold a secret"
         raise ConfigurationError(
             f"invalid S3 settings: {reason}", "Check the AWS_* variables and the profile."
         ) from exc

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from model_etl.errors import InputMissing
+from model_etl.errors import InputMissing, UsageError
 from model_etl.services.s3.access import Access, S3Answer, S3Client, connect
 from model_etl.services.s3.errors import error_code, required_member, translate_s3_errors
 from model_etl.services.s3.reader import ObjectReader
@@ -34,6 +34,11 @@ class Bucket:
     """
 
     def __init__(self, name: str, access: Access) -> None:
+        if "@" in name or (":" in name and not name.startswith("arn:")):
+            raise UsageError(
+                "the name of a bucket contains a user name or keys",
+                "Remove them, and pass the keys as --key and --secret_key or in the AWS_* variables.",
+            )
         self.name = name
         self.access = access
         self.client: S3Client = connect(access)

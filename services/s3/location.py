@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from typing_extensions import Unpack, override
 
-from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
+from model_etl.errors import InputMissing, PermissionRefused, UsageError, encodable, printable
 from model_etl.publishing.storage import BinaryOpener, FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.services.common.locks import NamedLock
@@ -50,7 +50,7 @@ def locate(name: str, /, **options: Unpack[StorageOptions]) -> Location:
     bucket, _, key = name.removeprefix(_SCHEME).partition("/")
     if not bucket or not key or key.endswith("/"):
         raise UsageError(f"{name} does not name an object", "Write it as s3://BUCKET/KEY.")
-    if printable(name) != name:
+    if encodable(name) != name:
         raise UsageError(f"{printable(name)} is not valid UTF-8", "Keys are UTF-8: check the name.")
     return S3Object(Bucket(bucket, _access(options)), key)
 
@@ -64,7 +64,7 @@ def find_files(name: str, /, **options: Unpack[StorageOptions]) -> list[FoundFil
         ModelEtlError: if the server refuses or does not answer.
     """
     bucket_name, _, key = name.removeprefix(_SCHEME).partition("/")
-    if not bucket_name or printable(name) != name:
+    if not bucket_name or encodable(name) != name:
         raise UsageError(f"{printable(name)} does not name an object", "Write it as s3://BUCKET/KEY, in UTF-8.")
     bucket = Bucket(bucket_name, _access(options))
     answer = bucket.head_or_none(key) if key and not key.endswith("/") else None

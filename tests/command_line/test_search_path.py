@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.command import MODELS, Etl
+from helpers.command import MODELS, ROOT, Etl
 
-from model_etl.runtime.search_path import search_current_folder_last
+from model_etl.runtime.search_path import leave_out_current_folder
 
 SCRIPT = [str(Path(sys.executable).parent / "model-etl")]
 MODULE = [sys.executable, "-m", "model_etl"]
@@ -57,22 +57,20 @@ def test_names_in_the_current_folder_do_no_harm(crowded: Etl, command: list[str]
 
 
 @pytest.mark.parametrize("entry", ["", ".", None])
-def test_the_current_folder_is_searched_last(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str | None
-) -> None:
-    """However the current folder is written in the search path, it comes once, at the end."""
+def test_the_current_folder_is_not_searched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str | None) -> None:
+    """However the current folder is written in the search path, it is taken out."""
     monkeypatch.chdir(tmp_path)
     link = tmp_path.with_name(f"{tmp_path.name}-link")
     link.symlink_to(tmp_path)
     first = str(link) if entry is None else entry
     monkeypatch.setattr(sys, "path", [first, "/elsewhere", str(tmp_path)])
-    search_current_folder_last()
-    assert sys.path == ["/elsewhere", str(tmp_path)]
-
-
-def test_a_search_path_without_the_current_folder_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder that Python was not told to search is not searched."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", ["/elsewhere"])
-    search_current_folder_last()
+    leave_out_current_folder()
     assert sys.path == ["/elsewhere"]
+
+
+def test_a_checkout_stays_in_the_search_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout that is not installed can be run in its own folder."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", ["", "/elsewhere"])
+    leave_out_current_folder()
+    assert sys.path == ["/elsewhere", str(ROOT)]

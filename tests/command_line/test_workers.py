@@ -51,7 +51,11 @@ def contents(etl: Etl) -> dict[str, Any]:
 
 
 def children(pid: int) -> set[int]:
-    """Name the living children of a process."""
+    """Name the living workers of a run: the children of the process that the command waits for."""
+    return {worker for process in _children(pid) for worker in _children(process)}
+
+
+def _children(pid: int) -> set[int]:
     found = set()
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -89,7 +89,7 @@ def test_a_signal_at_any_moment(etl: Etl, duration: float, moment: float, number
 
 
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
-@pytest.mark.parametrize("model", ["HangsInInit", "SwallowsInInit", "Hangs", "Slow"])
+@pytest.mark.parametrize("model", ["HangsInInit", "SwallowsInInit", "Hangs", "HangsInC", "SwallowsAll", "Slow"])
 def test_a_signal_while_the_model_works(etl: Etl, model: str, number: signal.Signals) -> None:
     """A model that hangs, that swallows what is raised or that is slow cannot keep a run alive."""
     if number == signal.SIGHUP and model != "Slow":
@@ -176,7 +176,7 @@ def test_a_signal_while_the_lock_is_waited_for(etl: Etl) -> None:
 def test_a_second_interrupt_ends_it_at_once(etl: Etl) -> None:
     """Whoever presses Ctrl-C again does not wait for the grace of a hanging model; the next run cleans up."""
     _prepare(etl, b'{"x": -1}\n')
-    run = _start(etl, model="Hangs")
+    run = _start(etl, model="HangsInC")
     wait_for((etl.folder / "hanging").exists)
     run.send_signal(signal.SIGINT)
     time.sleep(0.7)

@@ -46,12 +46,10 @@ RAISED = {
     "Raises": "predict: ValueError: x is out of range",
     "RaisesInBatch": "predict: ValueError: x is out of range",
     "RaisesOSError": r"predict: OSError: \[Errno 5\] Input/output error",
-    "RaisesMemoryError": "predict: MemoryError",
-    "Exits": "predict: SystemExit: 0",
-    "ExitsInBatch": "predict: SystemExit: 0",
     "Panics": "predict: PanicException: index out of bounds",
     "PanicsInBatch": "predict: PanicException: index out of bounds",
     "IsCancelled": "predict: CancelledError",
+    "Interrupts": "predict: KeyboardInterrupt",
     "Recurses": "predict: RecursionError: maximum recursion",
     "ReturnsNone": "output_schema: ",
     "ReturnsNaN": "output_schema: ",
@@ -63,14 +61,19 @@ RAISED = {
     "ReturnsSurrogate": "output_schema: ",
     "ReturnsItself": "output_schema: ",
     "RaisesInSchema": "input_schema: KeyError",
-    "ExitsInSchema": "input_schema: SystemExit",
 }
-AT_EVERY_POSITION = {"Raises", "RaisesInBatch", "Exits", "ReturnsNaN"}
+AT_EVERY_POSITION = {"Raises", "RaisesInBatch", "ReturnsNaN"}
+AT_FAULT = {
+    "RaisesMemoryError": r"raised MemoryError at records 1 to 3 of in\.json",
+    "Exits": r"raised SystemExit: 0 at records 1 to 3 of in\.json",
+    "ExitsInBatch": r"raised SystemExit: 0 at records 1 to 3 of in\.json",
+    "ExitsInSchema": r"the input schema of .* raised SystemExit: 0 at records 1 to 3 of in\.json",
+}
 WRONG_BATCH = {
-    "BatchTooShort": "predict: ValueError: the model returned 0 outputs for 1 records",
-    "BatchTooLong": "predict: ValueError: the model returned 2 outputs for 1 records",
-    "BatchNone": "predict: TypeError: the model returned NoneType",
-    "BatchDict": "predict: TypeError: the model returned dict",
+    "BatchTooShort": "the model returned 2 outputs for 3 records",
+    "BatchTooLong": "the model returned 4 outputs for 3 records",
+    "BatchNone": "the model returned NoneType",
+    "BatchDict": "the model returned dict",
 }
 
 PREDICTING = [
@@ -88,10 +91,10 @@ PREDICTING = [
         for which in (BAD if name in AT_EVERY_POSITION else ("middle",))
     ),
     *(
-        fails(name, 65, f"record 1 of in.json, {said}", "3 of 3 records", changed=REJECTS_FILE, **model(name))
-        for name, said in WRONG_BATCH.items()
+        fails(f"{name} at the middle record", 69, said, input=BAD["middle"], **model(name))
+        for name, said in AT_FAULT.items()
     ),
-    fails("KeyboardInterrupt in predict", 1, "KeyboardInterrupt", input=BAD["middle"], **model("Interrupts")),
+    *(fails(name, 69, f"records 1 to 3 of in.json: {said}", **model(name)) for name, said in WRONG_BATCH.items()),
     succeeds("a generator of outputs", **model("GoodGenerator")),
     *(
         succeeds(
@@ -118,7 +121,6 @@ NO_RULE = "cannot load the rule failing_rules:"
 DECIDED = {
     "Raises": "KeyError: failing_rules:Raises: 'province'",
     "RaisesBefore": "KeyError: failing_rules:RaisesBefore: 'province'",
-    "Exits": "SystemExit: failing_rules:Exits: 0",
     "ReturnsNone": "InvalidDecision: .*returned NoneType",
     "ReturnsBool": "InvalidDecision: .*returned bool",
     "RubbishVerdict": "InvalidDecision: .*perhaps",
@@ -136,6 +138,13 @@ def rule(name: str) -> dict[str, Any]:
 
 
 RULES = [
+    fails(
+        "a rule that exits",
+        69,
+        r"the rule failing_rules:Exits raised SystemExit: 0 at records 1 to 3 of in\.json",
+        input=BAD["middle"],
+        **rule("Exits"),
+    ),
     fails("no rule", 78, f"{NO_RULE}Nobody", "has no attribute", "--rules", **rule("Nobody")),
     fails("rule's init raises", 78, f"{NO_RULE}RaisesInInit: RuntimeError: no list", **rule("RaisesInInit")),
     fails("rule's init exits", 78, f"{NO_RULE}ExitsInInit: SystemExit", **rule("ExitsInInit")),

@@ -87,7 +87,7 @@ CREDENTIALS = [
     fails(
         "endpoint is no URL",
         2,
-        "invalid endpoint URL '127.0.0.1:9000'",
+        "the endpoint is not a URL",
         "Write it like",
         **OTHER,
         arguments=("--endpoint_url", "127.0.0.1:9000"),

@@ -9,9 +9,9 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers.command import IRIS, SETOSA
 
 from model_etl.errors import QUOTED_CHARS, DataError, RecordError, describe_exception
-from tests.helpers.command import IRIS, SETOSA
 
 MIB = 1 << 20
 ONE_GIB = 1 << 30
@@ -38,10 +38,10 @@ def long(start, filling, end, mib=150, by=gzipped):
 
 REJECTED, UNREADABLE = "RecordTooLong", "longer than the 67,108,864 bytes of --max_record_size"
 BOMBS = {
-    "zeros.json.gz": (long(b"", b"\0", b""), REJECTED),
-    "zeros.json.zst": (long(b"", b"\0", b"", by=zstd), REJECTED),
+    "zeros.json.gz": (long(b"", b"\0", b""), "empty space"),
+    "zeros.json.zst": (long(GOOD + b"\n", b"\0", b"", by=zstd), REJECTED),
     "zeros.csv.gz": (long(NAMES + b"\n", b"\0", b"\n"), REJECTED),
-    "header.csv.gz": (long(b"", b"\0", b""), UNREADABLE),
+    "header.csv.gz": (long(b"", b"a", b""), UNREADABLE),
     "line.json.gz": (long(b'{"a":"', b"a", b'"}\n' + GOOD), REJECTED),
     "cell.tsv.gz": (long(NAMES.replace(b",", b"\t") + b"\n", b"a", b"\n"), REJECTED),
     "quote.csv.gz": (long(NAMES + b'\n"', b"a,b\n", b"", mib=8), "--max_record_size|never closed|closed within"),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from model_etl.formats import FORMATS, base, json_array, line_blocks
+from model_etl.formats import NAMED_FORMATS, base, json_array, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.fields import Field
@@ -41,7 +41,7 @@ def source(form: str) -> Source:
 
 def batches(form: str, data: bytes, fields: Mapping[str, Field] | None = None) -> list[Batch]:
     """Read batches."""
-    return list(FORMATS[form].read(io.BytesIO(data), source(form), fields or {}))
+    return list(NAMED_FORMATS[form].read(io.BytesIO(data), source(form), fields or {}))
 
 
 def records(form: str, data: bytes, fields: Mapping[str, Field] | None = None, *, size: int = 1 << 19) -> list[Read]:
@@ -66,7 +66,7 @@ def documents(form: str, data: bytes, fields: Mapping[str, Field] | None = None,
 def written(form: str, found: Sequence[Batch], layout: Layout, output: bytes = b'{"score":0.5}') -> bytes:
     """Write batches, each record with the same prediction."""
     file = io.BytesIO()
-    writer = FORMATS[form].writer(file, layout)
+    writer = NAMED_FORMATS[form].writer(file, layout)
     for batch in found:
         writer.write(batch.replace(outputs=[output] * len(batch)))
     writer.finish()
@@ -79,7 +79,7 @@ def predicted(form: str, outputs: Sequence[bytes], names: Sequence[str], kind: A
     texts = [b"{}"] * count
     batch = Batch(source("ldjson"), range(1, count + 1), range(count), texts, texts, outputs=outputs)
     file = io.BytesIO()
-    writer = FORMATS[form].writer(file, Layout({name: Field(kind) for name in names}, {}))
+    writer = NAMED_FORMATS[form].writer(file, Layout({name: Field(kind) for name in names}, {}))
     writer.write(batch)
     writer.finish()
     return file.getvalue()

@@ -381,6 +381,26 @@ class Hangs(Good):
         time.sleep(3600)
 
 
+class HangsInC(Good):
+    """Hangs in C code that holds the interpreter lock."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        Path("hanging").touch()
+        return sum(range(10**13))
+
+
+class SwallowsAll(Good):
+    """Swallows whatever is raised, and goes on hanging."""
+
+    def fail(self) -> Any:
+        """See the class."""
+        Path("hanging").touch()
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(3600)
+
+
 class Slow(Good):
     """Takes its time for each record."""
 

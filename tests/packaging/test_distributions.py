@@ -21,6 +21,8 @@ FOLDERS = ("services", "graphs", "engines", "tests", "data", "formats", "setting
 """Packages that a user's project may well have beside its data."""
 MODULES = ("json", "numpy", "msgspec", "logging", "fs", "bonobo")
 """Modules of a user's project that have the name of one of the standard library or of a dependency."""
+OTHERS = ("mlflow", "packaging", "jinja2", "setuptools", "black")
+"""What a model's environment may have, each in its newest version."""
 MODEL = """
 from pydantic import BaseModel
 
@@ -112,8 +114,8 @@ def sdist(distributions: Path) -> Path:
 def scripts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install a distribution into an environment that had nothing in it; return the folder of its commands.
 
-    The wheel brings all that it needs from the package index. The sdist is built and installed by pip, and then sees
-    the dependencies of the tests' own environment, which is quicker.
+    The wheel gets what requirements.txt pins from the package index. The sdist is built and installed by pip, and then
+    sees the dependencies of the tests' own environment, which is quicker.
     """
     distribution: Path = request.getfixturevalue(request.param)
 
@@ -121,7 +123,9 @@ def scripts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         succeed(sys.executable, "-m", "venv", folder)
         pip = (folder / "bin/python", "-m", "pip", "install", "--quiet")
         if request.param == "wheel":
-            succeed(*pip, "--requirement", ROOT / "requirements.txt", distribution)
+            succeed(sys.executable, ROOT / "tools" / "relaxed_wheels.py", ROOT / "build" / "wheels")
+            succeed(*pip, "--require-hashes", "--requirement", ROOT / "requirements.txt")
+            succeed(*pip, "--no-deps", distribution)
             succeed(folder / "bin/python", "-m", "pip", "check")
         else:
             succeed(*pip, "--no-deps", distribution)
@@ -191,6 +195,29 @@ def test_a_run_in_a_folder_with_names_like_ours(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [json.loads(line) for line in (project / "out.json").read_text().splitlines()] == [{"y": 2}, {"y": 5}]
     assert (project / "out.log.ldjson").read_text().count("\n") == 3
+
+
+def test_the_newest_packages_of_others_stay_as_they_are(wheel: Path, project: Path) -> None:
+    """Installed beside MLflow and what else a model may need, the product adds packages and changes none; all run."""
+    environment, wheels = project / "environment", project / "wheels"
+    python = environment / "bin" / "python"
+    succeed(sys.executable, "-m", "venv", environment)
+    pip = (python, "-m", "pip", "install", "--quiet", "--no-compile")
+    succeed(*pip, "--upgrade", *OTHERS)
+    before = set(command(python, "-m", "pip", "list", "--format=freeze").stdout.splitlines())
+    succeed(sys.executable, ROOT / "tools" / "relaxed_wheels.py", wheels)
+    succeed(*pip, "--find-links", wheels, f"{wheel}[job]")
+    after = set(command(python, "-m", "pip", "list", "--format=freeze").stdout.splitlines())
+    assert before <= after
+    assert "bonobo==0.6.4+relaxed.1" in after
+    succeed(python, "-m", "pip", "check")
+    done = command(
+        environment / "bin/model-etl", "-i", "in.json", "-o", "out.json", "-m", "doubled:Doubled", cwd=project
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (project / "out.json").read_text() == '{"y":2.0}\n{"y":5.0}\n'
+    succeed(python, "-c", "import mlflow, mlflow.pyfunc", cwd=environment)
+    succeed(environment / "bin/black", "--quiet", project / "doubled.py")
 
 
 def test_a_user_cannot_import_our_folders_by_bare_names(scripts: Path, tmp_path: Path) -> None:

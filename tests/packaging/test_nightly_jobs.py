@@ -93,7 +93,8 @@ while arguments[0].startswith("-"):
             folder = source
     else:
         assert (name, value) in [
-            ("--rm", ""), ("--read-only", ""), ("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges")
+            ("--rm", ""), ("--read-only", ""), ("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"),
+            ("--memory", "8g"), ("--memory-swap", "8g"), ("--ulimit", "core=0"),
         ], name
 assert arguments.pop(0) == {IMAGE!r}, sys.argv
 os.chdir(folder)
@@ -224,3 +225,30 @@ def test_a_unit_shows_failures_and_tries_only_what_may_pass(name: str) -> None:
     assert final == {1, 2, 65, 66, 69, 73, 77, 78, 129, 130, 143}
     if "ProtectSystem" in settings and "ReadWritePaths" in settings:
         assert "/tmp" in settings["ReadWritePaths"][0].split()
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_bounds_memory_and_keeps_records_from_others(name: str) -> None:
+    """A run cannot take all memory, leaves no core file, and its files are for its user alone."""
+    settings = unit(name)
+    assert re.fullmatch(r"[1-9]\d*[MG]", settings["MemoryMax"][0])
+    assert (settings["LimitCORE"], settings["UMask"]) == (["0"], ["0077"])
+
+
+@pytest.mark.parametrize("name", [name for name, job in JOBS.items() if IMAGE in job.command])
+def test_a_container_bounds_memory_and_leaves_no_core_file(name: str) -> None:
+    """What a unit does for a run outside of a container, the flags of docker do for one inside."""
+    flags = JOBS[name].command.replace("$RUN", JOBS[name].env.get("RUN", "")).split()
+    assert {"--memory=8g", "--memory-swap=8g", "--ulimit=core=0"} <= set(flags)
+
+
+@pytest.mark.parametrize(("name", "tenths"), [("model_etl.service", 10), ("model_etl-venv.service", 15)])
+def test_systemd_counts_little_exposure(name: str, tenths: int) -> None:
+    """The share of the machine that a unit leaves open, by systemd's own count from 0 to 10, does not grow."""
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={tenths}", DOCKER / name],
+        capture_output=True, check=False, text=True,
+    ) if shutil.which("systemd-analyze") else None  # fmt: skip
+    if done is None or "unrecognized option" in done.stderr:
+        pytest.skip("there is no systemd-analyze that reads units offline")
+    assert done.returncode == 0, done.stdout

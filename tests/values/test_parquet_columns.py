@@ -12,7 +12,7 @@ import pytest
 from helpers.parquet_cells import CELLS, UUID, Cell, parquet, same
 from helpers.reading import SCORE
 
-from model_etl.formats import FORMATS
+from model_etl.formats import NAMED_FORMATS
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.parquet_values import column_of_json
 from model_etl.records.batch import Batch, Source
@@ -24,13 +24,13 @@ def read(cell: Cell, *, published: tuple[str, ...] = (), any_year: bool = False)
     """Read a file with the cell and a null after it."""
     source = Source("in.parquet", "0" * 32, "parquet", published=published, any_year=any_year)
     data = parquet(pa.table({"a": [0.5, 0.5], "c": cell.array()}))
-    return list(FORMATS["parquet"].read(io.BytesIO(data), source, {}))
+    return list(NAMED_FORMATS["parquet"].read(io.BytesIO(data), source, {}))
 
 
 def written(form: str, found: list[Batch]) -> bytes:
     """Write batches with a score, and keep the column."""
     file = io.BytesIO()
-    writer = FORMATS[form].writer(file, KEEP)
+    writer = NAMED_FORMATS[form].writer(file, KEEP)
     for batch in found:
         writer.write(batch.replace(outputs=[b'{"score":0.5}'] * len(batch)))
     writer.finish()
@@ -66,7 +66,7 @@ def test_a_kept_column_is_exact_in_text_or_a_reject(cell: Cell) -> None:
     assert written("ldjson", found).splitlines()[0] == f'{{"c":{cell.json},"score":0.5}}'.encode()
     assert json.loads(written("json", found)) == [json.loads(line) for line in written("ldjson", found).splitlines()]
     text = "" if cell.json == "null" else json.loads(cell.json) if cell.json.startswith('"') else cell.json
-    for form, delimiter in (("csv", ","), ("tsv", "\t")):
+    for form, delimiter in (("csv", ","), ("quoted_tsv", "\t")):
         rows = csv.reader(io.StringIO(written(form, found).decode(), newline=""), delimiter=delimiter)
         assert list(rows)[1] == [text, "0.5"]
 
@@ -102,7 +102,7 @@ def test_a_sliced_nested_column_keeps_its_rows_apart() -> None:
         }
     )
     source = Source("in.parquet", "0" * 32, "parquet")
-    found = FORMATS["parquet"].read(io.BytesIO(parquet(table)), source, {})
+    found = NAMED_FORMATS["parquet"].read(io.BytesIO(parquet(table)), source, {})
     documents = [json.loads(document) for batch in found for document in batch.documents]
     assert [d["l"] for d in documents] == rows
     assert [d["m"] for d in documents] == [None if m is None else [list(pair) for pair in m] for m in maps]

@@ -36,6 +36,7 @@ from model_etl.settings.options import ENVIRONMENT_PREFIX, OPTIONS
 
 pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first tests build Argo's linter
 
+TOKEN_ANNOTATION = "workflows.argoproj.io/service-account-token.name"
 RETRIED_CODES, FINAL_CODES = {74, 75}, {1, 2, 65, 66, 69, 73, 77, 78}
 
 
@@ -152,7 +153,50 @@ def test_pods_are_confined(overlay: str) -> None:
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert context.get("readOnlyRootFilesystem") or container["image"].startswith("flink:"), container["name"]
             assert "memory" in container["resources"]["limits"]
-            assert re.search(r":(?!latest|VERSION)[\w.-]+$", container["image"]), container["image"]
+            assert re.search(r":(?!latest|VERSION)[\w.-]+(@sha256:[0-9a-f]{64})?$", container["image"]), container[
+                "image"
+            ]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_model_has_a_token_of_the_cluster(overlay: str) -> None:
+    """No pod mounts a token of its ServiceAccount; Argo's executor has one, which allows to report results only."""
+    documents = build_overlay(overlay)
+    for pod in pods(documents):
+        assert pod.spec["automountServiceAccountToken"] is False, pod.where
+    account = pipeline_template(documents)["executor"]["serviceAccountName"]
+    token = find(documents, "ServiceAccount", account)["metadata"]["annotations"][TOKEN_ANNOTATION]
+    secret = find(documents, "Secret", token)
+    assert secret["type"] == "kubernetes.io/service-account-token"
+    assert secret["metadata"]["annotations"]["kubernetes.io/service-account.name"] == account
+    assert "data" not in secret
+    bound = {
+        subject["name"]: find(documents, "Role", document["roleRef"]["name"])["rules"]
+        for document in documents
+        if document["kind"] == "RoleBinding"
+        for subject in document["subjects"]
+    }
+    assert "model-etl" not in bound, "the account of the models has no rights in the cluster"
+    assert [(rule["resources"], rule["verbs"]) for rule in bound[account]] == [
+        (["workflowtaskresults"], ["create", "patch"])
+    ]
+
+
+def test_minio_is_reached_by_our_own_pods_only() -> None:
+    """A NetworkPolicy closes MinIO, whose keys are public, to all but model_etl and the listener to its events."""
+    (policy,) = [
+        document["spec"]
+        for document in build_overlay("local")
+        if document["kind"] == "NetworkPolicy" and document["metadata"]["name"] == "minio"
+    ]
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "minio"}}
+    assert (policy["policyTypes"], policy.get("egress", [])) == (["Ingress", "Egress"], [])
+    (rule,) = policy["ingress"]
+    assert [peer["podSelector"]["matchLabels"] for peer in rule["from"]] == [
+        {"app.kubernetes.io/part-of": "model-etl"},
+        {"eventsource-name": "arrivals"},
+    ]
+    assert rule["ports"] == [{"port": "s3"}]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -173,7 +217,7 @@ def test_the_version_is_everywhere_the_same(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_settings_are_options(overlay: str) -> None:
-    """Every MODEL_ETL_ variable is an option of model-etl, which ignores unknown variables."""
+    """Every MODEL_ETL_ variable is an option of model-etl, which refuses unknown variables."""
     names = find(build_overlay(overlay), "ConfigMap", "model-etl")["data"]
     given = {name.removeprefix(ENVIRONMENT_PREFIX).lower() for name in names if name.startswith(ENVIRONMENT_PREFIX)}
     assert {"input_file", "model", "job"} <= given <= set(OPTIONS)

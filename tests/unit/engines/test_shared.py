@@ -76,7 +76,7 @@ def test_the_first_piece_finds_out_that_it_is_no_text() -> None:
     """A file of another kind is refused as on one machine, not taken apart into rejects."""
     first = cut_input("in.json", "0", 100, None, 10)[0]
     with pytest.raises(DataError, match="Parquet"):
-        list(first.read(io.BytesIO(b"PAR1" + b"\n" * 96), {}))
+        list(first.read(io.BytesIO(b"PAR1\x15\x04" + b"\n" * 94), {}))
 
 
 def test_the_scorer_gives_four_results() -> None:

@@ -85,7 +85,8 @@ def inputs(form: str) -> bytes | pa.Table:
         "jsonl": "\ufeff" + "\r\n\n".join(lines),
         "json": "[\n " + ",\n ".join(lines).replace(', "', ',\n "') + "\n]",
         "csv": "\ufeffid,amount\r\n" + "\r\n".join(cells),
-        "tsv": "id\tamount\n" + "\n".join(c.replace('",', '"\t') for c in cells) + "\n",
+        "tsv": "id\tamount\n" + "\n".join(f"{i}\t{a}".replace("\n", " ") for i, a in ROWS) + "\n",
+        "quoted_tsv": "id\tamount\n" + "\n".join(c.replace('",', '"\t') for c in cells) + "\n",
         "parquet": pa.table({"id": [i for i, _ in ROWS], "amount": [a for _, a in ROWS]}),
     }[form]
 
@@ -99,7 +100,7 @@ def events(etl: Etl, name: str) -> dict[str, tuple[int, str, object]]:
     }
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "quoted_tsv", "parquet"])
 def test_a_retry_gives_what_the_first_run_would_have_given(etl: Etl, form: str) -> None:
     """After a fix of the model the rejects have the same ids, positions and outputs as if nothing had gone wrong."""
     name = f"in.{form}"
@@ -108,7 +109,7 @@ def test_a_retry_gives_what_the_first_run_would_have_given(etl: Etl, form: str) 
         etl.write(name, data)
     else:
         pq.write_table(data, etl.folder / name)
-    told = ["--input_format", "json"] if form == "json" else []
+    told = {"json": ["--input_format", form], "quoted_tsv": ["--tsv_quotes", "--input_format", "tsv"]}.get(form, [])
     fixed = {"FIXED": "1"}
     arguments = ["--model", MODEL, "-i", name, "-o", "all.json", *told, "--prediction_log", "all.log"]
     assert etl("run", *arguments, env=fixed).code == 0

@@ -5,9 +5,9 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers.reading import batches
 
 from model_etl.formats import parquet_batches
-from tests.helpers.reading import batches
 
 LONG = "x" * 20_000
 ROWS = 900
