@@ -28,6 +28,11 @@ import signal
 from collections.abc import Iterator
 from typing import Literal
 
+QUOTED_CHARS = 1000
+"""The most characters that a message quotes of a record, a model, a schema or a server."""
+_MESSAGE_CHARS = 10 * QUOTED_CHARS
+"""The most characters of a whole message, which may quote several."""
+
 RecordStep = Literal["parse", "input_schema", "predict", "output_schema", "rule"]
 """Where a record can be rejected, in the order of the steps."""
 
@@ -46,8 +51,8 @@ class ModelEtlError(Exception):
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = shortened(message, _MESSAGE_CHARS)
+        self.remedy = shortened(remedy, _MESSAGE_CHARS)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
@@ -171,8 +176,8 @@ class RecordError(Exception):
     def __init__(self, stage: RecordStep, type_name: str, message: str, code: str = "") -> None:
         super().__init__(message)
         self.stage = stage
-        self.type_name = type_name
-        self.message = encodable(message)
+        self.type_name = shortened(type_name)
+        self.message = encodable(shortened(message))
         self.code = code
 
     def without_traceback(self) -> RecordError:
@@ -256,9 +261,18 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def shortened(text: str, limit: int = QUOTED_CHARS) -> str:
+    """Return a text whose middle is left out if it has more characters than `limit`; the ends often have the cause."""
+    if len(text) <= limit:
+        return text
+    mark = f" [... {len(text):,} characters ...] "
+    end = limit // 5
+    return f"{text[: limit - end - len(mark)]}{mark}{text[-end:]}"
+
+
 def describe_exception(exc: BaseException) -> str:
     """Return the type and the message of an exception, on one line."""
-    message = printable(" ".join(str(exc).split()))
+    message = printable(shortened(" ".join(str(exc).split())))
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
 
 
@@ -279,6 +293,19 @@ def input_changed(name: str) -> TryAgain:
     """
     return TryAgain(
         f"{name} was changed while it was read; nothing was published", "Run again once nothing writes to it."
+    )
+
+
+def out_of_memory(name: str, after: int) -> TryAgain:
+    """Return the error for an input that cannot be read with the memory that the run has.
+
+    Args:
+        name: the input's name, as messages show it.
+        after: the number of its last record that was read.
+    """
+    return TryAgain(
+        f"cannot read {name} after record {after}: there is not enough memory; nothing was published",
+        "Give the run more memory, or lower --max_record_size: a record that is longer is rejected.",
     )
 
 
@@ -373,7 +400,7 @@ def storage_error(exc: BaseException, action: str, name: str) -> ModelEtlError:
     inner = getattr(exc, "exc", None)  # fs.errors.OperationFailed keeps the OSError there
     cause = inner if isinstance(inner, Exception) else exc
     code = _error_number(exc, cause)
-    system_reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    system_reason = shortened(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     table = _READ_ERRORS if action == "read" else _WRITE_ERRORS
     for codes, (error, reason, remedy) in table.items():
         if code in codes:

@@ -12,6 +12,7 @@ from model_etl.settings.options import OPTIONS
 Engine = Literal["Beam", "Kafka", "MapReduce"]
 _STORAGE = "set the variables AWS_* for the launcher and the workers"
 _TOPICS = "it reads and writes topics, not files"
+_RECORD_SIZE = "a record of more than 64 MiB is rejected"
 _KAFKA_REJECTS = "rejects go to the errors topic, and never end it"
 UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "input_file": {"Kafka": _TOPICS},
@@ -23,6 +24,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "output_compression": {"Kafka": _TOPICS},
     "if_exists": {"Kafka": _TOPICS},
     "on_empty": {"Kafka": _TOPICS},
+    "max_record_size": {
+        "Beam": _RECORD_SIZE,
+        "Kafka": "the brokers limit messages: message.max.bytes",
+        "MapReduce": _RECORD_SIZE,
+    },
     "limit": {"Kafka": "it scores messages until it is stopped"},
     "rejects": {"Kafka": _KAFKA_REJECTS},
     "csv_formulas": {"Kafka": "predictions are messages of JSON"},

@@ -10,6 +10,7 @@ record.
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 from bisect import bisect_left
@@ -22,7 +23,7 @@ from urllib.parse import quote
 import msgspec
 
 from model_etl.records.batch import Answer, Batch, Rejection, Source, Withheld, source_identity
-from model_etl.records.strict_json import encode_json
+from model_etl.records.strict_json import encode_json, grows_in_json
 
 if TYPE_CHECKING:
     from model_etl.scoring.model import ModelFacts  # settings import this module, and --help must not wait for pydantic
@@ -161,7 +162,7 @@ class PredictionLog:
             name, (shown,) = self._inputs([record.document])
             members = name + shown + members
         elif shows_values:  # what cannot be parsed cannot be redacted
-            members = b',"input_text":' + encode_json(record.text.decode("utf-8", "replace")) + members
+            members = b"," + _text_member(record.text) + members
         return self._event(record, b"rejected", time, members)
 
     def _event(self, record: Rejection | Withheld, outcome: bytes, time: bytes, members: bytes) -> bytes:
@@ -205,6 +206,13 @@ class PredictionLog:
             scope = source_identity(self.job, self.model_name, self.model_version, source.identity)[:24]
             template = self._templates[source] = _EventTemplate(scope, self.source, source.name)
         return template
+
+
+def _text_member(text: bytes) -> bytes:
+    """Return the member with the text of a record that could not be parsed; unprintable text is in base64."""
+    if grows_in_json(text):
+        return b'"input_text_base64":"%b"' % base64.b64encode(text)
+    return b'"input_text":' + encode_json(text.decode("utf-8", "replace"))
 
 
 def _decimals(values: Sequence[int]) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from model_etl.errors import RecordError
@@ -12,6 +13,9 @@ from model_etl.schema.fields import Field
 
 BATCH_RECORDS = 8192
 """The most records of a batch, in formats that are read record by record."""
+
+EXCERPT_BYTES = 1000
+"""How much of a record that is too long is in its reject."""
 
 
 class Writer(Protocol):
@@ -125,6 +129,17 @@ class BatchBuilder:
             Rejection(self.source, self.position, offset, text, None, error.stage, error.type_name, error.message)
         )
 
+    def reject_long(self, offset: int, record: bytes | LongText) -> None:
+        """Reject the next record, because it is longer than permitted; only its beginning is kept.
+
+        Args:
+            offset: the offset of its first byte in the decompressed input.
+            record: its original bytes, or the beginning of them.
+        """
+        self.position += 1
+        self._bytes += EXCERPT_BYTES
+        self._rejected.append(long_rejection(self.source, self.position, offset, record))
+
     @property
     def full(self) -> bool:
         """Whether the batch has reached its size and should be taken."""
@@ -148,6 +163,51 @@ class BatchBuilder:
     def empty_batch(self) -> Batch:
         """Return a batch without records, by which a table without records makes its columns known."""
         return Batch(self.source, (), (), (), ())
+
+
+@dataclass(frozen=True)
+class LongText:
+    """A record that is longer than permitted.
+
+    Attributes:
+        beginning: its first bytes; at least `EXCERPT_BYTES`, if it has as many.
+        size: the number of its bytes.
+    """
+
+    beginning: bytes
+    size: int
+
+
+def long_rejection(source: Source, position: int, offset: int, record: bytes | LongText) -> Rejection:
+    """Return the rejection of a record that is longer than permitted, with the beginning of its text.
+
+    Args:
+        source: the input that it comes from.
+        position: its number.
+        offset: its offset.
+        record: its original bytes, or the beginning of them.
+    """
+    beginning, size = (record.beginning, record.size) if isinstance(record, LongText) else (record, len(record))
+    text = beginning[:EXCERPT_BYTES]
+    if size > len(text):
+        text = text[: len(text) - _incomplete_character(text)]
+    limit = source.max_record_size
+    message = f"the record has {size:,} bytes, more than the {limit:,} of --max_record_size"
+    if source.format == "ldjson" and text.lstrip().startswith(b"["):
+        message += "; is the file a JSON array? then use --input_format json"
+    return Rejection(source, position, offset, text, None, "parse", "RecordTooLong", message, cut=size > len(text))
+
+
+_FIRST_OF_SEVERAL = 0xC0
+"""The least first byte of a character of UTF-8 that has several bytes."""
+
+
+def _incomplete_character(text: bytes) -> int:
+    """Return how many bytes at the end of a text may be a character of UTF-8 that is cut off."""
+    for count in range(1, min(4, len(text) + 1)):
+        if text[-count] >= _FIRST_OF_SEVERAL:
+            return count
+    return 0
 
 
 def utf8_error(text: bytes) -> RecordError | None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import BinaryIO, Literal, NamedTuple
 
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
-from model_etl.formats.base import BatchBuilder, Format, Writer, utf8_error
+from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
 from model_etl.formats.csv_blocks import ConvertedBlock, convert_block
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.csv_damage import (
@@ -29,17 +29,15 @@ from model_etl.formats.csv_damage import (
     quote_not_closed,
     rows_in_a_cell,
 )
+from model_etl.formats.csv_lines import Block, LongRow, RowLines, numbered_blocks
 from model_etl.formats.csv_writer import DelimitedWriter
 from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
-from model_etl.formats.line_blocks import carriage_returns, line_blocks
+from model_etl.formats.line_blocks import LongLine, carriage_returns, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
-
-MAX_CELL_CHARS = 16 * 1024 * 1024
-"""The longest cell that is read, so that a quote that is never closed does not fill the memory."""
 
 _NEVER_CLOSED = "unexpected end of data"
 _TOO_LONG = "field larger than field limit"
@@ -50,20 +48,6 @@ return outside of quotes."""
 
 _LAST_CELLS: dict[str, tuple[bytes, Mapping[str, Field], Cells]] = {}
 """The last header that `document` got, by format, with the fields and the converter of its rows."""
-
-
-class _Block(NamedTuple):
-    """A block of whole lines.
-
-    Attributes:
-        offset: its offset in the file, in bytes.
-        text: its lines, without the end of the last one.
-        line: the number of its first line in the file, from 1.
-    """
-
-    offset: int
-    text: bytes
-    line: int
 
 
 class _Row(NamedTuple):
@@ -114,12 +98,12 @@ class Delimited(Format):
 
     @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
-        blocks = _numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
+        blocks = numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
         for block in blocks:  # until the header is found; the inner loop takes the other blocks
             if kind := json_kind(block.text[:START_BYTES]):
                 raise wrong_kind(source, kind)
-            lines = _RowLines(block.text, blocks)
-            header = next(self._parse(lines), None)
+            lines = RowLines(block.text, blocks, source.max_record_size)
+            header = self._header(block, lines, source)
             if header is None:
                 continue  # blank lines
             names = self._column_names(header, block, source)
@@ -128,26 +112,58 @@ class Delimited(Format):
             builder = BatchBuilder(dataclasses.replace(source, header=header.text, columns=names))
             remaining = lines.remaining()
             offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
-            rest = () if remaining is None else (_Block(offset, remaining, block.line + line),)
+            rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
             for rows in chain(rest, blocks):
-                batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
-                if batch is None and (
-                    converted := convert_block(rows.text, names, fields, self.delimiter, quotes=self.quotes)
-                ):
-                    batch = _converted_batch(converted, rows.offset, builder)
+                may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
+                batch = None if may_be_long else _verbatim_batch(rows.text, rows.offset, cells, builder)
+                if batch is None and not may_be_long:
+                    converted = convert_block(rows.text, names, fields, self.delimiter, quotes=self.quotes)
+                    batch = _converted_batch(converted, rows.offset, builder) if converted else None
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
             if not builder.position:
                 yield builder.empty_batch()
 
+    def _header(self, block: Block, lines: RowLines, source: Source) -> _Row | None:
+        """Return the first row, or None if there are but blank lines.
+
+        Raises:
+            DataError: if it is longer than a record may be.
+        """
+        try:
+            header = None if isinstance(block.text, LongLine) else next(self._parse(lines), None)
+        except LongRow:
+            raise _long_row(source, 0) from None
+        if isinstance(block.text, LongLine) or (header and not header.problem and header.size > lines.longest):
+            raise carriage_returns(source, block.offset) if b"\r" in block.text else _long_row(source, 0)
+        return header
+
     def _row_batches(
-        self, block: _Block, cells: Cells, builder: BatchBuilder, following: Iterator[_Block]
+        self, block: Block, cells: Cells, builder: BatchBuilder, following: Iterator[Block]
     ) -> Iterator[Batch]:
         """Yield the batches of a block whose rows are parsed one by one.
 
         Raises:
-            DataError: if a row is likely to be many rows.
+            DataError: if a row is likely to be many rows, or has several lines and is longer than a record may be.
         """
-        for row in self._parse(_RowLines(block.text, following), cells.width):
+        try:
+            yield from self._rows_of(block, cells, builder, following)
+        except LongRow:
+            raise _long_row(builder.source, builder.position + 1) from None
+
+    def _rows_of(
+        self, block: Block, cells: Cells, builder: BatchBuilder, following: Iterator[Block]
+    ) -> Iterator[Batch]:
+        longest = builder.source.max_record_size
+        if isinstance(block.text, LongLine):
+            if self.quotes and block.text.quotes % 2:  # its last cell goes on in the next line
+                raise LongRow
+            builder.reject_long(block.offset, LongText(block.text, block.text.size))
+            yield from builder.take()
+            return
+        for row in self._parse(RowLines(block.text, following, longest), cells.width):
+            if len(row.text) > longest and (row.line_count == 1 or not row.problem):
+                builder.reject_long(block.offset + row.offset, row.text)
+                continue
             try:
                 document = cells.document(row.valid_cells())
                 if row.line_count > 1 and holds_rows(row.text, self._cells_of_line, cells.fit):
@@ -162,7 +178,7 @@ class Delimited(Format):
                 yield from builder.take()
         yield from builder.take()
 
-    def _require_one_row(self, row: _Row, block: _Block, source: Source, width: int) -> None:
+    def _require_one_row(self, row: _Row, block: Block, source: Source, width: int) -> None:
         """Check that a row which is not valid is likely to be one, so that it can be rejected without losing others.
 
         Raises:
@@ -173,7 +189,7 @@ class Delimited(Format):
             reason = (
                 "is never closed, so that the {lines} lines after it are a part of its cell"
                 if row.problem.startswith(_NEVER_CLOSED)
-                else f"is not closed within {MAX_CELL_CHARS >> 20} MiB"
+                else f"is not closed within the {source.max_record_size:,} bytes of --max_record_size"
             )
             raise quote_not_closed(source, row.text, line, offset, reason)
         if row.line_count > 1 and hides_rows(row.text, self._cells_of_line, width):
@@ -183,10 +199,10 @@ class Delimited(Format):
 
     def _cells_of_line(self, line: bytes) -> Sequence[str] | None:
         """Return the cells of a line that is a row by itself, or None if it is not valid."""
-        rows = list(self._parse(_RowLines(line, iter(()))))
+        rows = list(self._parse(RowLines(line, iter(()))))
         return None if len(rows) != 1 or isinstance(rows[0].cells, RecordError) else rows[0].cells
 
-    def _column_names(self, header: _Row, block: _Block, source: Source) -> Sequence[str]:
+    def _column_names(self, header: _Row, block: Block, source: Source) -> Sequence[str]:
         """Return the cells of the first row, checked."""
         names = header.cells
         remedy = "The first row must name the columns, each once."
@@ -216,7 +232,7 @@ class Delimited(Format):
         return last[2]
 
     def _only_row(self, text: bytes, name: str, width: int = 0) -> Sequence[str]:
-        rows = list(self._parse(_RowLines(text, iter(())), width))
+        rows = list(self._parse(RowLines(text, iter(())), width))
         if len(rows) != 1:
             raise RecordError("parse", "InvalidRow", f"the {name} has {len(rows)} rows, expected one")
         return rows[0].valid_cells()
@@ -225,14 +241,14 @@ class Delimited(Format):
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         return DelimitedWriter(file, layout, self.name, self.delimiter, quotes=self.quotes)
 
-    def _parse(self, lines: _RowLines, width: int = 0) -> Iterator[_Row]:
+    def _parse(self, lines: RowLines, width: int = 0) -> Iterator[_Row]:
         """Yield the rows that are not blank.
 
         Args:
             lines: their lines.
             width: the number of columns; 0 if the first row determines it.
         """
-        csv.field_size_limit(MAX_CELL_CHARS)
+        csv.field_size_limit(lines.longest)
         offset = lines_before = 0
         # Without quotes, csv takes them for a part of the text.
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
@@ -257,12 +273,18 @@ class Delimited(Format):
             lines_before += line_count
 
 
-def _numbered_blocks(blocks: Iterable[tuple[int, bytes]]) -> Iterator[_Block]:
-    """Yield the blocks with the numbers of their first lines."""
-    line = 1
-    for offset, text in blocks:
-        yield _Block(offset, text, line)
-        line += text.count(b"\n") + 1
+def _long_row(source: Source, position: int) -> DataError:
+    """Return the error for a row that is too long, after which the next row cannot be found.
+
+    Args:
+        source: the file.
+        position: the row's number; 0 for the first row, which has the names.
+    """
+    row = f"record {position}, a row of several lines," if position else "its first row"
+    return DataError(
+        f"cannot read {source.name}: {row} is longer than the {source.max_record_size:,} bytes of --max_record_size",
+        "Correct its quotes, if it is not meant to be so long; otherwise give a larger --max_record_size.",
+    )
 
 
 def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:
@@ -286,53 +308,6 @@ def _converted_batch(converted: ConvertedBlock, offset: int, builder: BatchBuild
     positions = range(builder.position + 1, builder.position + len(texts) + 1)
     builder.position += len(texts)
     return Batch(builder.source, positions, LineOffsets(offset, texts, end_bytes), texts, documents)
-
-
-class _RowLines:
-    """The lines of a block; a quoted cell that spans blocks pulls in as many further blocks as it needs.
-
-    Args:
-        block: whole lines.
-        following: the blocks after it.
-    """
-
-    def __init__(self, block: bytes, following: Iterator[_Block]) -> None:
-        self._lines = iter(block.split(b"\n"))
-        self._following = following
-        self._lines_of_row: list[bytes] = []
-        self._earlier_blocks: list[bytes] = []  # the lines of the row in blocks before the present one
-        self._earlier_lines = 0
-
-    def read(self) -> Iterator[str]:
-        """Yield the lines with their ends."""
-        while True:
-            for line in self._lines:
-                self._lines_of_row.append(line + b"\n")
-                yield self._lines_of_row[-1].decode("utf-8", "surrogateescape")
-            if not self._lines_of_row and not self._earlier_blocks:
-                return
-            block = next(self._following, None)
-            if block is None:
-                return
-            self._earlier_blocks.append(b"".join(self._lines_of_row))
-            self._earlier_lines += len(self._lines_of_row)
-            self._lines_of_row.clear()
-            self._lines = iter(block.text.split(b"\n"))
-
-    def take_row(self) -> tuple[bytes, int]:
-        """Return the text that was read of the present row, and the number of its lines; the next line starts a row."""
-        lines = self._lines_of_row
-        count = self._earlier_lines + len(lines)
-        raw = lines[0] if count == 1 and lines else b"".join((*self._earlier_blocks, *lines))
-        lines.clear()
-        self._earlier_blocks.clear()
-        self._earlier_lines = 0
-        return raw, count
-
-    def remaining(self) -> bytes | None:
-        """Return the lines that were not read, or None if there are none."""
-        lines = list(self._lines)
-        return b"\n".join(lines) if lines else None
 
 
 class Csv(Delimited):

@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.formats.base import BatchBuilder, Format, Writer, utf8_error
-from model_etl.formats.line_blocks import carriage_returns, is_utf8_without_cr, line_blocks
+from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
+from model_etl.formats.line_blocks import LongLine, carriage_returns, is_utf8_without_cr, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
@@ -63,8 +63,12 @@ class JsonLines(Format):
 
 def _parse_block(block: bytes, source: Source, position: int, offset: int) -> Batch:
     """Return the batch of a block of lines; its documents are the lines themselves wherever that is possible."""
-    lines: Sequence[bytes] = _one_object_a_line(block) or block.split(b"\n")
-    if isinstance(lines, LineBlock) or (is_utf8_without_cr(block) and not any(map(_is_blank, lines))):
+    longest = source.max_record_size
+    may_be_long = len(block) > longest or isinstance(block, LongLine)
+    lines: Sequence[bytes] = (None if may_be_long else _one_object_a_line(block)) or _split(block)
+    if isinstance(lines, LineBlock) or (
+        not may_be_long and is_utf8_without_cr(block) and not any(map(_is_blank, lines))
+    ):
         return Batch(source, range(position, position + len(lines)), LineOffsets(offset, lines), lines, lines)
     builder = BatchBuilder(source)
     builder.position = position - 1
@@ -72,13 +76,21 @@ def _parse_block(block: bytes, source: Source, position: int, offset: int) -> Ba
         if b"\r" in line and _OBJECTS_BETWEEN_RETURNS.search(line):
             raise carriage_returns(source, offset)
         text = line.removesuffix(b"\r")
-        if not _is_blank(text):
+        if isinstance(line, LongLine):
+            builder.reject_long(offset, LongText(line, line.size))
+        elif len(text) > longest and not _is_blank(text):
+            builder.reject_long(offset, text)
+        elif not _is_blank(text):
             if error := None if text.isascii() else utf8_error(text):
                 builder.reject(offset, text, error)
             else:
                 builder.add(offset, text, one_line(text))
         offset += len(line) + 1
     return next(builder.take(), Batch(source, (), (), (), ()))
+
+
+def _split(block: bytes) -> Sequence[bytes]:
+    return [block] if isinstance(block, LongLine) else block.split(b"\n")
 
 
 def _is_blank(line: bytes) -> bool:

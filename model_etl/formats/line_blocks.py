@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from model_etl.errors import DataError
+from model_etl.formats.base import EXCERPT_BYTES
 from model_etl.formats.file_signatures import StartedFile
 from model_etl.records.batch import BATCH_BYTES, Source
 
-MAX_LINE_BYTES = 256 * 1024 * 1024
-"""The longest line that is read, so that a file without line ends does not fill the memory."""
+
+class LongLine(bytes):
+    """The beginning of a line that is longer than a record may be; its rest was read and dropped.
+
+    Attributes:
+        size: the number of the line's bytes, without its line feed.
+        quotes: the number of its double quotes.
+    """
+
+    size = 0
+    quotes = 0
 
 
 def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -25,9 +35,10 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
 
     Yields:
         The offset of the first line of a block, and its lines with their line feeds, without that of the last line.
+        A line that is longer than `source.max_record_size` and than a block is a `LongLine` by itself.
 
     Raises:
-        DataError: if the first bytes are not those of UTF-8 text, or a line is longer than `MAX_LINE_BYTES`.
+        DataError: if the first bytes are not those of UTF-8 text.
     """
     lines: BinaryIO | StartedFile = file
     if not offset:
@@ -35,18 +46,24 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         offset = lines.skipped
     pending: list[bytes] = []
     length = 0
-    while block := lines.read(max(1, BATCH_BYTES * source.scale // divisor)):
+    rest = b""
+    while block := rest or lines.read(max(1, BATCH_BYTES * source.scale // divisor)):
+        rest = b""
         cut = block.rfind(b"\n")
-        if cut < 0:  # a line longer than a block
-            pending.append(block)
-            length += len(block)
-            if length > MAX_LINE_BYTES:
-                raise _line_too_long(source, offset, block)
+        if cut >= 0:
+            whole = b"".join((*pending, memoryview(block)[:cut]))
+            yield offset, whole
+            offset += len(whole) + 1
+            pending = [block[cut + 1 :]]
+            length = len(pending[0])
             continue
-        whole = b"".join((*pending, memoryview(block)[:cut]))
-        yield offset, whole
-        offset += len(whole) + 1
-        pending, length = [block[cut + 1 :]], 0
+        pending.append(block)  # a line longer than a block
+        length += len(block)
+        if length > source.max_record_size:
+            line, rest = _skip_line(lines, pending)
+            yield offset, line
+            offset += line.size + 1
+            pending, length = [], 0
     if last := b"".join(pending):
         yield offset, last
 
@@ -66,14 +83,27 @@ def carriage_returns(source: Source, offset: int) -> DataError:
     )
 
 
-def _line_too_long(source: Source, offset: int, block: bytes) -> DataError:
-    if b"\r" in block:
-        return carriage_returns(source, offset)
-    return DataError(
-        f"cannot read {source.name} as {source.format}: from byte {offset:,} on there is no line end within"
-        f" {MAX_LINE_BYTES >> 20} MiB",
-        "If it is one JSON array, use --input_format json.",
-    )
+def _skip_line(file: BinaryIO | StartedFile, pieces: Sequence[bytes]) -> tuple[LongLine, bytes]:
+    """Read to the end of a line without keeping it.
+
+    Args:
+        file: open for reading, in the line.
+        pieces: what was read of the line.
+
+    Returns:
+        The line, and what was read of the next one.
+    """
+    line = LongLine(b"".join(piece[:EXCERPT_BYTES] for piece in pieces))
+    line.size = sum(map(len, pieces))
+    line.quotes = sum(piece.count(b'"') for piece in pieces)
+    while block := file.read(BATCH_BYTES):
+        cut = block.find(b"\n")
+        end = len(block) if cut < 0 else cut
+        line.size += end
+        line.quotes += block.count(b'"', 0, end)
+        if cut >= 0:
+            return line, block[cut + 1 :]
+    return line, b""
 
 
 def is_utf8_without_cr(block: bytes) -> bool:

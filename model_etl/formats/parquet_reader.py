@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from typing_extensions import override
 
-from model_etl.errors import DataError, RecordError, UsageError
-from model_etl.formats.base import BATCH_RECORDS, BatchBuilder
+from model_etl.errors import DataError, RecordError, UsageError, shortened
+from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
 from model_etl.formats.file_signatures import START_BYTES, check_parquet
+from model_etl.formats.parquet_batches import bounded_batches
 from model_etl.formats.parquet_documents import json_values, place_of_column
 from model_etl.formats.parquet_problems import find_finer_times, find_problems
 from model_etl.formats.parquet_retry import FINER
+from model_etl.formats.parquet_sizes import row_sizes
 from model_etl.formats.parquet_values import MAX_COLUMNS, has_python_type
 from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
@@ -54,7 +56,8 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
     check_parquet(file.read(START_BYTES), source)
     file.seek(0)
     with _damage_translated(source):
-        table = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")  # nanoseconds end in 2262, without an error
+        options = {"coerce_int96_timestamp_unit": "us"}  # nanoseconds end in 2262, without an error
+        table = pq.ParquetFile(file, **options)
         if table.metadata.num_columns > MAX_COLUMNS:
             raise too_many_columns(source, table.metadata.num_columns)
         schema = table.schema_arrow
@@ -64,18 +67,22 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
         finer = _finer_batches(file, table, needed, source)
     places = {name: place_of_column(fields.get(name)) for name in schema.names}
     builder = BatchBuilder(dataclasses.replace(source, columns=schema))
-    batches = table.iter_batches(batch_size=BATCH_RECORDS * min(source.scale, _MOST_TIMES))
+    most_rows = BATCH_RECORDS * min(source.scale, _MOST_TIMES)
+    batches = bounded_batches(file, table, source.max_record_size, most_rows, **options)
     while True:
         with _damage_translated(source):
-            rows = next(batches, None)
+            rows, sizes = next(batches, (None, None))
             if rows is None:
                 break
             problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
-            exact = find_finer_times(rows, next(finer)) if finer is not None else {}
+            exact = find_finer_times(rows, finer.take(rows.num_rows)) if finer is not None else {}
         if not rows.num_rows:
             continue
         documents = RowDocuments(rows, places)
-        if problems or exact:
+        if sizes is not None and sizes.max() > source.max_record_size:
+            _add_long_rows(builder, documents, sizes, problems, exact)
+            yield from builder.take()
+        elif problems or exact:
             _add_rows(builder, documents, problems, exact)
             yield from builder.take()
         else:
@@ -94,11 +101,13 @@ def _damage_translated(source: Source) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:
+        raise  # Arrow's own is an ArrowException as well
     except (pa.ArrowException, EOFError, OSError, ValueError, OverflowError) as exc:
         if isinstance(exc, OSError) and exc.errno is not None:
             raise  # from the file system; Arrow's own errors about damaged data have no errno
         raise DataError(
-            f"cannot read {source.name} as Parquet: {exc}", "Have the file written again, complete."
+            f"cannot read {source.name} as Parquet: {shortened(str(exc))}", "Have the file written again, complete."
         ) from exc
 
 
@@ -115,16 +124,36 @@ def _require_distinct_names(names: Sequence[str], source: Source) -> None:
         raise DataError(f"cannot read {source.name}: it has two columns {name!r}", "Rename one of them.")
 
 
-def _finer_batches(
-    file: BinaryIO, table: pq.ParquetFile, needed: Sequence[str], source: Source
-) -> Iterator[pa.RecordBatch] | None:
-    """Yield the needed columns of type INT96 once more, in nanoseconds; None if there are none."""
+class _FinerTimes:
+    """Rows of the same file, in batches of other sizes.
+
+    Args:
+        batches: the rows.
+    """
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._pending: list[pa.RecordBatch] = []
+
+    def take(self, count: int) -> pa.RecordBatch:
+        """Return the next rows."""
+        while sum(batch.num_rows for batch in self._pending) < count:
+            self._pending.append(next(self._batches))
+        table = pa.Table.from_batches(self._pending)
+        self._pending = table.slice(count).to_batches()
+        return table.slice(0, count).combine_chunks().to_batches()[0] if count else table.schema.empty_table()
+
+
+def _finer_batches(file: BinaryIO, table: pq.ParquetFile, needed: Sequence[str], source: Source) -> _FinerTimes | None:
+    """Return the needed columns of type INT96 once more, in nanoseconds; None if there are none."""
     columns = [table.schema.column(i) for i in range(len(table.schema))]
     names = {column.path.split(".")[0] for column in columns if column.physical_type == "INT96"}
     if not names.intersection(needed):
         return None
-    return pq.ParquetFile(file).iter_batches(  # type: ignore[no-any-return]
-        batch_size=BATCH_RECORDS * min(source.scale, _MOST_TIMES), columns=sorted(names.intersection(needed))
+    return _FinerTimes(
+        pq.ParquetFile(file).iter_batches(
+            batch_size=BATCH_RECORDS * min(source.scale, _MOST_TIMES), columns=sorted(names.intersection(needed))
+        )
     )
 
 
@@ -150,6 +179,23 @@ def _add_rows(
             builder.add(builder.position, document, document)
         else:
             builder.reject(builder.position, text, problem)
+
+
+def _add_long_rows(
+    builder: BatchBuilder,
+    documents: RowDocuments,
+    sizes: np.ndarray[Any, Any],
+    problems: Mapping[int, RecordError],
+    exact: Mapping[int, Mapping[str, Any]],
+) -> None:
+    """Add rows of which some are too long: none of these becomes JSON, but for its short values."""
+    for index, size in enumerate(sizes.tolist()):
+        if size > builder.source.max_record_size:
+            builder.reject_long(builder.position, LongText(documents.short_values(index), size))
+            continue
+        problem = {0: problems[index]} if index in problems else {}
+        times = {0: exact[index]} if index in exact else {}
+        _add_rows(builder, documents.row(index), problem, times)
 
 
 class RowDocuments(LazySequence):
@@ -178,6 +224,16 @@ class RowDocuments(LazySequence):
             pieces[2 * index :: step] = [start + _ENCODER.encode(name) + b":"] * len(self)
             pieces[2 * index + 1 :: step] = _ENCODER.encode_lines(values)[:-1].split(b"\n")
         return b"".join(pieces)[:-1].split(b"\n")
+
+    def row(self, index: int) -> RowDocuments:
+        """Return one row."""
+        return RowDocuments(self._rows.slice(index, 1), self._places)
+
+    def short_values(self, index: int) -> bytes:
+        """Return the JSON of the short values of a row."""
+        row = self._rows.slice(index, 1)
+        short = [name for name in row.schema.names if row_sizes(row.column(name))[0] <= EXCERPT_BYTES]
+        return bytes(RowDocuments(row.select(short), self._places)[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RowDocuments, (self._rows, self._places)

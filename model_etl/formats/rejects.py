@@ -3,13 +3,16 @@
 The first members are for people: position, stage, type, message, code (file and line, where code of a model or a rule
 raised the exception) and text. The others say where the text came from
 (input, format, offset, source and, for CSV and TSV, header), so that `model-etl retry` gives the record its original
-position and prediction id. What is not UTF-8 is written in base64, as `text_base64` or `header_base64`. A long header
-is written once; other rejects name it by its `header_sha256`.
+position and prediction id. What is not UTF-8, or has many control characters, is written in base64, as `text_base64` or
+`header_base64`. The member `cut` says that the text is only the beginning of a record that is too long.
+A long header is written once; other rejects name it by its `header_sha256`.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
@@ -18,15 +21,19 @@ import msgspec
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError, UsageError
-from model_etl.formats.base import BATCH_RECORDS, Format, Writer
+from model_etl.formats.base import BATCH_RECORDS, Format, Writer, long_rejection
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
-from model_etl.records.strict_json import one_line, parse_object
+from model_etl.records.strict_json import grows_in_json, one_line, parse_object
 from model_etl.schema.fields import Field
 
 _LONG_HEADER_BYTES = 256
 """Headers up to this length are written with each reject, so that each line of a rejects file can be used alone."""
+
+_LINE_TO_TEXT = 4
+"""How many times longer than a record its line may be: JSON doubles quotes and line ends, and repeats a header."""
+_OTHER_MEMBERS_BYTES = 1024 * 1024
 
 
 class RejectedText(NamedTuple):
@@ -37,12 +44,14 @@ class RejectedText(NamedTuple):
         position: the record's number in that input, from 1.
         offset: the byte offset of the record in that input.
         text: the exact original bytes.
+        cut: whether the text is only the beginning of the record.
     """
 
     source: Source
     position: int
     offset: int
     text: bytes
+    cut: bool
 
 
 def encode(rejections: Iterable[Rejection], written: set[str] | None = None) -> bytes:
@@ -77,7 +86,9 @@ def decode(line: bytes, headers: dict[str, bytes]) -> RejectedText:
     elif len(header) > _LONG_HEADER_BYTES:
         header = headers.setdefault(hashlib.sha256(header).hexdigest(), header)
     source = Source(str(members["input"]), str(members["source"]), members["format"], header)
-    return RejectedText(source, int(members["position"]), int(members["offset"]), _bytes_of(members, "text"))
+    return RejectedText(
+        source, int(members["position"]), int(members["offset"]), _bytes_of(members, "text"), "cut" in members
+    )
 
 
 def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
@@ -89,6 +100,7 @@ def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
         "message": rejection.message,
         **({"code": rejection.code} if rejection.code else {}),
         **_text_member("text", rejection.text),
+        **({"cut": True} if rejection.cut else {}),
         "input": source.name,
         "format": source.format,
         "offset": rejection.offset,
@@ -105,10 +117,10 @@ def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
 
 
 def _text_member(name: str, text: bytes) -> dict[str, str]:
-    try:
-        return {name: text.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(text).decode()}
+    with contextlib.suppress(UnicodeDecodeError):
+        if not grows_in_json(text):
+            return {name: text.decode()}
+    return {f"{name}_base64": base64.b64encode(text).decode()}
 
 
 def _bytes_of(members: Mapping[str, Any], name: str) -> bytes:
@@ -141,7 +153,8 @@ class RejectsFile(Format):
         """
         group: list[RejectedText] = []
         headers: dict[str, bytes] = {}
-        for lines in LDJSON.read(file, source, {}):
+        longest = _LINE_TO_TEXT * source.max_record_size + _OTHER_MEMBERS_BYTES
+        for lines in LDJSON.read(file, dataclasses.replace(source, max_record_size=longest), {}):
             if lines.rejected:
                 raise _invalid_line(source, lines.rejected[0].position, lines.rejected[0].message)
             for number, line in zip(lines.positions, lines.texts, strict=True):
@@ -178,7 +191,19 @@ class RejectsFile(Format):
         text_format = self._formats[source.format]
         parsed: list[tuple[int, int, bytes, bytes]] = []
         rejected: list[Rejection] = []
-        for _, position, offset, text in group:
+        for _, position, offset, text, cut in group:
+            if cut:
+                message = (
+                    "only the beginning of the text was kept; score its input again with a larger --max_record_size"
+                )
+                rejected.append(
+                    Rejection(source, position, offset, text, None, "parse", "RecordTooLong", message, cut=True)
+                )
+                continue
+            if len(text) > file.max_record_size:
+                limited = dataclasses.replace(source, max_record_size=file.max_record_size)
+                rejected.append(long_rejection(limited, position, offset, text))
+                continue
             try:
                 document = one_line(text_format.document(text, source.header, fields))
                 text_format.check_published(document, file)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from model_etl.errors import printable
+from model_etl.errors import out_of_memory, printable
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
@@ -49,7 +49,10 @@ def run_job(
         files = RunFiles.from_config(config, location)
         files.find_inputs(config)
         raise_open_file_limit(len(files.outputs))
-        Run(config, files, interrupts, report, counters, on_progress).execute()
+        try:
+            Run(config, files, interrupts, report, counters, on_progress).execute()
+        except MemoryError as exc:
+            raise out_of_memory(config.input_file, counters.records_read) from exc
     return report, outcome.failure
 
 

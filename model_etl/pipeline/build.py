@@ -198,6 +198,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
             scale=BATCHES_OF_A_FRAME if scoring.facts.takes_frames else 1,
+            max_record_size=config.max_record_size,
         )
         is_set = config.input_compression is not None
         files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input(), is_set))

@@ -10,6 +10,7 @@ import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
 
+from model_etl.errors import out_of_memory
 from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile
 from model_etl.publishing.storage import BinaryOpener
@@ -53,16 +54,17 @@ class RecordReader(Configurable):
         sources: dict[int, Source] = {}
         for number, file in enumerate(self.files):
             opened = file.opened(fs) if number else contextlib.nullcontext(first_file)
-            with opened as stream:
+            with opened as stream, _memory_errors_explained(file):
                 for batch in file.read(stream, self.fields):
                     if number not in sources:
                         sources[number] = batch.source
                         if number == len(self.files) - 1:
                             self.expected_names.check(sources.values())
                     limited = batch if remaining is None else batch.first(remaining)
-                    file.counts.records += limited.record_count
                     numbered = limited.replace(file=number)
-                    yield _decoded(numbered, self.decode) if self.decode else numbered
+                    decoded = _decoded(numbered, self.decode) if self.decode else numbered
+                    file.counts.records += decoded.record_count
+                    yield decoded
                     if remaining is not None:
                         remaining -= limited.record_count
                         if remaining <= 0:
@@ -74,3 +76,16 @@ class RecordReader(Configurable):
 def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:
     """Decode a batch in the home thread: validators of a schema are code of the model's author, too."""
     return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.place}")
+
+
+@contextlib.contextmanager
+def _memory_errors_explained(file: InputFile) -> Iterator[None]:
+    """Translate a `MemoryError` in the block into an error that names the file and the record.
+
+    Raises:
+        TryAgain: instead of the MemoryError.
+    """
+    try:
+        yield
+    except MemoryError as exc:
+        raise out_of_memory(file.source.name, file.counts.records) from exc

@@ -16,6 +16,11 @@ from model_etl.records.lazy_sequences import LazySequence, LineOffsets, Selected
 BATCH_BYTES = 512 * 1024
 """The bytes of text in a batch: enough to amortise the per-batch cost of a Bonobo bag, and a small part of memory."""
 
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""The most bytes of a record, unless --max_record_size is given."""
+MOST_RECORD_BYTES = 1 << 30
+"""The greatest --max_record_size: the parsers of JSON are not made for texts beyond that."""
+
 Verdict = Literal["allow", "withhold", "replace"]
 
 
@@ -40,6 +45,7 @@ class Source:
         published: the names of the fields of its records that are published; None for all.
         scale: how many times the usual bytes and records a batch has; models that predict frames want large batches.
         any_year: whether the outputs can hold dates beyond the years 1 to 9999, as Parquet can and text cannot.
+        max_record_size: the most bytes of a record; a longer one is rejected.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Source:
     published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
     any_year: bool = dataclasses.field(default=False, compare=False)
     scale: int = dataclasses.field(default=1, compare=False)
+    max_record_size: int = dataclasses.field(default=MAX_RECORD_BYTES, compare=False)
 
     def publishes(self, name: str) -> bool:
         """Return whether a field of its records is published."""
@@ -121,6 +128,7 @@ class Rejection(NamedTuple):
         message: the cause.
         answers: the decisions of rules up to then.
         code: file and line of the code of the model or the rule that raised the exception, or empty.
+        cut: whether the text is only the beginning of the record, which is longer than permitted.
     """
 
     source: Source
@@ -133,6 +141,7 @@ class Rejection(NamedTuple):
     message: str
     answers: tuple[Answer, ...] = ()
     code: str = ""
+    cut: bool = False
 
 
 class Withheld(NamedTuple):

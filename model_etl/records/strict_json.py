@@ -22,6 +22,7 @@ __all__ = [
     "NotJsonError",
     "decode_document",
     "encode_json",
+    "grows_in_json",
     "one_line",
     "parse_object",
     "refuse_inexact",
@@ -92,6 +93,14 @@ def one_line(text: bytes) -> bytes:
 
 
 _BLANKS = bytes.maketrans(b"\r\n", b"  ")
+
+
+def grows_in_json(text: bytes) -> bool:
+    """Return whether a text has so many control characters that its JSON is longer than its base64."""
+    return len(text) - len(text.translate(None, _ESCAPED_IN_SIX)) > len(text) // 15
+
+
+_ESCAPED_IN_SIX = bytes(code for code in range(0x20) if code not in b"\b\t\n\f\r")
 
 
 def encode_json(value: Any) -> bytes:

@@ -8,9 +8,17 @@ import select
 import sys
 import traceback
 
-from model_etl.errors import Interrupted, ModelEtlError, lack_of_resources, printable_message
+from model_etl.errors import (
+    Interrupted,
+    ModelEtlError,
+    describe_exception,
+    lack_of_resources,
+    printable_message,
+    shortened,
+)
 
 _BUG_EXIT_CODE = 1
+_TRACEBACK_CHARS = 50_000
 
 
 def report_failure(exc: BaseException) -> int:
@@ -25,7 +33,7 @@ def report_failure(exc: BaseException) -> int:
     exc = lack_of_resources(exc) or exc
     if not isinstance(exc, (Interrupted, ModelEtlError)):
         lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip().split("\n")
-        print_to_stderr("\n  ".join(lines))
+        print_to_stderr(shortened("\n  ".join(map(shortened, lines)), _TRACEBACK_CHARS))
     print_to_stderr(f"model-etl: error: {describe_failure(exc)}")
     return int(getattr(exc, "exit_code", _BUG_EXIT_CODE))
 
@@ -36,9 +44,7 @@ def describe_failure(exc: BaseException) -> str:
         return f"{exc}; {exc.remark}"
     if isinstance(exc, ModelEtlError):
         return str(exc)
-    return (
-        f"{type(exc).__name__}: {exc}; nothing was published\n  This is a bug: please report it, with the lines above."
-    )
+    return f"{describe_exception(exc)}; nothing was published\n  This is a bug: please report it, with the lines above."
 
 
 def print_to_stderr(text: str) -> None:

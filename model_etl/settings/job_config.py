@@ -14,6 +14,7 @@ from model_etl.formats.compression import without_compression
 from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.names import beside
 from model_etl.publishing.publication import IfExists
+from model_etl.records.batch import MAX_RECORD_BYTES
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
 from model_etl.settings.values import MaxErrors
@@ -112,6 +113,7 @@ class JobConfig:
         max_errors: how many rejects are tolerated.
         if_exists: what to do if the output exists.
         on_empty: what to do if the input has no records.
+        max_record_size: the most bytes of a record; a longer one is rejected.
         limit: read only this many records, or None for all.
         dry_run: whether to do everything except publish.
         workers: number of processes that score.
@@ -135,6 +137,7 @@ class JobConfig:
     max_errors: MaxErrors = field(default=MaxErrors())
     if_exists: IfExists = "replace"
     on_empty: OnEmpty = "ok"
+    max_record_size: int = MAX_RECORD_BYTES
     limit: int | None = None
     dry_run: bool = False
     workers: int = 1

@@ -25,6 +25,7 @@ from model_etl.settings.values import (
     parse_names,
     parse_positive_int,
     parse_positive_seconds,
+    parse_record_size,
     parse_retries,
     parse_seconds,
 )
@@ -177,6 +178,13 @@ OPTIONS = option_table(
         "what to do if the input has no records",
         "what to do if the input has no records: `ok` publishes an empty output, `fail` ends with 65",
         choices=("ok", "fail"),
+    ),
+    Option(
+        "max_record_size", FILES,
+        "reject records that are longer, in bytes: a number, or 64K, 64M",
+        "the most bytes of a record, a number such as `1000000`, `64K` or `64M`, at most `1G`; a record that is longer"
+        " is rejected without being kept (see [formats.md](formats.md#long-records))",
+        parse=parse_record_size, metavar="BYTES",
     ),
     Option("limit", FILES, "read only the first N records", parse=parse_positive_int, metavar="N"),
     Option(

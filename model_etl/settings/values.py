@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass
+
+from model_etl.records.batch import MOST_RECORD_BYTES
 
 _MOST_RETRIES = 100
 
@@ -106,6 +109,21 @@ def parse_positive_seconds(text: str) -> float:
     if not number:
         raise ValueError(f"{text!r} is not greater than 0")
     return number
+
+
+def parse_record_size(text: str) -> int:
+    """Read a number of bytes from 1 to 1 GiB, which may end in K, M or G, or KiB, MiB or GiB (powers of 1024).
+
+    Raises:
+        ValueError: if the text is not such a number.
+    """
+    match = re.fullmatch(r"(\d{1,10})\s*(?:([kmg])(?:i?b)?|b)?", text.strip(), re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is not a number of bytes such as 1000000, 64K or 64M")
+    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[(match[2] or "").lower()]
+    if not 1 <= size <= MOST_RECORD_BYTES:
+        raise ValueError(f"{text!r} is not from 1 to 1G")
+    return size
 
 
 def parse_retries(text: str) -> int:

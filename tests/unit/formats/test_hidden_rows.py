@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import resource
 import subprocess
 
 import pytest
 from helpers.command import Etl
-from helpers.reading import records
+from helpers.reading import records, source
 
 from model_etl.errors import DataError
-from model_etl.formats import csv_tsv
+from model_etl.formats import FORMATS
 from model_etl.schema.fields import Field
 
 FIELDS = {"title": Field("text"), "votes": Field("integer")}
@@ -67,11 +69,12 @@ def test_a_row_of_several_lines_that_is_not_valid_is_one_reject() -> None:
     assert [r.position for r in read if r.document is None] == [2]
 
 
-def test_a_cell_longer_than_the_limit_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_longer_than_the_limit_ends_the_run() -> None:
     """A quote that is never closed is not followed to the end of a large file."""
-    monkeypatch.setattr(csv_tsv, "MAX_CELL_CHARS", 1 << 20)
-    with pytest.raises(DataError, match=r"from line 3 on: .* is not closed within 1 MiB"):
-        records("csv", f'{HEAD}"open,2\n{"plain,3" * 9}\n'.encode() + b"plain,3\n" * 200_000, FIELDS)
+    data = f'{HEAD}"open,2\n{"plain,3" * 9}\n'.encode() + b"plain,3\n" * 200_000
+    limited = dataclasses.replace(source("csv"), max_record_size=1 << 20)
+    with pytest.raises(DataError, match=r"from line 3 on: .* is not closed within the 1,048,576 bytes"):
+        list(FORMATS["csv"].read(io.BytesIO(data), limited, FIELDS))
 
 
 def test_a_quote_that_never_closes_takes_little_memory(etl: Etl) -> None:
@@ -115,12 +118,17 @@ def test_one_stray_carriage_return_costs_one_record() -> None:
     assert [r.document for r in read] == [None, b'{"x":"3","y":"4"}']
 
 
-def test_a_file_without_line_ends_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The longest line has a limit."""
-    monkeypatch.setattr("model_etl.formats.line_blocks.MAX_LINE_BYTES", 1 << 20)
-    for form in ("ldjson", "csv", "tsv"):
-        with pytest.raises(DataError, match="there is no line end within 1 MiB"):
-            records(form, b"x" * (1 << 21))
+def test_a_file_without_line_ends_is_not_read_into_memory() -> None:
+    """It is one record that is too long, or a first row."""
+    data = b"x" * (1 << 21)
+    (batch,) = FORMATS["ldjson"].read(
+        io.BytesIO(data), dataclasses.replace(source("ldjson"), max_record_size=1 << 20), {}
+    )
+    assert [(len(r.text), r.cut) for r in batch.rejected] == [(1000, True)]
+    for form in ("csv", "tsv"):
+        limited = dataclasses.replace(source(form), max_record_size=1 << 20)
+        with pytest.raises(DataError, match="its first row is longer than the 1,048,576 bytes"):
+            list(FORMATS[form].read(io.BytesIO(data), limited, FIELDS))
 
 
 def test_no_good_record_is_lost_in_a_reject(etl: Etl) -> None:

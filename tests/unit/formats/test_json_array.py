@@ -79,7 +79,7 @@ def _is_json(text):
         (b'[{"a":1},{"a":', "cut off after record 1"),
         (b'[{"a":1},{"a":"x', "cut off after record 1"),
         (b'[{"a":1}', "cut off"),
-        (b'[{"a":1}] xyz', "data after the end of the JSON array, near byte (9|10)"),
+        (b'[{"a":1}] xyz', "data after the end of the JSON array, near byte 10"),
         (b'[{"a":1}]\n[{"a":2}]', "data after the end"),
         (b'{"a":1}\n{"a":2}\n', "--input_format ldjson"),
         (b"hello", r"does not start with \["),

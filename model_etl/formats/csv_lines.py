@@ -1,0 +1,98 @@
+"""The lines of the rows of CSV and TSV; a row of several lines may begin in one block and end in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from model_etl.formats.line_blocks import LongLine
+from model_etl.records.batch import MOST_RECORD_BYTES
+
+_SLACK_BYTES = 64 * 1024
+"""How much longer than permitted a row of several lines may get, so that a long cell is found before."""
+
+
+class LongRow(Exception):
+    """A row of several lines is longer than a record may be."""
+
+
+class Block(NamedTuple):
+    """A block of whole lines.
+
+    Attributes:
+        offset: its offset in the file, in bytes.
+        text: its lines, without the end of the last one.
+        line: the number of its first line in the file, from 1.
+    """
+
+    offset: int
+    text: bytes
+    line: int
+
+
+def numbered_blocks(blocks: Iterable[tuple[int, bytes]]) -> Iterator[Block]:
+    """Yield the blocks with the numbers of their first lines."""
+    line = 1
+    for offset, text in blocks:
+        yield Block(offset, text, line)
+        line += text.count(b"\n") + 1
+
+
+class RowLines:
+    """The lines of a block; a quoted cell that spans blocks pulls in as many further blocks as it needs.
+
+    Args:
+        block: whole lines.
+        following: the blocks after it.
+        longest: the most bytes of a row.
+    """
+
+    def __init__(self, block: bytes, following: Iterator[Block], longest: int = MOST_RECORD_BYTES) -> None:
+        self._lines = iter(block.split(b"\n"))
+        self._following = following
+        self.longest = longest
+        self._lines_of_row: list[bytes] = []
+        self._earlier_blocks: list[bytes] = []  # the lines of the row in blocks before the present one
+        self._earlier_lines = 0
+
+    def read(self) -> Iterator[str]:
+        """Yield the lines with their ends.
+
+        Raises:
+            LongRow: if a row of several lines is longer than `longest`.
+        """
+        size = 0
+        while True:
+            for line in self._lines:
+                if not self._lines_of_row and not self._earlier_blocks:
+                    size = len(line)
+                else:
+                    size += len(line) + 1
+                    if size > self.longest + _SLACK_BYTES or isinstance(line, LongLine):
+                        raise LongRow
+                self._lines_of_row.append(line + b"\n")
+                yield self._lines_of_row[-1].decode("utf-8", "surrogateescape")
+            if not self._lines_of_row and not self._earlier_blocks:
+                return
+            block = next(self._following, None)
+            if block is None:
+                return
+            self._earlier_blocks.append(b"".join(self._lines_of_row))
+            self._earlier_lines += len(self._lines_of_row)
+            self._lines_of_row.clear()
+            self._lines = iter([block.text] if isinstance(block.text, LongLine) else block.text.split(b"\n"))
+
+    def take_row(self) -> tuple[bytes, int]:
+        """Return the text that was read of the present row, and the number of its lines; the next line starts a row."""
+        lines = self._lines_of_row
+        count = self._earlier_lines + len(lines)
+        raw = lines[0] if count == 1 and lines else b"".join((*self._earlier_blocks, *lines))
+        lines.clear()
+        self._earlier_blocks.clear()
+        self._earlier_lines = 0
+        return raw, count
+
+    def remaining(self) -> bytes | None:
+        """Return the lines that were not read, or None if there are none."""
+        lines = list(self._lines)
+        return b"\n".join(lines) if lines else None
