@@ -100,6 +100,11 @@ def no_records(input_name: str) -> DataError:
     return DataError(f"{input_name} has no records", "Pass --on_empty ok to accept an empty input.")
 
 
+def state_of(location: Location) -> str:
+    """Return the state of an input; its identity, if its storage was written before locations had states."""
+    return location.state() if hasattr(location, "state") else location.identity()
+
+
 def check_unchanged(location: Location, state: str) -> None:
     """Check that an input is the same as before it was read; a stream cannot be checked.
 
@@ -114,7 +119,7 @@ def check_unchanged(location: Location, state: str) -> None:
     if location.stream:
         return
     try:
-        changed = location.state() != state
+        changed = state_of(location) != state
     except InputMissing:
         changed = True
     if changed:
