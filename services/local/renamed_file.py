@@ -69,7 +69,7 @@ class RenamedFile(StagedFile):
 
     def make_private(self) -> None:
         """Let only the file's owner read it; call it before `prepare`."""
-        self._mode = 0o600
+        self._private = True
 
     @override
     def prepare(self) -> None:

@@ -208,6 +208,7 @@ def test_a_settings_file_with_keys_that_others_may_read_is_warned_of(
 def test_formulas_are_escaped_on_demand(files: Etl, kind: str, source: str) -> None:
     """With --csv_formulas escape a spreadsheet takes no text for a formula; numbers stay numbers."""
     texts = ["=cmd|'/c calc'!A0", "+1", "-1", "@a", "\t=1", "plain", "\uff1d1"]
+    texts = [text for text in texts if kind == "csv" or "\t" not in text]  # a TSV file has no tabs in its cells
     files.write("in.json", [{"x": -1.0, "s": text} for text in texts])
     if source == "in.csv":
         files("-i", "in.json", "-o", "in.csv", "-m", "mine:Fine", "--join")
