@@ -139,7 +139,7 @@ class Delimited(Format):
         """Yield the batches of a block whose rows are parsed one by one.
 
         Raises:
-            DataError: if a row is likely to be many rows, or if it has several lines and is longer than a record may be.
+            DataError: if a row is likely to be many rows, or has several lines and is longer than a record may be.
         """
         try:
             yield from self._rows_of(block, cells, builder, following)
