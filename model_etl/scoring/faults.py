@@ -25,7 +25,7 @@ _RAISE_INSTEAD = "Raise an exception that is an Exception: it rejects the record
 _REMEDIES = {
     "SystemExit": _RAISE_INSTEAD,
     "KeyboardInterrupt": _RAISE_INSTEAD,
-    "MemoryError": "Give the process more memory, or use fewer --workers.",
+    "MemoryError": "Give the process more memory, use fewer --workers, or a lower --max_record_size.",
 }
 
 

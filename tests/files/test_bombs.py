@@ -52,7 +52,7 @@ BOMBS = {
 ARRAYS = {
     "element.json.gz": (long(b'[{"a":"', b"a", b'"}]'), REJECTED),
     "escapes.json.gz": (long(b'[{"a":"', b'\\"', b'"}]', mib=70), REJECTED),
-    "nesting.json.gz": (long(b"[", b"[", b"", mib=20), "cut off after record 0"),
+    "nesting.json.gz": (long(b"[", b"[", b"", mib=2), "cut off after record 0"),
     "zeros.json.gz": (long(b"[", b"\0", b"]"), REJECTED),
 }
 
@@ -154,7 +154,7 @@ def test_a_long_record_is_rejected_with_its_position_and_its_beginning(etl, name
 
 def test_control_characters_do_not_grow_in_rejects_and_log(etl):
     """They are in base64 in both, and retry reads them."""
-    (etl.folder / "in.json").write_bytes(b"\0" * MIB + b"\n" + GOOD + b"\n")
+    (etl.folder / "in.json").write_bytes(GOOD + b"\n" + b"\0" * MIB + b"\n")
     code, message, written = run(etl, "in.json", "--max_errors", "1")
     assert (code, written < 3 * MIB) == (0, True), message
     assert "text_base64" in json.loads((etl.folder / "out.rejects.ldjson").read_bytes())
@@ -174,11 +174,18 @@ def test_messages_quote_no_more_than_a_mail_can_show():
 @pytest.mark.slow
 def test_a_lack_of_memory_names_the_file_and_the_option(etl):
     """It is no bug, and the same command may work with more memory."""
+    pq.write_table(iris_rows(1, t=["x" * 200 * MIB]), etl.folder / "in.parquet", compression="zstd")
+    code, message, _ = run(etl, "in.parquet")
+    assert code == 75, message
+    assert "cannot read in.parquet after record 0: there is not enough memory" in message
+    assert "--max_record_size" in message
+
+
+@pytest.mark.slow
+def test_a_lack_of_memory_for_a_schema_names_the_record_and_the_option(etl):
+    """A record within the limit may still be too much for the objects of the model's schema."""
     (etl.folder / "in.json.gz").write_bytes(long(b'{"a":[', b"{},", b"{}]}", mib=60))
     code, message, _ = run(etl, "in.json.gz")
-    assert (code, "cannot read in.json.gz after record 0" in message, "--max_record_size" in message) == (
-        75,
-        True,
-        True,
-    )
-    assert "bug" not in message
+    assert code in (69, 75), message
+    assert "record" in message
+    assert "--max_record_size" in message
