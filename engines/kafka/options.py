@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.group import ProcessorSettings
+from model_etl.engines.kafka.metrics import parse_endpoint
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.scoring import ScorerSettings
@@ -52,6 +53,14 @@ _OWN = option_table(
         parse=parse_positive_seconds, metavar="SECONDS",
     ),
     Option(
+        "model_timeout", _GROUP, "end the process if the model or a rule takes longer than this for a batch",
+        parse=parse_positive_seconds, metavar="SECONDS",
+    ),
+    Option(
+        "metrics_port", _GROUP, "serve metrics for Prometheus at this port, of 127.0.0.1 unless a host is given",
+        parse=parse_endpoint, metavar="[HOST:]PORT",
+    ),
+    Option(
         "exactly_once", _GROUP, "send results in transactions", parse=parse_bool, switch=True
     ),
 )  # fmt: skip
@@ -61,6 +70,7 @@ DEFAULTS: dict[str, Any] = {
     "replication_factor": 1,
     "report_every": 60.0,
     "grace": 25.0,
+    "metrics_port": None,
     **defaults_of(ProcessorSettings),
 }
 """The defaults of Kafka's own options, by name."""
