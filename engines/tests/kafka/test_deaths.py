@@ -42,7 +42,9 @@ def starts_until_done(kafka: Kafka, partitions: int, *options: str, model: str =
 def ids(kafka: Kafka, topic: str) -> Counter[int]:
     """Return the numbers of the records of a topic of results."""
     values = [json.loads(message.value) for message in kafka.messages(topic)]
-    return Counter((json.loads(value["text"]) if "text" in value else value.get("record", value))["id"] for value in values)
+    return Counter(
+        (json.loads(value["text"]) if "text" in value else value.get("record", value))["id"] for value in values
+    )
 
 
 @MODES
@@ -62,3 +64,64 @@ def test_message_that_kills(kafka: Kafka, fate: str, mode: list[str]) -> None:
     value = json.loads(error.value)
     assert value["type"] == "ProcessDied"
     assert value["kafka"]["topic"] == topics(kafka).inputs
+
+
+def test_several_messages_that_kill(kafka: Kafka) -> None:
+    """Each message that kills the process is found, also next to another one and in another partition."""
+    kafka.create(2, DEADLY)
+    send(kafka, 300, {7: "kill", 8: "kill", 150: "exit"})
+    deaths, _ = starts_until_done(kafka, 2, "--model", DEADLY)
+    assert deaths <= 9
+    assert sorted(ids(kafka, topics(kafka).errors)) == [7, 8, 150]
+    assert set(ids(kafka, topics(kafka).outputs)) == set(range(300)) - {7, 8, 150}
+
+
+def test_other_models_are_not_suspected(kafka: Kafka) -> None:
+    """Messages of another model in the same process are all scored, though they were in hand at the deaths too."""
+    kafka.create(1, DEADLY)
+    kafka.create(1, "deadly_model:Other")
+    send(kafka, 300, {299: "kill"})
+    send(kafka, 300, {}, "other")
+    models = ["--model", DEADLY, "--model", "deadly_model:Other"]
+    deaths, _ = starts_until_done(kafka, 1, *models)
+    assert deaths == 3
+    with kafka.processor(*models) as service:
+        service.wait_for_output("other 1: reading")
+        kafka.wait_for_lag(0, service, topics(kafka, "other"), 1)
+        assert service.stop() == 0
+    assert not kafka.messages(topics(kafka, "other").errors)
+    assert set(ids(kafka, topics(kafka, "other").outputs)) == set(range(300))
+
+
+def test_kills_of_an_idle_process(kafka: Kafka) -> None:
+    """A process that is killed while it waits accuses no message."""
+    kafka.create(1, DEADLY)
+    send(kafka, 10, {})
+    for _ in range(4):
+        with kafka.processor("--model", DEADLY, "--session_timeout", "2") as service:
+            service.wait_for_output("reading")
+            kafka.wait_for_lag(0, service, topics(kafka), 1)
+            service.kill()
+    send(kafka, 10, {})
+    deaths, _ = starts_until_done(kafka, 1, "--model", DEADLY)
+    assert deaths == 0
+    assert not kafka.messages(topics(kafka).errors)
+    assert ids(kafka, topics(kafka).outputs).total() == 20
+
+
+@MODES
+def test_model_timeout(kafka: Kafka, mode: list[str]) -> None:
+    """A message that takes too long ends the process with 69, commits nothing, and is an error after three ends."""
+    kafka.create(1, DEADLY)
+    send(kafka, 4, {2: "hang"})
+    options = ["--model", DEADLY, "--model_timeout", "2", "--session_timeout", "2", *mode]
+    for offsets in ("offsets 0 to 3", "offsets 0 to 3", "offset 2"):
+        with kafka.processor(*options) as service:
+            assert service.wait() == 69
+        assert f"{topics(kafka).inputs}, partition 0, {offsets}: no answer within 2 s" in service.output
+    assert kafka.lag(topics(kafka), 1) == 2
+    with kafka.processor(*options) as service:
+        kafka.wait_for_lag(0, service, topics(kafka), 1)
+        assert service.stop() == 0
+    assert list(ids(kafka, topics(kafka).errors)) == [2]
+    assert sorted(ids(kafka, topics(kafka).outputs)) == [0, 1, 3]
