@@ -23,7 +23,8 @@ from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import stop_on_signals
-from model_etl.settings.options import did_you_mean
+from model_etl.settings.arguments import add_options
+from model_etl.settings.options import OPTIONS, did_you_mean
 from model_etl.settings.values import parse_positive_int
 
 
@@ -31,16 +32,16 @@ def process(arguments: Sequence[str]) -> int:
     """Score the messages of one or several models' inputs until a signal asks to stop."""
     parser = Parser("process", str(process.__doc__))
     parser.models(*ALL_SCORING)
+    add_options(parser, [OPTIONS["model_timeout"]])
     parser.add_argument("--prediction_log", choices=["none"], help="none for no log, which otherwise is a topic")
     parser.own(
-        "prefix", "max_records", "session_timeout", "rebalance_timeout", "model_timeout", "report_every",
+        "prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every",
         "metrics_port", "grace", "exactly_once",
     )  # fmt: skip
     parsed = parser.parse_args(arguments)
     connection = connection_of(parsed)
     settings = ProcessorSettings(
         parsed.exactly_once, parsed.max_records, parsed.session_timeout, parsed.rebalance_timeout,
-        parsed.model_timeout,
     )  # fmt: skip
     service = ServiceSettings(parsed.report_every, parsed.grace, parsed.metrics_port)
     asyncio.run(serve(connection, _load_models(parsed), settings, service))

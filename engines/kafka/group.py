@@ -35,14 +35,12 @@ class ProcessorSettings:
         max_records: the most messages to score at a time.
         session_timeout: seconds without a heartbeat after which a process loses its partitions.
         rebalance_timeout: seconds that a batch may take, and that a rebalance waits for it.
-        model_timeout: seconds that model and rules may take for the batch of a partition, or None for any time.
     """
 
     exactly_once: bool = False
     max_records: int = 4000
     session_timeout: float = 10.0
     rebalance_timeout: float = 300.0
-    model_timeout: float | None = None
 
 
 class GroupMember(ConsumerRebalanceListener):

@@ -12,9 +12,9 @@ from typing_extensions import override
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.metrics import parse_endpoint
+from model_etl.engines.kafka.processor import ModelSettings
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
-from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags
 from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
@@ -50,10 +50,6 @@ _OWN = option_table(
     ),
     Option(
         "grace", _GROUP, "how long a batch may take to finish after a signal",
-        parse=parse_positive_seconds, metavar="SECONDS",
-    ),
-    Option(
-        "model_timeout", _GROUP, "end the process if the model or a rule takes longer than this for a batch",
         parse=parse_positive_seconds, metavar="SECONDS",
     ),
     Option(
@@ -137,7 +133,7 @@ def connection_of(parsed: argparse.Namespace) -> Connection:
     return Connection.of(parsed.bootstrap_servers, parsed.client_config)
 
 
-def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
+def models_of(parsed: argparse.Namespace) -> list[ModelSettings]:
     """Return the settings of each model: those of each `--model`, or of each `--config`.
 
     Raises:
@@ -152,7 +148,7 @@ def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
     return [_settings_of_model(parsed, model, file) for model in models for file in files]
 
 
-def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ScorerSettings:
+def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ModelSettings:
     values = merge_engine_settings("Kafka", argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
     log = values.get("prediction_log")
     if log not in (None, "none"):
@@ -160,4 +156,5 @@ def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str 
             f"prediction_log is {log}, but the prediction log of Kafka is a topic",
             "Leave the option out, or set it to none for no log.",
         )
-    return scorer_settings(values, log=log is None)
+    settings = vars(scorer_settings(values, log=log is None))
+    return ModelSettings(**settings, model_timeout=values.get("model_timeout"))

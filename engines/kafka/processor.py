@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -42,6 +43,17 @@ class ModelTimedOut(ModelUnavailable):
     """A batch took longer than --model_timeout; the thread that scores it cannot be ended but with the process."""
 
 
+@dataclass(frozen=True)
+class ModelSettings(ScorerSettings):
+    """The settings of a model and its processor.
+
+    Attributes:
+        model_timeout: seconds that model and rules may take for the batch of a partition, or None for any time.
+    """
+
+    model_timeout: float | None = None
+
+
 Messages = Mapping[TopicPartition, Sequence[Message]]
 
 
@@ -68,7 +80,7 @@ class Processor:
     def __init__(
         self,
         scorer: Scorer,
-        settings: ScorerSettings,
+        settings: ModelSettings,
         topics: Topics,
         connection: Connection,
         cluster_id: str,
@@ -185,7 +197,7 @@ class Processor:
             refusal = KILLER
             print_notice(f"{describe_batch(partition, received)}: {KILLER.message}; it goes to {self.topics.errors}")
         scoring = asyncio.get_running_loop().run_in_executor(self._thread, self._score, partition, received, refusal)
-        limit = self._processor_settings.model_timeout
+        limit = self._settings.model_timeout
         done, _ = await asyncio.wait([scoring], timeout=limit)
         if not done:
             raise ModelTimedOut(

@@ -14,11 +14,11 @@ from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.console import print_notice
 from model_etl.engines.kafka.group import ProcessorSettings
 from model_etl.engines.kafka.metrics import batch_histogram, serving_metrics
-from model_etl.engines.kafka.processor import ModelTimedOut, Processor
+from model_etl.engines.kafka.processor import ModelSettings, ModelTimedOut, Processor
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.kafka.truncation import SizeLimits
 from model_etl.engines.kafka.turns import Turns
-from model_etl.engines.shared.scoring import Scorer, ScorerSettings
+from model_etl.engines.shared.scoring import Scorer
 from model_etl.errors import ModelEtlError, TryAgain, printable_json
 from model_etl.evidence.prediction_log import now
 from model_etl.records.run_counts import RunCounts
@@ -37,7 +37,7 @@ class ServedModel(NamedTuple):
     """
 
     scorer: Scorer
-    settings: ScorerSettings
+    settings: ModelSettings
     topics: Topics
 
 
