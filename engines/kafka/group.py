@@ -155,7 +155,8 @@ class GroupMember(ConsumerRebalanceListener):
     async def _take_back_notes(self) -> None:
         offsets = self.notes.release(self.fatal_partitions)
         if offsets:
-            with contextlib.suppress(KafkaError, asyncio.TimeoutError):  # another member has the partitions already
+            # Another member has the partitions already, or a producer has had a fatal error, which is an assertion.
+            with contextlib.suppress(KafkaError, AssertionError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._delivery.commit(self.consumer, offsets), _RELEASE_TIMEOUT_S)
 
     async def _poll_for_assignment(self, stop: asyncio.Event) -> None:
