@@ -22,18 +22,18 @@ class NotInstallableError(Exception):
 
 
 @cache
-def python(peer: str) -> Path:
+def python(peer: str, shared: tuple[str, ...] = SHARED) -> Path:
     """Return the interpreter of a peer's environment, which is made when it is first asked for.
 
-    It has the peer's pinned requirements, and of what the estimators stand on the very versions that we have.
+    It has the peer's pinned requirements, and of `shared`, what the models stand on, the very versions that we have.
 
     Raises:
         NotInstallableError: if a step fails.
     """
     requirements = HERE / f"requirements-{peer}.txt"
-    shared = [f"{name}=={version(name)}" for name in SHARED]
+    versions = [f"{name}=={version(name)}" for name in shared]
     pins = "".join(line for line in requirements.read_text("utf-8").splitlines(keepends=True) if line[0] != "#")
-    wanted = hashlib.sha256("\n".join([sys.version, pins, *shared]).encode()).hexdigest()
+    wanted = hashlib.sha256("\n".join([sys.version, pins, *versions]).encode()).hexdigest()
     place = FOLDER / peer
     interpreter, mark = place / "bin" / "python", place / ".installed"
     if mark.exists() and mark.read_text("utf-8") == wanted:
@@ -47,7 +47,7 @@ def python(peer: str) -> Path:
     else:
         _run(sys.executable, "-m", "venv", place)
         install = [interpreter, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]
-    _run(*install, "--requirement", requirements, *shared)
+    _run(*install, "--requirement", requirements, *versions)
     mark.write_text(wanted, "utf-8")
     return interpreter
 

@@ -18,12 +18,13 @@ from model_etl.engines.kafka.lag import group_lag
 from model_etl.engines.kafka.options import ALL_SCORING, Parser, connection_of, models_of
 from model_etl.engines.kafka.receive_command import ReceiveOptions, receive_messages
 from model_etl.engines.kafka.send_command import FORMATS, send_records
-from model_etl.engines.kafka.service import ServedModel, serve
+from model_etl.engines.kafka.service import ServedModel, ServiceSettings, serve
 from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import stop_on_signals
-from model_etl.settings.options import did_you_mean
+from model_etl.settings.arguments import add_options
+from model_etl.settings.options import OPTIONS, did_you_mean
 from model_etl.settings.values import parse_positive_int
 
 
@@ -31,14 +32,19 @@ def process(arguments: Sequence[str]) -> int:
     """Score the messages of one or several models' inputs until a signal asks to stop."""
     parser = Parser("process", str(process.__doc__))
     parser.models(*ALL_SCORING)
+    add_options(parser, [OPTIONS["model_timeout"]])
     parser.add_argument("--prediction_log", choices=["none"], help="none for no log, which otherwise is a topic")
-    parser.own("prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every", "grace", "exactly_once")
+    parser.own(
+        "prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every",
+        "metrics_port", "grace", "exactly_once",
+    )  # fmt: skip
     parsed = parser.parse_args(arguments)
     connection = connection_of(parsed)
     settings = ProcessorSettings(
-        parsed.exactly_once, parsed.max_records, parsed.session_timeout, parsed.rebalance_timeout
-    )
-    asyncio.run(serve(connection, _load_models(parsed), settings, parsed.report_every, parsed.grace))
+        parsed.exactly_once, parsed.max_records, parsed.session_timeout, parsed.rebalance_timeout,
+    )  # fmt: skip
+    service = ServiceSettings(parsed.report_every, parsed.grace, parsed.metrics_port)
+    asyncio.run(serve(connection, _load_models(parsed), settings, service))
     return 0
 
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
+from model_etl.engines.kafka.in_hand import Committed
 from model_etl.engines.kafka.messages import PartitionResults
 from model_etl.engines.kafka.producer import create_producer, gather_all, send_results
 from model_etl.engines.kafka.topics import Topics
@@ -19,11 +20,11 @@ class ScoredPartition(NamedTuple):
 
     Attributes:
         results: the messages to send.
-        next_offset: the offset to commit: that of the first message that was not scored.
+        committed: what to commit: the offset of the first message that was not scored, and the note of what is in hand.
     """
 
     results: PartitionResults
-    next_offset: int
+    committed: Committed
 
 
 ScoredPartitions = Mapping[TopicPartition, ScoredPartition]
@@ -40,6 +41,9 @@ class Delivery(Protocol):
 
     async def deliver(self, consumer: AIOKafkaConsumer, scored: ScoredPartitions) -> None:
         """Send the results and commit the offsets."""
+
+    async def commit(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Commit offsets without results, for the notes with them."""
 
 
 class AtLeastOnce(Delivery):
@@ -74,7 +78,12 @@ class AtLeastOnce(Delivery):
             send_results(producer, self._topics, partition.partition, done.results)
             for partition, done in scored.items()
         ])  # fmt: skip
-        await consumer.commit({partition: done.next_offset for partition, done in scored.items()})
+        await self.commit(consumer, {partition: done.committed for partition, done in scored.items()})
+
+    @override
+    async def commit(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, Committed]) -> None:
+        if offsets:
+            await consumer.commit(dict(offsets))
 
 
 class ExactlyOnce(Delivery):
@@ -110,10 +119,19 @@ class ExactlyOnce(Delivery):
 
     @override
     async def deliver(self, consumer: AIOKafkaConsumer, scored: ScoredPartitions) -> None:
-        await gather_all([self._deliver_partition(partition, done) for partition, done in scored.items()])
+        await gather_all([
+            self._deliver_partition(partition, done.committed, done.results) for partition, done in scored.items()
+        ])  # fmt: skip
 
-    async def _deliver_partition(self, partition: TopicPartition, done: ScoredPartition) -> None:
+    @override
+    async def commit(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, Committed]) -> None:
+        await gather_all([self._deliver_partition(partition, offset) for partition, offset in offsets.items()])
+
+    async def _deliver_partition(
+        self, partition: TopicPartition, committed: Committed, results: PartitionResults | None = None
+    ) -> None:
         producer = self._producers[partition]
         async with producer.transaction():  # an error aborts it
-            await send_results(producer, self._topics, partition.partition, done.results)
-            await producer.send_offsets_to_transaction({partition: done.next_offset}, self._topics.base)
+            if results is not None:
+                await send_results(producer, self._topics, partition.partition, results)
+            await producer.send_offsets_to_transaction({partition: committed}, self._topics.base)

@@ -8,16 +8,22 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, KafkaError
 from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.delivery import Delivery
+from model_etl.engines.kafka.in_hand import InHandNotes
 from model_etl.engines.kafka.messages import Message
 from model_etl.engines.kafka.topics import Topics
 
 _ASSIGNMENT_POLL_MS = 50
 """How often the consumer is polled for an assignment during a rebalance."""
+_RETRY_S = 0.2
+"""Pause before a broker that is not ready is asked again."""
+_RELEASE_TIMEOUT_S = 5.0
+"""How long to try to take back notes: without that, the next batch of the partition is only smaller."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,14 @@ class GroupMember(ConsumerRebalanceListener):
 
     Attributes:
         active_partitions: the partitions to read from, or None during a rebalance.
+        notes: of what is in hand.
+        fatal_partitions: the partitions whose messages end this process: their notes stay when it leaves the group.
     """
 
     def __init__(self, topics: Topics, connection: Connection, settings: ProcessorSettings, delivery: Delivery) -> None:
         self.active_partitions: set[TopicPartition] | None = None
+        self.notes = InHandNotes(settings.max_records)
+        self.fatal_partitions: Collection[TopicPartition] = ()
         self._topics, self._connection, self._settings, self._delivery = topics, connection, settings, delivery
         self._consumer: AIOKafkaConsumer | None = None
         self._lock = asyncio.Lock()
@@ -93,6 +103,8 @@ class GroupMember(ConsumerRebalanceListener):
     async def leave(self) -> None:
         """Leave the group, so that its other members take over the partitions at once."""
         if self._consumer is not None:
+            async with self._lock:
+                await self._take_back_notes()
             await self._consumer.stop()
         await self._delivery.release_partitions()
 
@@ -101,6 +113,7 @@ class GroupMember(ConsumerRebalanceListener):
         # Kafka's eager rebalance reassigns all partitions, not only those that move.
         async with self._lock:
             self.active_partitions = self._assigned = None
+            await self._take_back_notes()
             await self._delivery.release_partitions()
 
     @override
@@ -116,7 +129,35 @@ class GroupMember(ConsumerRebalanceListener):
         async with self._lock:
             if self._assigned is not None:
                 await self._delivery.prepare_partitions(self.consumer, self._assigned)
-                self.active_partitions = self._assigned
+                if await self._take_over_notes(self._assigned, stop):
+                    self.active_partitions = self._assigned
+
+    async def _take_over_notes(self, partitions: Collection[TopicPartition], stop: asyncio.Event) -> bool:
+        """Read the notes of assigned partitions; return whether that was possible before `stop`."""
+        if not partitions:
+            self.notes.forget()
+            return True
+        while not stop.is_set():
+            admin = AIOKafkaAdminClient(**self._connection.client_options())
+            try:
+                await admin.start()
+                self.notes.take_over(await admin.list_consumer_group_offsets(self._topics.base, None, list(partitions)))
+            except KafkaError as exc:
+                if not exc.retriable:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return True
+            finally:
+                await admin.close()
+        return False
+
+    async def _take_back_notes(self) -> None:
+        offsets = self.notes.release(self.fatal_partitions)
+        if offsets:
+            # Another member has the partitions already, or a producer has had a fatal error, which is an assertion.
+            with contextlib.suppress(KafkaError, AssertionError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._delivery.commit(self.consumer, offsets), _RELEASE_TIMEOUT_S)
 
     async def _poll_for_assignment(self, stop: asyncio.Event) -> None:
         poll = asyncio.ensure_future(self.consumer.getmany(self._no_partition, timeout_ms=_ASSIGNMENT_POLL_MS))
@@ -137,10 +178,24 @@ class GroupMember(ConsumerRebalanceListener):
         async with self._lock:
             messages: Mapping[TopicPartition, Sequence[Message]] = {}
             if self.active_partitions is not None:
-                partitions = self.active_partitions or {self._no_partition}
-                limit = self._settings.max_records
-                messages = await self.consumer.getmany(*partitions, timeout_ms=0, max_records=limit)
+                messages = await self._read_messages(self.active_partitions)
             try:
                 yield messages
             except CommitFailedError:
                 self.active_partitions = self._assigned = None
+                self.notes.forget()
+
+    async def _read_messages(
+        self, active_partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, Sequence[Message]]:
+        """Read a batch: of one partition alone, if processes died with its next messages in hand."""
+        found: Mapping[TopicPartition, Sequence[Message]]
+        suspects = self.notes.suspects(active_partitions)
+        for partition in suspects:
+            size = self.notes.batch_size(partition)
+            found = await self.consumer.getmany(partition, timeout_ms=0, max_records=size)
+            if found:
+                return found
+        partitions = set(active_partitions).difference(suspects) or {self._no_partition}
+        found = await self.consumer.getmany(*partitions, timeout_ms=0, max_records=self._settings.max_records)
+        return found

@@ -111,12 +111,15 @@ class MessageBatch(NamedTuple):
     messages: Mapping[int, Message]
 
 
-def batch_messages(messages: Sequence[Message], default_source: Source) -> Iterator[MessageBatch]:
+def batch_messages(
+    messages: Sequence[Message], default_source: Source, refusal: RecordError | None = None
+) -> Iterator[MessageBatch]:
     """Group the messages of one partition into batches: a batch has one source, and its positions rise.
 
     Args:
         messages: in the order of their offsets.
         default_source: the source of messages without an origin header.
+        refusal: why the messages are rejected without being scored, or None to score them.
     """
     builders: dict[Source, tuple[BatchBuilder, dict[int, Message]]] = {}
     for message in messages:
@@ -127,7 +130,7 @@ def batch_messages(messages: Sequence[Message], default_source: Source) -> Itera
             builder, by_position = builders[source] = (BatchBuilder(source), {})
         builder.position = position - 1
         text = message.value or b""
-        if error := _value_error(message):
+        if error := refusal or _value_error(message):
             builder.reject(offset, text, error)
         else:
             builder.add(offset, text, one_line(text))

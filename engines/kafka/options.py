@@ -11,9 +11,10 @@ from typing_extensions import override
 
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.group import ProcessorSettings
+from model_etl.engines.kafka.metrics import parse_endpoint
+from model_etl.engines.kafka.processor import ModelSettings
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
-from model_etl.engines.shared.scoring import ScorerSettings
 from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags
 from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
@@ -52,6 +53,10 @@ _OWN = option_table(
         parse=parse_positive_seconds, metavar="SECONDS",
     ),
     Option(
+        "metrics_port", _GROUP, "serve metrics for Prometheus at this port, of 127.0.0.1 unless a host is given",
+        parse=parse_endpoint, metavar="[HOST:]PORT",
+    ),
+    Option(
         "exactly_once", _GROUP, "send results in transactions", parse=parse_bool, switch=True
     ),
 )  # fmt: skip
@@ -61,6 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "replication_factor": 1,
     "report_every": 60.0,
     "grace": 25.0,
+    "metrics_port": None,
     **defaults_of(ProcessorSettings),
 }
 """The defaults of Kafka's own options, by name."""
@@ -127,7 +133,7 @@ def connection_of(parsed: argparse.Namespace) -> Connection:
     return Connection.of(parsed.bootstrap_servers, parsed.client_config)
 
 
-def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
+def models_of(parsed: argparse.Namespace) -> list[ModelSettings]:
     """Return the settings of each model: those of each `--model`, or of each `--config`.
 
     Raises:
@@ -142,7 +148,7 @@ def models_of(parsed: argparse.Namespace) -> list[ScorerSettings]:
     return [_settings_of_model(parsed, model, file) for model in models for file in files]
 
 
-def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ScorerSettings:
+def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str | None) -> ModelSettings:
     values = merge_engine_settings("Kafka", argparse.Namespace(**{**vars(parsed), "model": model, "config": file}))
     log = values.get("prediction_log")
     if log not in (None, "none"):
@@ -150,4 +156,5 @@ def _settings_of_model(parsed: argparse.Namespace, model: str | None, file: str 
             f"prediction_log is {log}, but the prediction log of Kafka is a topic",
             "Leave the option out, or set it to none for no log.",
         )
-    return scorer_settings(values, log=log is None)
+    settings = vars(scorer_settings(values, log=log is None))
+    return ModelSettings(**settings, model_timeout=values.get("model_timeout"))

@@ -47,7 +47,6 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     },
     "model_timeout": {
         "Beam": "set a timeout of the runner",
-        "Kafka": "stop the process if its lag grows",
         "MapReduce": "set mapreduce.task.timeout",
     },
     "lock_wait": {"Kafka": _TOPICS},
