@@ -107,7 +107,7 @@ BROKEN = [
     fails("gzip damaged", 65, "in.json.gz", AGAIN, input=DAMAGED, **GZ),
     fails("zstd cut off", 65, "in.json.zst", "cut off", AGAIN, input=PACKED[:-3], **ZST),
     fails("zstd is no zstd", 65, "in.json.zst", AGAIN, **ZST),
-    fails("Parquet is none", 65, "in.parquet", "Parquet", **PARQUET),
+    fails("Parquet is none", 65, "in.parquet", "it is JSON Lines", **PARQUET),
     fails("Parquet cut off", 65, "in.parquet", "Parquet", input=b"PAR1" + b"\0" * 99, **PARQUET),
     fails(
         "Parquet from a pipe",
