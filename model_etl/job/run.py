@@ -15,7 +15,7 @@ from model_etl.formats import media_type
 from model_etl.job.reporting import reported
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.score_files import score_files
-from model_etl.job.verification import RejectSummary, check_unchanged, no_records, state_of, too_many_rejects
+from model_etl.job.verification import RejectSummary, check_unchanged, no_records, state_and_identity, too_many_rejects
 from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
 from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import Publication, RunPublication
@@ -94,9 +94,10 @@ class Run:
             ModelEtlError: if nothing, or not everything, was published.
             Interrupted: if a signal ended the run.
         """
-        # An input that is replaced between the two is noticed at the end.
-        self._states = ["" if location.stream else state_of(location) for location in self._files.inputs]
-        self._identities = [location.identity() for location in self._files.inputs]
+        for location in self._files.inputs:
+            state, identity = state_and_identity(location)
+            self._states.append(state)
+            self._identities.append(identity)
         sizes = [location.size for location in self._files.inputs]
         self._counters.expected_bytes = None if None in sizes else sum(size or 0 for size in sizes)
         with self._publication:

@@ -105,6 +105,21 @@ def state_of(location: Location) -> str:
     return location.state() if hasattr(location, "state") else location.identity()
 
 
+def state_and_identity(location: Location) -> tuple[str, str]:
+    """Return the state and the identity of an input, which is asked for them in this order.
+
+    So an input that is replaced between the two is noticed at the end of the run. The state of a stream is empty.
+
+    Raises:
+        ModelEtlError: if the input cannot be read.
+    """
+    if location.stream:
+        return "", location.identity()
+    state = state_of(location)
+    has_own_states = getattr(type(location), "state", Location.state) is not Location.state
+    return state, location.identity() if has_own_states else state
+
+
 def check_unchanged(location: Location, state: str) -> None:
     """Check that an input is the same as before it was read; a stream cannot be checked.
 

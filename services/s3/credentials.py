@@ -16,6 +16,7 @@ from model_etl.errors import (
     PermissionRefused,
     TryAgain,
     describe_exception,
+    encodable,
     lack_of_resources,
     printable,
 )
@@ -64,7 +65,7 @@ def refuse_unsendable_keys(keys: Iterable[str | None]) -> None:
     Raises:
         ConfigurationError: if they are not.
     """
-    if any(key is not None and printable(key) != key for key in keys):
+    if any(key is not None and encodable(key) != key for key in keys):
         raise ConfigurationError("a key or a token for S3 is not valid UTF-8", _CHECK_SETTINGS)
 
 

@@ -47,7 +47,7 @@ REQUESTS = {
 COUNTS = {name: {match: 4 if name == "HEAD" else 3} for name, match in REQUESTS.items() if name != "GET"}
 
 RECOVERIES = [
-    succeeds("nothing happens", requests={"": 14}),
+    succeeds("nothing happens", requests={"": 13}),
     succeeds("one cut in the middle of the input", CUT, input=LARGE, requests={"GET in.json": 2}),
     succeeds("many cuts, each after some progress", *MANY_CUTS, input=LARGE, requests={"GET in.json": 7}),
     succeeds("one stall in the middle of the input", STALL, input=LARGE, arguments=HASTE, seconds=7),

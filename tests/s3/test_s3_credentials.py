@@ -169,7 +169,7 @@ def test_the_warning(
     etl: Etl, recorder: Recorder, aws: dict[str, str], flags: Any, env: dict[str, str], warned: str | None
 ) -> None:
     """Keys as flags are warned of, once, on standard error and unless --quiet; keys from elsewhere are not."""
-    etl.write("keys.toml", f'key = "K"\nsecret_key = "{SECRET}"\n')
+    etl.write("keys.toml", f'key = "K"\nsecret_key = "{SECRET}"\n').chmod(0o600)
     done = ask(etl, aws | env, *flags, "--endpoint_url", recorder.url)
     found = re.findall(r"model-etl: warning: (.*) can be seen in the list of processes", done.err)
     assert found == ([warned] if warned else [])

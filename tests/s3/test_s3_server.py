@@ -123,7 +123,7 @@ def test_it_listens_on_loopback_only(s3_server):
     """No socket of the server listens on an address that other machines reach."""
     if s3_server.process is None:
         pytest.skip("the server was not started by the tests")
-    sockets = psutil.Process(s3_server.process.pid).connections()
+    sockets = psutil.Process(s3_server.process.pid).net_connections()
     listening = {found.laddr.ip for found in sockets if found.status == psutil.CONN_LISTEN}
     assert "127.0.0.1" in listening
     assert listening <= {"127.0.0.1", "::1"}

@@ -106,7 +106,7 @@ def test_an_output_that_exists(storage: Storage, run: Run, policy: str, status: 
 
 def test_an_input_that_changes_publishes_nothing(storage: Storage, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose input changes while it is read publishes nothing and exits with 75."""
-    identities = iter("aab")  # of the ids, and before and after reading
+    identities = iter("ab")  # before and after reading
     monkeypatch.setattr("helpers.storage.MemoryLocation.identity", lambda _: next(identities) * 32)
     _, failure = run()
     assert failure.exit_code == 75
