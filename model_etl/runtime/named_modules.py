@@ -100,13 +100,15 @@ class _Siblings:
 
     def _asked_for(self, name: str) -> bool:
         """Return whether code from the folder asks for a module, itself or by a pickle that it loads."""
+        unpickling = ""  # the package whose function unpickles; its callers there only pass the file on
         for frame in _frames_from(sys._getframe(2)):  # noqa: SLF001
             module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
             if module in self.served:
                 return True
             code = frame.f_code
-            imports_for_others = module in _IMPORT_SYSTEM or not _UNPICKLING.isdisjoint(code.co_names)
-            if not imports_for_others or _names(code, name):
+            if not _UNPICKLING.isdisjoint(code.co_names):
+                unpickling = module
+            if (module not in _IMPORT_SYSTEM and module != unpickling) or _names(code, name):
                 return False
         return False
 

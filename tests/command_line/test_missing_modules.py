@@ -110,6 +110,22 @@ def test_a_model_in_the_current_folder_finds_the_modules_beside_it(etl: Etl, sit
     assert not list(site.glob("executed-*"))
 
 
+def test_a_pipeline_of_joblib_finds_the_functions_beside_it(etl: Etl, site: Path) -> None:
+    """A pickle that a library loads for a model may name a module beside the model, as pipelines of sklearn do."""
+    etl.write("features.py", "def double(x):\n    return 2 * x\n")
+    dump = "import features, joblib; joblib.dump(features.double, 'model.joblib')"
+    subprocess.run([sys.executable, "-c", dump], cwd=etl.folder, check=True)
+    etl.write(
+        "mine.py",
+        "import joblib\nfrom generations import OneByOne\nclass Mine(OneByOne):\n"
+        "    def __init__(self):\n        self.double = joblib.load('model.joblib')\n"
+        "    def predict(self, data):\n        return {'y': self.double(1.5)}\n",
+    )
+    etl.write("in.json", [{"x": 1.0}])
+    assert _run(etl, site, SCRIPT, "-i", "in.json", "-o", "out.json", "-m", "mine:Mine") == 0
+    assert etl.lines("out.json") == [{"y": 3.0}]
+
+
 def test_a_model_that_is_installed_gets_nothing_from_the_current_folder(etl: Etl, site: Path) -> None:
     """Only the code of the current folder may ask for modules in it."""
     etl.write("beside.py", EXECUTED)
