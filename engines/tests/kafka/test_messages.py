@@ -234,7 +234,7 @@ def test_file_that_changes(tmp_path: Path) -> None:
     next(blocks)
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(TryAgain, match="changed while it was sent"):
-        next(blocks)
+        list(blocks)
 
 
 def test_connection(tmp_path: Path) -> None:
