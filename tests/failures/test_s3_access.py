@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from case import CHECK, EARLY, Case, check, table
+from case import CHECK, EARLY, PUBLISHED, Case, check, table
 from helpers.records import EARLIER_REJECTS
 from s3_place import (
     FAST,
@@ -265,6 +265,7 @@ PERMISSIONS = [
         *REFUSED,
         about=REJECTS,
         earlier=EARLIER_REJECTS,
+        changed=PUBLISHED,
         denied=denied("DeleteObject", REJECTS),
     ),
     succeeds("may do no more than docs/s3.md says", denied=denied("DeleteObject", OUT)),

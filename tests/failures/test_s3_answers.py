@@ -229,7 +229,7 @@ UPLOADS = [
         *DOWN,
         about=OUT,
         earlier=EARLIER_REJECTS,
-        changed=LOG | REJECTS_FILE,
+        changed=LOG,
         faults=(answer(complete()),),
     ),
     fails("503 to check", 75, "cannot write", *DOWN, about=OUT, faults=(answer(begin()),), **CHECK, **EARLY),

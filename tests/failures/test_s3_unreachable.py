@@ -176,6 +176,7 @@ HANGS = [
         "down or overloaded",
         about=OUT,
         locks=3,
+        uploads=("out.json", "out.log.ldjson"),  # the next run aborts them
         seconds=18,
         faults=(answer(part()), hang("DELETE uploadId")),
     ),
@@ -197,7 +198,7 @@ HANGS = [
         **HASTY,
         faults=(hang("DELETE out.rejects !uploadId"),),
         earlier=EARLIER_REJECTS,
-        changed=REJECTS_FILE,
+        changed=PUBLISHED | REJECTS_FILE,
     ),
 ]
 
