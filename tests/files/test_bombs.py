@@ -57,7 +57,7 @@ ARRAYS = {
 }
 
 
-FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Libraries that reserve address space which they never use would meet the limit by chance."""
 
 

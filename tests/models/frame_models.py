@@ -200,12 +200,12 @@ class ArrowOfNested(ByArrow):
 
 
 class ByDump(ByRecord):
-    """Lets pandas find the types of each batch: a text that is always missing is not as missing as one among others."""
+    """Lets pandas find the types of each batch: a number that is always missing is no number."""
 
     def predict_batch(self, records: Any) -> Any:
         """Rate many loans."""
-        text = pd.DataFrame([{"employment": record.employment} for record in records])["employment"]
-        return [{"risk": 1.0 if text.dtype == object else 2.0, "group": None}] * len(records)
+        incomes = pd.DataFrame([{"income": record.income} for record in records])["income"]
+        return [{"risk": 1.0 if incomes.dtype == object else 2.0, "group": None}] * len(records)
 
 
 class ByRank(ByFrame):

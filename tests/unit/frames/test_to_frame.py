@@ -29,18 +29,19 @@ class Size(enum.IntEnum):
     LARGE = 2
 
 
+TEXT = "str" if int(pd.__version__.partition(".")[0]) >= 3 else "object"
 TYPES: dict[Any, tuple[str, str]] = {
     float: ("float64", "float64"),
     int: ("int64", "float64"),
     Annotated[int, Field(ge=0)]: ("int64", "float64"),
     bool: ("bool", "object"),
-    str: ("str", "str"),
-    Annotated[str, Field(min_length=1), AfterValidator(str.strip)]: ("str", "str"),
-    Literal["a", "b"]: ("str", "str"),
+    str: (TEXT, TEXT),
+    Annotated[str, Field(min_length=1), AfterValidator(str.strip)]: (TEXT, TEXT),
+    Literal["a", "b"]: (TEXT, TEXT),
     Literal[1, 2]: ("int64", "float64"),
-    Colour: ("str", "str"),
+    Colour: (TEXT, TEXT),
     Size: ("int64", "float64"),
-    uuid.UUID: ("str", "str"),
+    uuid.UUID: (TEXT, TEXT),
     bytes: ("object", "object"),
     decimal.Decimal: ("object", "object"),
     datetime.date: ("datetime64", "datetime64"),
