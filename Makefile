@@ -7,6 +7,9 @@ WHEELS := build/wheels
 INSTALL := -m pip install --quiet --disable-pip-version-check
 EXAMPLES := examples/iris_model examples/delivery_model
 PYTEST_ARGS ?= -n auto
+TESTS ?=
+# Tests that cover what others do, in whole commands; each failure of a storage is one.
+UNCOVERED := tests/failures tests/packaging tests/examples
 # What `make check` runs: tests that call functions, and those of the documentation; few start the whole command.
 CHECKED ?= $(or $(wildcard tests/unit tests/docs),tests)
 
@@ -29,11 +32,11 @@ check: lint  ## linters and the fastest tests, in under a minute
 test: $(VENV)/.testing  ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-fast: $(VENV)/.testing  ## run every test that is not slow and needs no S3 server
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*'
+test-fast: $(VENV)/.testing  ## run every test that is not slow and needs no S3 server, or those of TESTS
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow and not s3' --ignore-glob='*s3*' $(TESTS)
 
-coverage: $(VENV)/.testing  ## measure the branch coverage of all tests but the slow ones; the floor is in pyproject.toml
-	@COVERAGE_FILE=$(abspath .coverage) $(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow' --cov --cov-report=term
+coverage: $(VENV)/.testing  ## measure the branch coverage of the tests that are not slow; the floor is in pyproject.toml
+	@COVERAGE_FILE=$(abspath .coverage) $(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow' $(UNCOVERED:%=--ignore=%) --cov --cov-report=term
 
 engines: $(ENGINES)  ## make the environments of all engines
 

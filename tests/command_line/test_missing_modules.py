@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Etl:
+    """Return a folder with an input of each format."""
+    etl = Etl(tmp_path_factory.mktemp("inputs"))
+    etl.write("in.json", [SETOSA])
+    etl.write("in.csv", ",".join(SETOSA) + "\n" + ",".join(map(str, SETOSA.values())) + "\n")
+    assert etl("run", "-i", "in.json", "-o", "in.parquet", "-m", IRIS, "--join").code == 0
+    etl.write("wide.json", [{**SETOSA, "sepal_length": "wide"}])
+    assert etl("run", "-i", "wide.json", "-o", "in.ldjson", "-m", IRIS, "--max_errors", "1").code == 0
+    return etl
+
+
 def _run(etl: Etl, site: Path, command: list[str], *arguments: str) -> int:
     return subprocess.run(
         [*command, *arguments],
@@ -61,13 +74,11 @@ def _run(etl: Etl, site: Path, command: list[str], *arguments: str) -> int:
 @pytest.mark.parametrize("command", [SCRIPT, MODULE], ids=["script", "module"])
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS.keys())
 def test_no_module_that_a_run_asks_for_in_vain_comes_from_the_current_folder(
-    etl: Etl, site: Path, command: list[str], arguments: tuple[str, ...]
+    etl: Etl, inputs: Etl, site: Path, command: list[str], arguments: tuple[str, ...]
 ) -> None:
     """Files beside the data that are named like missing modules are never executed, and change no result."""
-    etl.write("in.json", [SETOSA])
-    etl.write("in.csv", ",".join(SETOSA) + "\n" + ",".join(map(str, SETOSA.values())) + "\n")
-    assert _run(etl, site, SCRIPT, "-i", "in.json", "-o", "in.parquet", "-m", IRIS, "--join") == 0
-    assert _run(etl, site, SCRIPT, "-i", "in.json", "-o", "in.rejects.ldjson", "-m", IRIS) == 0
+    for name in ("in.json", "in.csv", "in.parquet", "in.rejects.ldjson"):
+        shutil.copy(inputs.folder / name, etl.folder)
     code = _run(etl, site, command, *arguments)
     asked = {line for line in (site / "asked").read_text().splitlines() if line.isidentifier()}
     for name in {*asked, *ALWAYS} - {"none", "usercustomize"}:
