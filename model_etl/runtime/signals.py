@@ -168,6 +168,7 @@ class Interrupts:
         """
         self._exit_code = exit_code
         self._phase = _Phase.REPORTED
+        self._watch().start()  # for a signal that comes while a model keeps Python from exiting
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self._grace_is_over:

@@ -35,7 +35,7 @@ class Watchdog:
             action: called in the thread of the watchdog.
         """
         self._alarms.append((moment, action))
-        self._start()
+        self.start()
         self._wake(signal.SIGALRM)
 
     def on_signal(self, action: Callable[[int], None]) -> None:
@@ -55,7 +55,8 @@ class Watchdog:
                 signal.set_wakeup_fd(-1)
         self._wake(_STOP)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the thread, unless it runs: Python 3.12 and later start none once the process is ending."""
         if not self._started:
             self._started = True
             # Not a threading.Thread: a handler of signals, which may interrupt the threading module, starts this one.
