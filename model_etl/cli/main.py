@@ -14,7 +14,7 @@ from model_etl.errors import ConfigurationError, Interrupted, printable_json
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
-from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
+from model_etl.runtime.standard_streams import prints_to_stderr, stdin_fd, stdout_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
 from model_etl.settings.job_config import JobConfig, require_options, sibling_name
 from model_etl.settings.options import OPTIONS
@@ -94,6 +94,8 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
     values = merge_settings(flags, flags["config"], defaults=defaults)
     if flags["verb"] == "describe":
         return _describe(values)
+    if flags["verb"] == "try":
+        return _try(values, flags["record"])
     if flags["verb"] == "retry":
         rejects = flags["rejects_file"]
         values |= {"input_file": rejects, "input_format": "rejects", "input_compression": None}
@@ -136,6 +138,32 @@ def _describe(values: Mapping[str, Any]) -> int:
     model = load_model(values["model"], expect_version=values.get("expect_version"))
     _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
     return 0
+
+
+def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
+    from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
+
+    require_options(values, ["model"])
+    text = None if words else _piped_text()
+    tried = try_record(
+        values["model"], words, text, values.get("rules", ()), expect_version=values.get("expect_version")
+    )
+    for note in tried.notes:
+        print_to_stderr(f"model-etl: {note}")
+    if tried.prediction is not None:
+        _write_stdout(f"{printable_json(tried.prediction)}\n")
+    return 0
+
+
+def _piped_text() -> bytes | None:
+    """Return what is piped into standard input, or None if that is a terminal or closed."""
+    try:
+        if os.isatty(stdin_fd()):
+            return None
+        with os.fdopen(os.dup(stdin_fd()), "rb") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def _warn_about_secrets(flags: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ VERBS = {
     "check": "try the settings, the model and the first records, and write nothing",
     "describe": "print a model's names, version and schemas as JSON",
     "retry": "score the records of a rejects file again",
+    "try": "score one record and print its prediction, or why there is none",
 }
 """What each verb does."""
 
@@ -24,8 +25,10 @@ _USAGES = {
     "check": "-i FILE -o FILE -m PACKAGE.MODULE:CLASS",
     "describe": "-m PACKAGE.MODULE:CLASS",
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
+    "try": "-m PACKAGE.MODULE:CLASS ['{\"NAME\": VALUE}' | NAME=VALUE ...]",
 }
 _DESCRIBE_OPTIONS = ("model", "expect_version")
+_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
@@ -39,6 +42,9 @@ class VerbParser(Parser):
     @override
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, unknown = super().parse_known_args(args, namespace)
+        if (words := getattr(known, "record", None)) is not None:  # options may stand between them
+            words += [text for text in unknown if not text.startswith("-")]
+            unknown = [text for text in unknown if text.startswith("-")]
         if unknown:
             self.error(self.describe_unknown(unknown))
         return known, unknown
@@ -72,6 +78,9 @@ def build_parser() -> Parser:
         )
         if verb == "retry":
             verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
+        if verb == "try":
+            words = "the record in JSON, or its fields; without them, JSON on standard input"
+            verb_parser.add_argument("record", metavar="RECORD", nargs="*", help=words)
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
         help_group = verb_parser.add_argument_group("help")
@@ -104,4 +113,6 @@ def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> li
 def _takes(verb: str, name: str) -> bool:
     if verb == "describe":
         return name in _DESCRIBE_OPTIONS
+    if verb == "try":
+        return name in _TRY_OPTIONS
     return verb != "retry" or name not in _NOT_FOR_RETRY

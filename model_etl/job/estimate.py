@@ -15,7 +15,6 @@ from typing_extensions import Buffer, override
 from model_etl.errors import printable
 from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.formats.parquet import PARQUET
-from model_etl.formats.parquet_reader import row_count
 from model_etl.job.run_files import RunFiles
 from model_etl.job.sample import score_batch
 from model_etl.pipeline.build import GraphInput, LoadedScoring, input_file, output_format_of, output_layout
@@ -143,6 +142,8 @@ def _count_records(
     """Return about how many records all inputs have, or None if that cannot be known."""
     first = input_file(config, inputs[0], FileCounts())
     if first.file_format.name == PARQUET.name:
+        from model_etl.formats.parquet_reader import row_count  # noqa: PLC0415  it imports pyarrow
+
         rows = 0
         for location, graph_input in zip(locations[:_MOST_INPUTS], inputs, strict=False):
             with input_file(config, graph_input, FileCounts()).opened(location.fs) as stream:
