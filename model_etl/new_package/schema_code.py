@@ -150,7 +150,8 @@ def _seen(facts: Mapping[str, Any]) -> str:
         missing = facts["missing"]
         parts.append(f"{100 * missing:.3g} % missing" if missing < 1 else "all missing: check the type")
     if "minimum" in facts and "maximum" in facts:
-        parts.append(f"{_shown(facts['minimum'])} to {_shown(facts['maximum'])}")
+        least, largest = _shown(facts["minimum"]), _shown(facts["maximum"])
+        parts.append((f"{least} to {largest}" if least != largest else f"always {least}").replace('"', ""))
     if categories := facts.get("categories"):
         more = f" and {len(categories) - _MOST_SHOWN} more" if len(categories) > _MOST_SHOWN else ""
         parts.append(f"{', '.join(map(_shown, categories[:_MOST_SHOWN]))}{more}")
