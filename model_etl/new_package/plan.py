@@ -46,7 +46,7 @@ def package_name(folder: str) -> str:
     """
     base = folder.rstrip("/").rpartition("/")[2]
     name = re.sub(r"[-. ]+", "_", base).lower()
-    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(
             f"{printable(base)!r} cannot be the name of a package",
             "Use letters, digits and hyphens: churn-model.",
