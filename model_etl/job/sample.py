@@ -13,6 +13,7 @@ from model_etl.evidence.prediction_log import redacted
 from model_etl.formats.missing_columns import MissingColumns, listed, missing_columns
 from model_etl.pipeline.build import LoadedScoring
 from model_etl.records.batch import Batch, Withheld
+from model_etl.runtime.supervision import model_call
 from model_etl.schema.fields import Fields
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.neighbours import check_neighbours
@@ -126,12 +127,14 @@ def score_batch(scoring: LoadedScoring, batch: Batch) -> Batch:
     transformer = scoring.transformer
     if not isinstance(transformer, MLModelTransformer):
         raise TypeError("worker processes score batches in a graph alone")
-    batch = scoring.decode(batch) if scoring.decode else batch
-    for rule in scoring.rules:
-        batch = rule.apply(batch) if rule.before_model else batch
-    batch = transformer.predict(batch)
-    for rule in scoring.rules:
-        batch = batch if rule.before_model else rule.apply(batch)
+    place = f"the model {scoring.facts.reference}, at {batch.place}"
+    with model_call(lambda: place):
+        batch = scoring.decode(batch) if scoring.decode else batch
+        for rule in scoring.rules:
+            batch = rule.apply(batch) if rule.before_model else batch
+        batch = transformer.predict(batch)
+        for rule in scoring.rules:
+            batch = batch if rule.before_model else rule.apply(batch)
     return batch
 
 

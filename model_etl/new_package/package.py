@@ -191,7 +191,8 @@ class NewPackage:
     def _crontab_values(self) -> dict[str, str]:
         script = Path(sys.executable).with_name("model-etl")
         command = [str(script)] if script.exists() else [sys.executable, "-m", "model_etl"]
-        source = self.sample.name if "://" in self.sample.name else str(Path(self.sample.name).absolute())
+        remote = "://" in self.sample.name or "--bucket" in self.flags
+        source = self.sample.name if remote else str(Path(self.sample.name).absolute())
         own_sample = not self.sample.name
         values = {
             "folder": shlex.quote(str(Path(self.folder).absolute())),
