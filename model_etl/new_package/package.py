@@ -252,5 +252,5 @@ def _class_base(package: str) -> str:
 
 def _rendered(template: str, values: Mapping[str, str]) -> str:
     """Return the text of a template with its placeholders filled in."""
-    file = importlib.resources.files("model_etl.new_package") / "templates" / f"{template}.tmpl"
+    file = importlib.resources.files("model_etl.new_package.templates") / f"{template}.tmpl"
     return Template(file.read_text(encoding="utf-8")).substitute(values)

@@ -74,7 +74,7 @@ class Sample:
 
 def own_sample() -> Sample:
     """Return the sample that is used if the user has none: customers, some of whom have left."""
-    file = importlib.resources.files("model_etl.new_package") / "templates" / "sample.csv"
+    file = importlib.resources.files("model_etl.new_package.templates") / "sample.csv"
     rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
     return Sample("", list(rows), texts=True)
 
