@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from model_etl.cli.exposed_secrets import print_warnings
@@ -14,10 +15,10 @@ from model_etl.errors import ConfigurationError, Interrupted, printable_json
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
-from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
+from model_etl.runtime.standard_streams import prints_to_stderr, stdin_fd, stdout_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
 from model_etl.settings.job_config import JobConfig, require_options, sibling_name
-from model_etl.settings.options import OPTIONS
+from model_etl.settings.options import INIT_OPTIONS, OPTIONS
 from model_etl.settings.sources import merge_settings
 
 
@@ -94,6 +95,11 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
     values = merge_settings(flags, flags["config"], defaults=defaults)
     if flags["verb"] == "describe":
         return _describe(values)
+    if flags["verb"] == "try":
+        return _try(values, flags["record"])
+    if flags["verb"] == "init":
+        _write_stdout("\n".join(_init(flags, values)) + "\n")
+        return 0
     if flags["verb"] == "retry":
         rejects = flags["rejects_file"]
         values |= {"input_file": rejects, "input_format": "rejects", "input_compression": None}
@@ -105,16 +111,10 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
 
 
 def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
-    with signals_deferred():  # not every module survives an interrupted import
-        try:
-            from model_etl.cli.progress import Progress  # noqa: PLC0415
-            from model_etl.job.check import check_job  # noqa: PLC0415  --help must not wait for Bonobo
-            from model_etl.job.run import run_job  # noqa: PLC0415
-        except ModuleNotFoundError as exc:
-            raise ConfigurationError(
-                f"{exc.name} is not installed, which a run on this machine needs",
-                "Install everything: pip install 'model-etl[job]', or make run in a checkout.",
-            ) from exc
+    with signals_deferred(), _missing_module_explained():  # not every module survives an interrupted import
+        from model_etl.cli.progress import Progress  # noqa: PLC0415
+        from model_etl.job.check import check_job  # noqa: PLC0415  --help must not wait for Bonobo
+        from model_etl.job.run import run_job  # noqa: PLC0415
 
     config = JobConfig.from_options(**values)
     if flags["verb"] == "check":
@@ -129,6 +129,42 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
     return report.exit_code
 
 
+@contextlib.contextmanager
+def _missing_module_explained() -> Iterator[None]:
+    """Translate what an import in the block raises if only the package without extras is installed.
+
+    Raises:
+        ConfigurationError: instead of the ModuleNotFoundError.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"{exc.name} is not installed, which a run on this machine needs",
+            "Install everything: pip install 'model-etl[job]', or make run in a checkout.",
+        ) from exc
+
+
+def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Write a package, and return lines that say what comes next."""
+    with signals_deferred(), _missing_module_explained():
+        from model_etl.new_package.artefact import load_artefact  # noqa: PLC0415  --help must not wait for Bonobo
+        from model_etl.new_package.package import NewPackage  # noqa: PLC0415
+        from model_etl.new_package.sample import OWN_TARGET, own_sample, read_sample  # noqa: PLC0415
+
+    data, file = flags["data"], flags["from"]
+    if file and not data:
+        raise ConfigurationError(
+            "--from is given without --data", "Add --data FILE: records that the pipeline predicts."
+        )
+    artefact = load_artefact(file, flags["trust_pickle"], values) if file else None
+    sample = read_sample(data, values) if data else own_sample()
+    target = flags["target"] or (None if data else OWN_TARGET)
+    given = [option for name, option in OPTIONS.items() if flags.get(name) and name not in INIT_OPTIONS]
+    words = [word for o in given if not o.secret for word in (o.flag, *([] if o.switch else [str(flags[o.name])]))]
+    return NewPackage(flags["folder"], sample, target, artefact, bool(flags["frame"]), tuple(words)).write()
+
+
 def _describe(values: Mapping[str, Any]) -> int:
     from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
 
@@ -136,6 +172,32 @@ def _describe(values: Mapping[str, Any]) -> int:
     model = load_model(values["model"], expect_version=values.get("expect_version"))
     _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
     return 0
+
+
+def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
+    from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
+
+    require_options(values, ["model"])
+    text = None if words else _piped_text()
+    tried = try_record(
+        values["model"], words, text, values.get("rules", ()), expect_version=values.get("expect_version")
+    )
+    for note in tried.notes:
+        print_to_stderr(f"model-etl: {note}")
+    if tried.prediction is not None:
+        _write_stdout(f"{printable_json(tried.prediction)}\n")
+    return 0
+
+
+def _piped_text() -> bytes | None:
+    """Return what is piped into standard input, or None if that is a terminal or closed."""
+    try:
+        if os.isatty(stdin_fd()):
+            return None
+        with os.fdopen(os.dup(stdin_fd()), "rb") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def _warn_about_secrets(flags: Mapping[str, Any]) -> None:

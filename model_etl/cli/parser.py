@@ -9,13 +9,15 @@ from typing_extensions import override
 
 from model_etl import __version__
 from model_etl.settings.arguments import Parser, add_grouped_options
-from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, did_you_mean
+from model_etl.settings.options import COMMAND_OPTIONS, INIT_OPTIONS, OPTIONS, STORAGE, did_you_mean
 
 VERBS = {
     "run": "score a file (the default)",
     "check": "try the settings, the model and the first records, and write nothing",
     "describe": "print a model's names, version and schemas as JSON",
     "retry": "score the records of a rejects file again",
+    "init": "write the package of a model of your own",
+    "try": "score one record and print its prediction, or why there is none",
 }
 """What each verb does."""
 
@@ -24,8 +26,12 @@ _USAGES = {
     "check": "-i FILE -o FILE -m PACKAGE.MODULE:CLASS",
     "describe": "-m PACKAGE.MODULE:CLASS",
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
+    "init": "FOLDER [--data FILE] [--target NAME] [--from PIPELINE.joblib]",
+    "try": "-m PACKAGE.MODULE:CLASS ['{\"NAME\": VALUE}' | NAME=VALUE ...]",
 }
 _DESCRIBE_OPTIONS = ("model", "expect_version")
+_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
+_SAMPLE_OPTIONS = ("input_format", "input_compression", "tsv_quotes", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
@@ -39,6 +45,9 @@ class VerbParser(Parser):
     @override
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, unknown = super().parse_known_args(args, namespace)
+        if (words := getattr(known, "record", None)) is not None:  # options may stand between them
+            words += [text for text in unknown if not text.startswith("-")]
+            unknown = [text for text in unknown if text.startswith("-")]
         if unknown:
             self.error(self.describe_unknown(unknown))
         return known, unknown
@@ -72,6 +81,12 @@ def build_parser() -> Parser:
         )
         if verb == "retry":
             verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
+        if verb == "init":
+            verb_parser.add_argument("folder", metavar="FOLDER", help="the folder to make, which names the package")
+            add_grouped_options(verb_parser, list(INIT_OPTIONS.values()), {})
+        if verb == "try":
+            words = "the record in JSON, or its fields; without them, JSON on standard input"
+            verb_parser.add_argument("record", metavar="RECORD", nargs="*", help=words)
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
         help_group = verb_parser.add_argument_group("help")
@@ -104,4 +119,8 @@ def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> li
 def _takes(verb: str, name: str) -> bool:
     if verb == "describe":
         return name in _DESCRIBE_OPTIONS
+    if verb == "init":
+        return name in _SAMPLE_OPTIONS or OPTIONS[name].group == STORAGE
+    if verb == "try":
+        return name in _TRY_OPTIONS
     return verb != "retry" or name not in _NOT_FOR_RETRY

@@ -36,6 +36,16 @@ _MOST_TIMES = 4
 """The most times the usual records of a batch, whatever the scale of the source is."""
 
 
+def row_count(file: BinaryIO, source: Source) -> int:
+    """Return the number of rows of a file, without reading them.
+
+    Raises:
+        DataError: if it is not a complete Parquet file.
+    """
+    with _damage_translated(source):
+        return int(pq.read_metadata(file).num_rows) if file.seek(0, 2) else 0
+
+
 def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
     """Yield the rows of a Parquet file.
 

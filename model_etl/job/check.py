@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 
 from model_etl.errors import printable_message
+from model_etl.job.estimate import estimate_run
 from model_etl.job.run_files import RunFiles, report_location
+from model_etl.job.sample import Sample
 from model_etl.job.score_files import score_files
 from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
-from model_etl.pipeline.build import LoadedScoring, load_scoring
+from model_etl.pipeline.build import GraphInput, LoadedScoring, input_file, load_scoring
 from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import RunPublication, refuse_existing
-from model_etl.records.batch import Batch
-from model_etl.records.run_counts import RunCounters, RunCounts
-from model_etl.scoring.model_step import MLModelTransformer
-from model_etl.scoring.neighbours import check_neighbours
+from model_etl.records.run_counts import FileCounts, RunCounters, RunCounts
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
+
+_MOST_INPUTS = 100
+"""How many inputs are opened to check the names of their columns."""
 
 
 def check_job(config: JobConfig, records: int = 100) -> list[str]:
@@ -45,50 +48,45 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
     )
     counters = RunCounters()
-    sample = _Sample(scoring)
+    sample = Sample(scoring)
     with RunPublication() as publication:
         _stage_discarded_files(publication, files)
         with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
             score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
+    inputs = [
+        GraphInput(location.name, location.path, identity)
+        for location, identity in zip(files.inputs, identities, strict=True)
+    ]
+    _check_other_names(config, files, inputs, sample)
     counts = counters.counts()
     if config.max_errors.exceeded(counts.rejected, counts.read):
         first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
         raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
     if not counts.read and config.on_empty == "fail":
         raise no_records(files.name)
-    return [*_describe(scoring, files, counts), *sample.compare()]
+    return [
+        *_describe(scoring, files, counts),
+        *sample.describe_names(),
+        *sample.predictions(config.scoring.redact),
+        *sample.compare(),
+        *estimate_run(config, files, inputs, scoring),
+    ]
 
 
-class _Sample:
-    """The records of the first batch, for a model that predicts batches: each must be predicted as it is alone.
+def _check_other_names(config: JobConfig, files: RunFiles, inputs: Sequence[GraphInput], sample: Sample) -> None:
+    """Check the names of the fields of the inputs that the first records do not come from.
 
-    Args:
-        scoring: the loaded model.
-
-    Attributes:
-        scoring: the same, and it keeps the sample.
+    Raises:
+        DataError: if a required field is missing, or an input is not in its format.
     """
-
-    def __init__(self, scoring: LoadedScoring) -> None:
-        self.scoring = dataclasses.replace(scoring, decode=self._decode) if scoring.decode else scoring
-        self._scoring = scoring
-        self._batch: Batch | None = None
-
-    def _decode(self, batch: Batch) -> Batch:
-        self._batch = self._batch or batch
-        return self._scoring.decode(batch) if self._scoring.decode else batch
-
-    def compare(self) -> list[str]:
-        """Return a line that says what was compared, if anything was.
-
-        Raises:
-            ModelUnavailable: if predictions depend on other records.
-        """
-        transformer, batch = self._scoring.transformer, self._batch
-        if not isinstance(transformer, MLModelTransformer) or not transformer.model.takes_batches or not batch:
-            return []
-        check_neighbours(transformer, batch)
-        return [f"batches  {len(batch)} records have the same predictions alone and in any company"]
+    for location, graph_input in zip(files.inputs[:_MOST_INPUTS], inputs, strict=False):
+        if location.stream or location.name in sample.seen:
+            continue
+        file = input_file(config, graph_input, FileCounts(), sample.scoring.facts)
+        with file.opened(location.fs) as stream:
+            batch = next(file.read(stream, sample.scoring.facts.inputs), None)
+            if batch is not None:
+                sample.check_names(batch)
 
 
 def _stage_discarded_files(publication: RunPublication, files: RunFiles) -> None:

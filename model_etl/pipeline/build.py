@@ -20,7 +20,7 @@ from model_etl.pipeline.reader import RecordReader
 from model_etl.pipeline.workers_node import WorkersTransformer
 from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
 from model_etl.records.batch import Batch, Source
-from model_etl.records.run_counts import RunCounters
+from model_etl.records.run_counts import FileCounts, RunCounters
 from model_etl.runtime.supervision import LOADING_S, limit_model_calls, model_call
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.model_step import MLModelTransformer
@@ -181,27 +181,11 @@ def output_format_of(name: str, config: JobConfig) -> tuple[Format, Compression]
 
 
 def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, counters: RunCounters) -> RecordReader:
-    files = []
     outputs = {output_format_of(output.name, config)[0].name for output in graph_files.outputs}
-    for graph_input in graph_files.inputs:
-        file_format, compression = format_for(
-            graph_input.name,
-            config.input_format,
-            "--input_format",
-            config.input_compression,
-            tsv_quotes=config.tsv_quotes,
-        )
-        source = Source(
-            graph_input.name,
-            graph_input.identity,
-            file_format.name,
-            published=config.scoring.published,
-            any_year=outputs == {"parquet"},
-            scale=BATCHES_OF_A_FRAME if scoring.facts.takes_frames else 1,
-            max_record_size=config.max_record_size,
-        )
-        is_set = config.input_compression is not None
-        files.append(InputFile(graph_input.path, file_format, compression, source, counters.add_input(), is_set))
+    files = [
+        input_file(config, graph_input, counters.add_input(), scoring.facts, any_year=outputs == {"parquet"})
+        for graph_input in graph_files.inputs
+    ]
     facts, settings = scoring.facts, config.scoring
     model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
     return RecordReader(
@@ -211,6 +195,46 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         limit=config.limit,
         expected_names=ExpectedNames(settings.keep, settings.redact, model_fields),
     )
+
+
+def input_file(
+    config: JobConfig,
+    graph_input: GraphInput,
+    counts: FileCounts,
+    facts: ModelFacts | None = None,
+    *,
+    any_year: bool = False,
+) -> InputFile:
+    """Return an input as the settings say that it is read.
+
+    Args:
+        config: the settings of the run.
+        graph_input: the input.
+        counts: count what is read.
+        facts: of the model, or None if there is none yet.
+        any_year: whether the outputs can hold dates beyond the years 1 to 9999.
+
+    Raises:
+        UsageError: if its name does not show its format.
+    """
+    file_format, compression = format_for(
+        graph_input.name,
+        config.input_format,
+        "--input_format",
+        config.input_compression,
+        tsv_quotes=config.tsv_quotes,
+    )
+    source = Source(
+        graph_input.name,
+        graph_input.identity,
+        file_format.name,
+        published=config.scoring.published,
+        any_year=any_year,
+        scale=BATCHES_OF_A_FRAME if facts is not None and facts.takes_frames else 1,
+        max_record_size=config.max_record_size,
+    )
+    is_set = config.input_compression is not None
+    return InputFile(graph_input.path, file_format, compression, source, counts, is_set)
 
 
 def _log_writer(
@@ -240,5 +264,10 @@ def _record_writer(
         )
         for output in outputs
     ]
-    layout = Layout(facts.outputs, facts.inputs, config.scoring.join, config.scoring.keep, config.scoring.csv_formulas)
-    return RecordWriter(tuple(files), layout=layout, withheld=counters.withheld)
+    return RecordWriter(tuple(files), layout=output_layout(config, facts), withheld=counters.withheld)
+
+
+def output_layout(config: JobConfig, facts: ModelFacts) -> Layout:
+    """Return the layout of the output records of a configuration."""
+    settings = config.scoring
+    return Layout(facts.outputs, facts.inputs, settings.join, settings.keep, settings.csv_formulas)

@@ -43,9 +43,11 @@ class Fields(dict[str, Field]):
 
     Attributes:
         others: what becomes of a record's other fields; "read" also where the schema does not tell.
+        aliases: for each field, its names in records; empty if the schema does not tell.
     """
 
     others: Others = "read"
+    aliases: tuple[tuple[str, ...], ...] = ()
 
 
 def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | None = None) -> Fields:
@@ -59,6 +61,7 @@ def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | No
     declared = fields_of(schema)
     fields = Fields({name: declared[name] for name in declared if not names.aliases or name in names.all})
     fields.others = names.others
+    fields.aliases = names.aliases
     for aliases in names.aliases:
         known = next((declared[name] for name in aliases if name in declared), Field("text", required=False))
         for name in aliases:

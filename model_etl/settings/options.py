@@ -359,6 +359,24 @@ COMMAND_OPTIONS = option_table(
 )  # fmt: skip
 """Flags of the command line alone: neither environment variables nor keys of a TOML file."""
 
+INIT_OPTIONS = option_table(
+    Option(
+        "data", FILES, "a sample of the records to be scored, from which the schemas are drafted", file=True,
+        metavar="FILE", everyday=True,
+    ),
+    Option("target", SCORING, "the field of the sample that the model predicts", metavar="NAME", everyday=True),
+    Option(
+        "from", SCORING, "a fitted pipeline that the package is to wrap: .joblib, .pkl", file=True, metavar="FILE",
+        everyday=True,
+    ),
+    Option(
+        "trust_pickle", SCORING, "the SHA-256 of that file, whose loading runs code that is in it", metavar="SHA256",
+        everyday=True,
+    ),
+    Option("frame", SCORING, "the model predicts data frames of pandas", switch=True, everyday=True),
+)  # fmt: skip
+"""Flags of `model-etl init` alone; it also takes the options that say how a file is read."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a mistyped name most resembles, or None if it resembles none."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers.command import ROOT, Etl
@@ -71,6 +74,26 @@ def test_the_interactive_sessions_of_the_readme_are_true(etl: Etl) -> None:
     done = subprocess.run(command, cwd=etl.folder, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[1-9]\d* passed", done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.slow
+def test_the_model_of_the_readme_takes_five_minutes(etl: Etl) -> None:
+    """The commands of the README make a package, test it, try it, check it and score a sample, one after the other."""
+    section = (ROOT / "README.md").read_text().partition("## Your own model in five minutes")[2].partition("\n## ")[0]
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    shutil.copy(ROOT / "model_etl/new_package/templates/sample.csv", etl.folder / "customers.csv")
+    crontab = commands.pop()
+    assert commands.pop(0).startswith("pip install ")
+    assert crontab.startswith("15 2 * * *  cd /opt/churn && /opt/churn/.venv/bin/")
+    night = crontab.partition("/opt/churn/.venv/bin/")[2].replace("customers.csv", "../customers.csv")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    script = "\n".join(["set -e", *commands, night])
+    environment = etl.environment(PATH=path)
+    done = subprocess.run(["sh", "-c", script], cwd=etl.folder, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b'"prediction": false' in done.stdout
+    assert b"estimate 8 records" in done.stdout
+    assert Etl(etl.folder / "churn").lines("out.json") == [{"prediction": False}] * 8
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

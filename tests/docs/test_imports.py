@@ -22,6 +22,7 @@ ORDER = [
     {"settings"},
     {"pipeline"},
     {"job"},
+    {"new_package"},
     {"cli"},
     {"__main__", "model_node", "execution", "strict_json"},
     {"etl_job"},

@@ -197,6 +197,15 @@ def test_a_run_in_a_folder_with_names_like_ours(
     assert (project / "out.log.ldjson").read_text().count("\n") == 3
 
 
+def test_an_installed_command_writes_a_new_package(scripts: Path, tmp_path: Path) -> None:
+    """The templates are installed too, and the package that is made of them scores its sample."""
+    succeed(scripts / "model-etl", "init", "churn", cwd=tmp_path)
+    line = (tmp_path / "churn" / "crontab").read_text().splitlines()[-1]
+    assert str(scripts / "model-etl") in line
+    succeed("sh", "-c", line.partition("*  ")[2], cwd=tmp_path)
+    assert (tmp_path / "churn" / "out.json").read_text() == '{"prediction":false}\n' * 8
+
+
 def test_the_newest_packages_of_others_stay_as_they_are(wheel: Path, project: Path) -> None:
     """Installed beside MLflow and what else a model may need, the product adds packages and changes none; all run."""
     environment, wheels = project / "environment", project / "wheels"

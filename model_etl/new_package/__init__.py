@@ -1,0 +1,1 @@
+"""`model-etl init`: write the package of a model of one's own."""

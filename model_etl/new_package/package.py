@@ -1,0 +1,256 @@
+"""Write the package of a model: all of its files, or none."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import model_etl
+from model_etl.errors import ModelUnavailable, OutputRefused, printable, storage_error
+from model_etl.new_package.artefact import Artefact
+from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
+from model_etl.new_package.sample import Sample
+from model_etl.new_package.schema_code import (
+    FieldCode,
+    camel_case,
+    class_code,
+    field_codes,
+    imports_of,
+    quoted,
+    used_names,
+)
+
+_FILES = {
+    "{package}/__init__.py": "init.py",
+    "{package}/schemas.py": "schemas.py",
+    "tests/test_model.py": "test_model.py",
+    "pyproject.toml": "pyproject.toml",
+    "Makefile": "Makefile",
+    "README.md": "README.md",
+    "crontab": "crontab",
+    ".gitignore": "gitignore",
+}
+"""The files of each package, by the names of their templates."""
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class NewPackage:
+    """A package that is to be written.
+
+    Attributes:
+        folder: the folder to make.
+        sample: records of the kind that it scores.
+        target: the field of the sample that the model predicts, or None.
+        artefact: what predicts, or None for a model that predicts the same for each record.
+        frame: whether the model gets data frames of pandas.
+        flags: options with which the sample is read, for the line of the crontab.
+    """
+
+    folder: str
+    sample: Sample
+    target: str | None = None
+    artefact: Artefact | None = None
+    frame: bool = False
+    flags: tuple[str, ...] = ()
+
+    def write(self) -> list[str]:
+        """Write all files, once the model has predicted the sample.
+
+        Returns:
+            Lines that say what was written, and what comes next.
+
+        Raises:
+            OutputRefused: if the folder has files, or cannot be made.
+            ModelUnavailable: if the model cannot predict the sample.
+            UsageError, DataError: if the sample has not the columns of the model.
+        """
+        package = package_name(self.folder)
+        schema = self.sample.schema(input_names(self.sample, self.target, self.artefact))
+        prediction = prediction_of(self.sample, self.target, self.artefact)
+        target = Path(self.folder)
+        try:
+            if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
+                raise OutputRefused(
+                    f"{printable(self.folder)} exists, and is not an empty folder", "Choose another name."
+                )
+            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            staged = Path(tempfile.mkdtemp(prefix=f".{package}.", dir=target.absolute().parent))
+        except OSError as exc:
+            raise storage_error(exc, "write", printable(self.folder)) from exc
+        try:
+            self._write_checked(staged, package, schema, prediction)
+            umask = os.umask(0)
+            os.umask(umask)
+            staged.chmod(0o777 & ~umask)
+            staged.replace(target)
+        except OSError as exc:
+            raise storage_error(exc, "write", printable(self.folder)) from exc
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        return self._next_steps(package, len(schema["properties"]))
+
+    def _write_checked(self, staged: Path, package: str, schema: Mapping[str, Any], prediction: Prediction) -> None:
+        drafts = [schema]
+        if self.artefact is not None and any("format" in field for field in schema["properties"].values()):
+            drafts.append(without_dates(schema))
+        errors = []
+        for draft in drafts:
+            for name, content in self._files(package, draft, prediction):
+                path = staged / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+            error = self._error_of_check(staged, package)
+            if error is None:
+                return
+            errors.append(error)
+        what = printable(self.artefact.name) if self.artefact is not None else "the model"
+        raise ModelUnavailable(
+            f"{what} does not predict the sample {printable(self.sample.name)}; nothing was written\n  {errors[0]}",
+            "Give a sample like the data that it was fitted with.",
+        )
+
+    def _files(self, package: str, schema: Mapping[str, Any], prediction: Prediction) -> Iterator[tuple[str, bytes]]:
+        """Yield the names and the contents of all files."""
+        fields = field_codes(schema)
+        values = self._values(package, fields, prediction)
+        kind = "artefact" if self.artefact is not None else "frame" if self.frame else "record"
+        for name, template in {**_FILES, "{package}/model.py": f"model_{kind}.py"}.items():
+            yield name.format(package=package), _rendered(template, values).encode()
+        yield f"{package}/py.typed", b""
+        if self.artefact is not None:
+            yield f"{package}/{self._artefact_name}", self.artefact.content
+        sample_name, content = self.sample.file(list(schema["properties"]))
+        yield f"data/{sample_name}", content
+        yield "data/record.json", self.sample.record(schema) + b"\n"
+
+    def _values(self, package: str, fields: list[FieldCode], prediction: Prediction) -> dict[str, str]:
+        """Return the values of the placeholders in the templates."""
+        base = _class_base(package)
+        title = package.replace("_", " ").capitalize()
+        output = FieldCode("prediction", "prediction", prediction.annotation)
+        code = f"{class_code(f'{base}Input', 'A record.', fields)}\n\n\n"
+        code += class_code(f"{base}Output", "A prediction.", [output])
+        description = f"Predicts with {self.artefact.name}." if self.artefact is not None else "A first draft."
+        return {
+            "package": package,
+            "distribution": package.replace("_", "-"),
+            "title": title,
+            "title_literal": quoted(title),
+            "description_literal": quoted(description),
+            "model_class": f"{base}Model",
+            "input_class": f"{base}Input",
+            "output_class": f"{base}Output",
+            "output_type": prediction.annotation,
+            "baseline": prediction.baseline,
+            "imports": imports_of(code),
+            "classes": code,
+            "sample_name": self.sample.file([])[0],
+            "dependencies": "\n".join(f"    {json.dumps(name)}," for name in self._requirements()),
+            "package_data": ", ".join(map(json.dumps, ["py.typed", *([self._artefact_name] if self.artefact else [])])),
+            **self._artefact_values(fields),
+            **self._crontab_values(),
+        }
+
+    @property
+    def _artefact_name(self) -> str:
+        name = self.artefact.name if self.artefact is not None else ""
+        return name if _SAFE_NAME.fullmatch(name) else "artefact.joblib"
+
+    def _artefact_values(self, fields: list[FieldCode]) -> dict[str, str]:
+        if self.artefact is None:
+            return {}
+        names = used_names(fields)
+        constant, argument = "", "frame"
+        if self.artefact.feature_names is None:
+            by_count = self.artefact.feature_count is not None
+            argument = "frame.to_numpy()" if by_count else f"frame[{quoted(fields[0].attribute)}]"
+        elif names:
+            lines = "".join(f"    {quoted(attribute)}: {quoted(name)},\n" for attribute, name in names.items())
+            constant = f'\n\nNAMES = {{\n{lines}}}\n"""The names that the artefact has for these columns."""'
+            argument = "frame.rename(columns=NAMES)"
+        return {
+            "artefact_literal": quoted(self._artefact_name),
+            "artefact_class": self.artefact.class_name,
+            "names_constant": constant,
+            "argument": argument,
+        }
+
+    def _crontab_values(self) -> dict[str, str]:
+        script = Path(sys.executable).with_name("model-etl")
+        command = [str(script)] if script.exists() else [sys.executable, "-m", "model_etl"]
+        remote = "://" in self.sample.name or "--bucket" in self.flags
+        source = self.sample.name if remote else str(Path(self.sample.name).absolute())
+        own_sample = not self.sample.name
+        values = {
+            "folder": shlex.quote(str(Path(self.folder).absolute())),
+            "command": shlex.join(command),
+            "input": f"data/{self.sample.file([])[0]}" if own_sample else shlex.quote(source),
+            "output": "out.json",
+            "flags": "".join(f" {shlex.quote(flag)}" for flag in self.flags),
+        }
+        return {name: value.replace("%", r"\%") for name, value in values.items()}
+
+    def _requirements(self) -> list[str]:
+        own = ["ml-base>=0.2.2", "pydantic>=2.10"]
+        if self.artefact is not None:
+            return sorted([*own, "model-etl", *self.artefact.requirements()])
+        return sorted([*own, "model-etl", "pandas"]) if self.frame else own
+
+    def _error_of_check(self, staged: Path, package: str) -> str | None:
+        """Return why the model does not predict its sample, or None if it does."""
+        sample_name, _ = self.sample.file([])
+        command = [sys.executable, "-m", "model_etl", "check", "-i", f"data/{sample_name}", "-o", "out.json"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
+        own_folder = str(Path(model_etl.__file__).absolute().parent.parent)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), own_folder]))
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        done = subprocess.run(  # noqa: S603  the same interpreter, and the package that was just written
+            [*command, "-m", f"{package}.model:{_class_base(package)}Model"],
+            cwd=staged,
+            env=environment,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return None if done.returncode == 0 else done.stderr.decode("utf-8", "replace").strip()
+
+    def _next_steps(self, package: str, field_count: int) -> list[str]:
+        crontab = (Path(self.folder) / "crontab").read_text(encoding="utf-8").splitlines()[-1]
+        model = f"{package}.model:{_class_base(package)}Model"
+        return [
+            f"{printable(self.folder)} has the model {model}: it takes {field_count} fields and predicts its sample.",
+            "",
+            f"  cd {shlex.quote(self.folder)}",
+            "  make test",
+            f"  model-etl try -m {model} < data/record.json",
+            f"  model-etl run -i data/{self.sample.file([])[0]} -o out.json -m {model}",
+            "",
+            "What a record is: the types in schemas.py were drafted from a sample, read them once. For each night:",
+            "",
+            f"  {crontab}",
+        ]
+
+
+def _class_base(package: str) -> str:
+    """Return the first part of the names of the classes in a package."""
+    name = camel_case(package)
+    return name.removesuffix("Model") or name
+
+
+def _rendered(template: str, values: Mapping[str, str]) -> str:
+    """Return the text of a template with its placeholders filled in."""
+    file = importlib.resources.files("model_etl.new_package.templates") / f"{template}.tmpl"
+    return Template(file.read_text(encoding="utf-8")).substitute(values)

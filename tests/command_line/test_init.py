@@ -1,0 +1,165 @@
+"""`model-etl init`: a package of one's own that passes its test and scores at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.command import ROOT, Etl
+
+from model_etl.cli.main import main
+
+joblib = pytest.importorskip("joblib")
+SAMPLE = ROOT / "model_etl" / "new_package" / "templates" / "sample.csv"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Etl:
+    """Return a folder with a package of each kind, made from files whose columns have odd names."""
+    pd = pytest.importorskip("pandas")
+    compose = pytest.importorskip("sklearn.compose")
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415
+    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
+
+    etl = Etl(tmp_path_factory.mktemp("packages"))
+    shutil.copy(SAMPLE, etl.folder / "customers.csv")
+    frame = pd.read_csv(SAMPLE).rename(columns={"income": "Net income", "churned": "class"})
+    frame["class"] = frame["class"].map({True: "yes", False: "no"})
+    frame.to_csv(etl.folder / "odd.csv", index=False)
+    columns = compose.make_column_transformer(
+        (SimpleImputer(), ["age", "Net income"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["country"]),
+    )
+    pipeline = make_pipeline(columns, DecisionTreeClassifier(random_state=0))
+    pipeline.fit(frame.drop(columns="class"), frame["class"])
+    joblib.dump(pipeline, etl.folder / "pipeline.joblib")
+    digest = hashlib.sha256((etl.folder / "pipeline.joblib").read_bytes()).hexdigest()
+    for name, *arguments in (
+        ("by_record", "--data", "customers.csv", "--target", "churned"),
+        ("by-frame", "--data", "odd.csv", "--target", "class", "--frame"),
+        ("wrapped", "--data", "odd.csv", "--from", "pipeline.joblib", "--trust_pickle", digest),
+    ):
+        run = etl("init", name, *arguments, timeout=300)
+        assert (run.code, run.err) == (0, ""), run.err
+    return etl
+
+
+@pytest.mark.slow
+def test_the_code_is_clean(packages: Etl) -> None:
+    """ruff, its formatter and mypy in strict mode have nothing to say."""
+    folders = ["by_record", "by-frame", "wrapped"]
+    for arguments in (("check",), ("format", "--check")):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", *folders]
+        done = subprocess.run(command, cwd=packages.folder, capture_output=True, check=False, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    names = [word for name in folders for word in ("-p", name.replace("-", "_"))]
+    command = [sys.executable, "-m", "mypy", "--config-file", "wrapped/pyproject.toml", *names]
+    environment = {**os.environ, "MYPYPATH": ":".join(folders)}
+    done = subprocess.run(command, cwd=packages.folder, env=environment, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_its_own_test_passes(packages: Etl) -> None:
+    """The test in the new folder passes, without an installation of the package."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=packages.folder / "wrapped", capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+def test_a_wrapped_pipeline_predicts_what_it_predicts_itself(packages: Etl) -> None:
+    """The predictions of a run are those of the pipeline for the frame that pandas reads, gaps and renames included."""
+    import pandas as pd  # noqa: PLC0415
+
+    pipeline = joblib.load(packages.folder / "pipeline.joblib")
+    expected = list(pipeline.predict(pd.read_csv(packages.folder / "odd.csv").drop(columns="class")))
+    here = Etl(packages.folder / "wrapped")
+    run = here("-i", "../odd.csv", "-o", "out.json", "-m", "wrapped.model:WrappedModel")
+    assert (run.code, run.err) == (0, "")
+    assert [line["prediction"] for line in here.lines("out.json")] == expected
+    digest = hashlib.sha256((packages.folder / "pipeline.joblib").read_bytes()).hexdigest()
+    assert here.lines("out.log.ldjson")[0]["data"]["model"]["version"] == f"1.0.0+{digest[:12]}"
+
+
+def test_the_line_of_the_crontab_runs(packages: Etl) -> None:
+    """What cron would run scores the sample that the user named."""
+    line = (packages.folder / "by_record" / "crontab").read_text().splitlines()[-1]
+    command = re.fullmatch(r"15 2 \* \* \*  (.*)", line)
+    assert command
+    done = subprocess.run(command[1], shell=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    here = Etl(packages.folder / "by_record")
+    assert here.lines("out.json") == [{"prediction": False}] * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("by_record",), 73, "by_record exists, and is not an empty folder\n"),
+        (("json",), 2, "there is a module json already"),
+        (("new", "--data", "none.csv"), 66, "none.csv"),
+        (("new", "--data", "empty.json"), 65, "empty.json has no records\n"),
+        (("new", "--data", "bad.json"), 65, "record 2 of bad.json"),
+        (("new", "--data", "customers.csv", "--target", "churn"), 2, "has no churn, which --target names\n"),
+        (("new", "--from", "pipeline.joblib"), 78, "--from is given without --data\n"),
+        (("new", "--data", "odd.csv", "--from", "model.onnx"), 2, "--from takes a pickle"),
+        (("new", "--data", "odd.csv", "--from", "pipeline.joblib"), 78, "its SHA-256 is "),
+        (("new", "--data", "odd.csv", "--from", "evil.pkl", "--trust_pickle", "0" * 64), 78, "evil.pkl is not the"),
+        (("new", "--data", "customers.csv", "--from", "pipeline.joblib", "--trust_pickle", "DIGEST"), 65,
+         "the sample customers.csv lacks Net income; it has income\n"),
+    ],
+    ids=lambda value: " ".join(value)[:50] if isinstance(value, tuple) else None,
+)  # fmt: skip
+def test_what_is_refused_leaves_nothing(
+    packages: Etl, monkeypatch, capfd, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """The message names the cause; no folder is made, and no pickle is loaded that is not trusted."""
+    packages.write("empty.json", b"")
+    packages.write("bad.json", b'{"a": 1}\n{"a"\n')
+    packages.write("evil.pkl", b"cos\nsystem\n(S'touch loaded'\ntR.")
+    digest = hashlib.sha256((packages.folder / "pipeline.joblib").read_bytes()).hexdigest()
+    before = set(packages.folder.iterdir())
+    monkeypatch.chdir(packages.folder)
+    assert main(["init", *(word.replace("DIGEST", digest) for word in arguments)]) == code
+    out, err = capfd.readouterr()
+    assert message.replace("Net income", "'Net income'") in err
+    assert out == ""
+    assert set(packages.folder.iterdir()) == before
+
+
+def test_a_model_that_cannot_predict_its_sample_is_not_written(etl: Etl) -> None:
+    """A pipeline that fails for the sample ends the command with its own message, and leaves nothing."""
+    (etl.folder / "lib").mkdir()
+    etl.write(
+        "lib/failing_pipeline.py", "class Failing:\n    def predict(self, frame):\n        raise ValueError('odd')\n"
+    )
+    dump = "import sys, joblib; sys.path.insert(0, 'lib'); from failing_pipeline import Failing"
+    subprocess.run([sys.executable, "-c", f"{dump}; joblib.dump(Failing(), 'p.pkl')"], cwd=etl.folder, check=True)
+    etl.write("in.json", [{"x": 1.0}])
+    digest = hashlib.sha256((etl.folder / "p.pkl").read_bytes()).hexdigest()
+    before = etl.files()
+    environment = {"PYTHONPATH": str(Path(etl.folder) / "lib")}
+    run = etl("init", "new", "--data", "in.json", "--from", "p.pkl", "--trust_pickle", digest, env=environment)
+    assert run.code == 69
+    assert "p.pkl does not predict the sample in.json; nothing was written" in run.err
+    assert "ValueError: odd" in run.err
+    assert etl.files() == before
+
+
+def test_a_sample_of_objects_is_kept_as_objects(etl: Etl) -> None:
+    """From a JSON array, nested values and all, a package is made whose sample is JSON Lines."""
+    etl.write("in.json", json.dumps([{"a": [1, 2], "b": {"c": None}, "d": 1.5}, {"a": [], "b": {}, "d": 2}]))
+    run = etl("init", "new", "--data", "in.json", "--input_format", "json")
+    assert (run.code, run.err) == (0, "")
+    assert Etl(etl.folder / "new" / "data").lines("sample.jsonl")[1] == {"a": [], "b": {}, "d": 2}
+    assert "--input_format json" in (etl.folder / "new" / "crontab").read_text()
