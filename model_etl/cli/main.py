@@ -130,11 +130,17 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
 
 
 def _describe(values: Mapping[str, Any]) -> int:
-    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
-
     require_options(values, ["model"])
-    model = load_model(values["model"], expect_version=values.get("expect_version"))
-    _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
+    model, expected, python = values["model"], values.get("expect_version"), values.get("model_python")
+    if python is not None:
+        from model_etl.scoring.description import describe_elsewhere  # noqa: PLC0415
+
+        description = describe_elsewhere(python, model, expected)
+    else:
+        from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
+
+        description = load_model(model, expect_version=expected).describe()
+    _write_stdout(printable_json(json.dumps(description, indent=2, ensure_ascii=False)) + "\n")
     return 0
 
 

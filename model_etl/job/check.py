@@ -14,8 +14,6 @@ from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import RunPublication, refuse_existing
 from model_etl.records.batch import Batch
 from model_etl.records.run_counts import RunCounters, RunCounts
-from model_etl.scoring.model_step import MLModelTransformer
-from model_etl.scoring.neighbours import check_neighbours
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
@@ -41,22 +39,29 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    scoring = load_scoring(
-        first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
+    loading = load_scoring(
+        first.scoring,
+        workers=1,
+        internals=files.log is not None,
+        timeout_s=config.model_timeout,
+        judged=True,
+        python=config.model_python,
+        lasting=True,
     )
     counters = RunCounters()
-    sample = _Sample(scoring)
-    with RunPublication() as publication:
-        _stage_discarded_files(publication, files)
-        with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
-            score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
-    counts = counters.counts()
-    if config.max_errors.exceeded(counts.rejected, counts.read):
-        first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
-        raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
-    if not counts.read and config.on_empty == "fail":
-        raise no_records(files.name)
-    return [*_describe(scoring, files, counts), *sample.compare()]
+    with contextlib.closing(loading) as scoring:
+        sample = _Sample(scoring)
+        with RunPublication() as publication:
+            _stage_discarded_files(publication, files)
+            with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
+                score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
+        counts = counters.counts()
+        if config.max_errors.exceeded(counts.rejected, counts.read):
+            first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
+            raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
+        if not counts.read and config.on_empty == "fail":
+            raise no_records(files.name)
+        return [*_describe(scoring, files, counts), *sample.compare()]
 
 
 class _Sample:
@@ -70,7 +75,7 @@ class _Sample:
     """
 
     def __init__(self, scoring: LoadedScoring) -> None:
-        self.scoring = dataclasses.replace(scoring, decode=self._decode) if scoring.decode else scoring
+        self.scoring = dataclasses.replace(scoring, decode=self._decode)
         self._scoring = scoring
         self._batch: Batch | None = None
 
@@ -84,10 +89,9 @@ class _Sample:
         Raises:
             ModelUnavailable: if predictions depend on other records.
         """
-        transformer, batch = self._scoring.transformer, self._batch
-        if not isinstance(transformer, MLModelTransformer) or not transformer.model.takes_batches or not batch:
+        batch = self._batch
+        if not batch or not self._scoring.ask("compare", batch):
             return []
-        check_neighbours(transformer, batch)
         return [f"batches  {len(batch)} records have the same predictions alone and in any company"]
 
 
@@ -100,9 +104,10 @@ def _stage_discarded_files(publication: RunPublication, files: RunFiles) -> None
 
 
 def _describe(scoring: LoadedScoring, files: RunFiles, counts: RunCounts) -> list[str]:
+    python = f", Python {scoring.facts.python}" if scoring.facts.python else ""
     lines = [
-        f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference})",
-        *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in scoring.rules),
+        f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference}{python})",
+        *(f"rule     {rule}" for rule in scoring.ask("describe_rules")),
         *(f"input    {location.name}" for location in files.inputs),
         *(f"{role:<8} {location.name}" for role, location in files.outputs_by_role()),
         f"records  first {counts.read}: {counts.written} predicted, {counts.rejected} rejected,"
