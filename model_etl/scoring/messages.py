@@ -36,8 +36,10 @@ def _reduce_decision(decision: Decision) -> tuple[Any, ...]:
 
 def _arrow_reducers() -> dict[type, Callable[[Any], tuple[Any, ...]]]:
     """Return how to pickle Arrow's objects: as streams of Arrow's format, which every release of pyarrow reads."""
-    pa = sys.modules.get("pyarrow")  # without it there are no such objects
-    return {} if pa is None else {pa.RecordBatch: _reduce_rows, pa.Schema: _reduce_schema}
+    # Before it is imported there are no such objects; another thread may be importing it now.
+    pa = sys.modules.get("pyarrow")
+    reducers = {"RecordBatch": _reduce_rows, "Schema": _reduce_schema}
+    return {getattr(pa, name): reduce for name, reduce in reducers.items() if hasattr(pa, name)}
 
 
 def _reduce_rows(rows: Any) -> tuple[Any, ...]:

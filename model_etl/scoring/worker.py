@@ -20,7 +20,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from model_etl.errors import ModelEtlError
+from model_etl.errors import ModelEtlError, ModelUnavailable
 from model_etl.records.batch import Answer, Batch
 from model_etl.runtime.home_thread import exit_of_forked_copies
 from model_etl.runtime.search_path import forget_safe_path
@@ -194,7 +194,10 @@ def _receive(pipe: Pipe, inbox: queue.Queue[Batch | Question | Failure | None]) 
         inbox.put(None)
     except (EOFError, OSError):
         inbox.put(None)
-    except BaseException as exc:  # noqa: BLE001  such as an import that fails; the parent raises it
+    except ImportError as exc:
+        problem = f"the environment of {sys.executable} lacks what a worker process needs for this input: {exc}"
+        inbox.put(Failure(ModelUnavailable(problem, "Install model-etl there with all that it depends on.")))
+    except BaseException as exc:  # noqa: BLE001  the parent raises it
         inbox.put(Failure(exc))
 
 
