@@ -40,7 +40,9 @@ def get_graph(input_file: str, output_file: str, **options: Any) -> Any:
     source = GraphInput(input_file, input_file, source_identity(input_file))
     output = GraphOutput(output_file, output_file, output_file)
     paths = GraphFiles([source], [output], config.rejects_name(stream=False) or "", config.log_name(stream=False))
-    scoring = load_scoring(config.scoring, workers=config.workers, internals=paths.log is not None)
+    scoring = load_scoring(
+        config.scoring, workers=config.workers, internals=paths.log is not None, python=config.model_python
+    )
     return scoring_graph(config, scoring, paths, run_id="by hand", counters=RunCounters())
 
 

@@ -45,6 +45,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
         "Kafka": "start more processes, which share the partitions",
         "MapReduce": "the runner starts the tasks: --num-cores",
     },
+    "model_python": {
+        "Beam": "install the engine beside the model, or send the model's package to the workers: --extra_package",
+        "Kafka": "install the engine beside the model",
+        "MapReduce": "install the engine beside the model, and name the Python of the tasks: --python-bin",
+    },
     "model_timeout": {
         "Beam": "set a timeout of the runner",
         "MapReduce": "set mapreduce.task.timeout",

@@ -166,22 +166,28 @@ def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
 
 
 def _describe(values: Mapping[str, Any]) -> int:
-    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
+    from model_etl.scoring.loaded_model import loaded_model  # noqa: PLC0415  --help must not wait for pydantic
 
     require_options(values, ["model"])
-    model = load_model(values["model"], expect_version=values.get("expect_version"))
-    _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
+    with loaded_model(values["model"], **_loading(values)) as loaded:
+        description = loaded.ask("describe")
+    _write_stdout(printable_json(json.dumps(description, indent=2, ensure_ascii=False)) + "\n")
     return 0
+
+
+def _loading(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a model is loaded for `describe` and `try`."""
+    return {"expect_version": values.get("expect_version"), "python": values.get("model_python")}
 
 
 def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
     from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
+    from model_etl.scoring.loaded_model import loaded_model  # noqa: PLC0415
 
     require_options(values, ["model"])
     text = None if words else _piped_text()
-    tried = try_record(
-        values["model"], words, text, values.get("rules", ()), expect_version=values.get("expect_version")
-    )
+    with loaded_model(values["model"], values.get("rules", ()), **_loading(values)) as loaded:
+        tried = try_record(loaded, words, text)
     for note in tried.notes:
         print_to_stderr(f"model-etl: {note}")
     if tried.prediction is not None:

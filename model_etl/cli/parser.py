@@ -29,7 +29,7 @@ _USAGES = {
     "init": "FOLDER [--data FILE] [--target NAME] [--from PIPELINE.joblib]",
     "try": "-m PACKAGE.MODULE:CLASS ['{\"NAME\": VALUE}' | NAME=VALUE ...]",
 }
-_DESCRIBE_OPTIONS = ("model", "expect_version")
+_DESCRIBE_OPTIONS = ("model", "model_python", "expect_version")
 _TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
 _SAMPLE_OPTIONS = ("input_format", "input_compression", "tsv_quotes", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")

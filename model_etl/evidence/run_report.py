@@ -16,12 +16,14 @@ from model_etl.scoring.model import ModelFacts
 
 def describe_model(facts: ModelFacts) -> dict[str, Any]:
     """Return the facts that identify a model, as plain values."""
+    python = {} if facts.python is None else {"python": facts.python}
     return {
         "reference": facts.reference,
         "qualified_name": facts.name,
         "display_name": facts.display_name,
         "version": facts.version,
         "package_version": facts.package_version,
+        **python,
     }
 
 

@@ -44,33 +44,40 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    scoring = load_scoring(
-        first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
+    loading = load_scoring(
+        first.scoring,
+        workers=1,
+        internals=files.log is not None,
+        timeout_s=config.model_timeout,
+        judged=True,
+        python=config.model_python,
+        lasting=True,
     )
     counters = RunCounters()
-    sample = Sample(scoring)
-    with RunPublication() as publication:
-        _stage_discarded_files(publication, files)
-        with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
-            score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
     inputs = [
         GraphInput(location.name, location.path, identity)
         for location, identity in zip(files.inputs, identities, strict=True)
     ]
-    _check_other_names(config, files, inputs, sample)
-    counts = counters.counts()
-    if config.max_errors.exceeded(counts.rejected, counts.read):
-        first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
-        raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
-    if not counts.read and config.on_empty == "fail":
-        raise no_records(files.name)
-    return [
-        *_describe(scoring, files, counts),
-        *sample.describe_names(),
-        *sample.predictions(config.scoring.redact),
-        *sample.compare(),
-        *estimate_run(config, files, inputs, scoring),
-    ]
+    with contextlib.closing(loading) as scoring:
+        sample = Sample(scoring)
+        with RunPublication() as publication:
+            _stage_discarded_files(publication, files)
+            with contextlib.suppress(TooManyRejects):  # the same error follows, with the first rejects
+                score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
+        _check_other_names(config, files, inputs, sample)
+        counts = counters.counts()
+        if config.max_errors.exceeded(counts.rejected, counts.read):
+            first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
+            raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
+        if not counts.read and config.on_empty == "fail":
+            raise no_records(files.name)
+        return [
+            *_describe(scoring, files, counts),
+            *sample.describe_names(),
+            *sample.predictions(config.scoring.redact),
+            *sample.compare(),
+            *estimate_run(config, files, inputs, scoring),
+        ]
 
 
 def _check_other_names(config: JobConfig, files: RunFiles, inputs: Sequence[GraphInput], sample: Sample) -> None:
@@ -98,9 +105,10 @@ def _stage_discarded_files(publication: RunPublication, files: RunFiles) -> None
 
 
 def _describe(scoring: LoadedScoring, files: RunFiles, counts: RunCounts) -> list[str]:
+    python = f", Python {scoring.facts.python}" if scoring.facts.python else ""
     lines = [
-        f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference})",
-        *(f"rule     {rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in scoring.rules),
+        f"model    {scoring.facts.name} {scoring.facts.version} ({scoring.facts.reference}{python})",
+        *(f"rule     {rule}" for rule in scoring.ask("describe_rules")),
         *(f"input    {location.name}" for location in files.inputs),
         *(f"{role:<8} {location.name}" for role, location in files.outputs_by_role()),
         f"records  first {counts.read}: {counts.written} predicted, {counts.rejected} rejected,"

@@ -130,6 +130,7 @@ class Run:
                 internals=self._files.log is not None,
                 timeout_s=self._config.model_timeout,
                 judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
+                python=self._config.model_python,
             )
         self._report.model = describe_model(scoring.facts)
         return scoring

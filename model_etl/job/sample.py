@@ -15,8 +15,6 @@ from model_etl.pipeline.build import LoadedScoring
 from model_etl.records.batch import Batch, Withheld
 from model_etl.runtime.supervision import model_call
 from model_etl.schema.fields import Fields
-from model_etl.scoring.model_step import MLModelTransformer
-from model_etl.scoring.neighbours import check_neighbours
 
 _SHOWN_PREDICTIONS = 3
 _SHOWN_CHARS = 200
@@ -35,7 +33,7 @@ class Sample:
     """
 
     def __init__(self, scoring: LoadedScoring) -> None:
-        self.scoring = dataclasses.replace(scoring, decode=self._decode) if scoring.decode else scoring
+        self.scoring = dataclasses.replace(scoring, decode=self._decode)
         self.batch: Batch | None = None
         self._loaded = scoring
         self._names: dict[str, MissingColumns] = {}
@@ -48,9 +46,6 @@ class Sample:
     def _decode(self, batch: Batch) -> Batch:
         self.batch = self.batch or batch
         self.check_names(batch)
-        return self._decoded(batch)
-
-    def _decoded(self, batch: Batch) -> Batch:
         return self._loaded.decode(batch) if self._loaded.decode else batch
 
     def check_names(self, batch: Batch) -> None:
@@ -77,7 +72,7 @@ class Sample:
         if not len(batch):
             fields = self._loaded.facts.inputs
             return isinstance(fields, Fields) and fields.others != "read"
-        return not len(self._decoded(batch.first(_PROBED_RECORDS)))
+        return not self._loaded.ask("valid_records", batch.first(_PROBED_RECORDS))
 
     def describe_names(self) -> Iterator[str]:
         """Yield lines about fields that are missing everywhere though they need not be, and about unread columns."""
@@ -93,10 +88,8 @@ class Sample:
         Raises:
             ModelUnavailable: if predictions depend on other records.
         """
-        transformer, batch = self._loaded.transformer, self.batch
-        if isinstance(transformer, MLModelTransformer) and transformer.model.takes_batches and batch:
-            check_neighbours(transformer, batch)
-            yield f"batches  {len(batch)} records have the same predictions alone and in any company"
+        if self.batch and self._loaded.ask("compare", self.batch):
+            yield f"batches  {len(self.batch)} records have the same predictions alone and in any company"
 
     def predictions(self, redact: Collection[str]) -> Iterator[str]:
         """Yield a line for each of the first records, with its prediction or its outcome.
@@ -118,24 +111,16 @@ class Sample:
 
 
 def score_batch(scoring: LoadedScoring, batch: Batch) -> Batch:
-    """Score a batch as a reader yields it, without a graph and without worker processes.
+    """Score a batch as a reader yields it, without a graph.
 
     Args:
         scoring: the loaded model and rules.
         batch: the records, not decoded.
     """
-    transformer = scoring.transformer
-    if not isinstance(transformer, MLModelTransformer):
-        raise TypeError("worker processes score batches in a graph alone")
     place = f"the model {scoring.facts.reference}, at {batch.place}"
     with model_call(lambda: place):
-        batch = scoring.decode(batch) if scoring.decode else batch
-        for rule in scoring.rules:
-            batch = rule.apply(batch) if rule.before_model else batch
-        batch = transformer.predict(batch)
-        for rule in scoring.rules:
-            batch = batch if rule.before_model else rule.apply(batch)
-    return batch
+        scored: Batch = scoring.ask("score", batch)
+    return scored
 
 
 def outcome(record: Withheld) -> str:

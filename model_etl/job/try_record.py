@@ -14,7 +14,7 @@ from model_etl.formats.table_names import first_duplicate
 from model_etl.records.batch import Answer, Batch, Rejection, Source
 from model_etl.records.strict_json import one_line, parse_object
 from model_etl.schema.fields import Field, Fields
-from model_etl.scoring.scorer import ScoringSteps
+from model_etl.scoring.loaded_model import LoadedModel
 
 _SOURCE = Source("the command line", "0" * 32, "ldjson")
 _EXAMPLES: Mapping[str, str] = {"number": "1.5", "integer": "1", "boolean": "true", "text": "text", "json": "[]"}
@@ -33,33 +33,23 @@ class Tried:
     notes: Sequence[str]
 
 
-def try_record(
-    model: str,
-    words: Sequence[str],
-    text: bytes | None,
-    rules: Sequence[str] = (),
-    *,
-    expect_version: str | None = None,
-) -> Tried:
+def try_record(model: LoadedModel, words: Sequence[str], text: bytes | None) -> Tried:
     """Score one record.
 
     Args:
-        model: `package.module:ClassName`.
+        model: the loaded model and rules.
         words: of the command line: the record as JSON, or its fields as `name=value`.
         text: the record as JSON from standard input, which counts if there are no words; None if there is none.
-        rules: the business rules, named like the model.
-        expect_version: the only version of the model to accept, or None for any.
 
     Raises:
         UsageError: if there is no record, or a word is not one of its fields.
         DataError: if the record was rejected.
-        ModelUnavailable, ConfigurationError: if the model or a rule cannot be loaded.
+        ModelUnavailable: if the model ends the process, or raises what ends a run.
     """
-    steps = ScoringSteps(model, rules, expect_version=expect_version)
-    fields = steps.facts.inputs
+    fields = model.facts.inputs
     document = _document(words, text, fields)
     missing = missing_columns(_names(document), fields)
-    batch = steps(Batch(_SOURCE, [1], [0], [document], [document]))
+    batch: Batch = model.ask("score", Batch(_SOURCE, [1], [0], [document], [document]))
     if batch.rejected:
         raise _rejected(batch.rejected[0], missing)
     notes = list(_unread(missing, fields))

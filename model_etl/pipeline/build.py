@@ -92,6 +92,7 @@ class LoadedScoring:
     Attributes:
         facts: the facts about the model that a run needs.
         transformer: the node that runs the model; with worker processes, it decodes and applies the rules, too.
+        ask: answers questions about the model and the rules; see `ScoringSteps.ask`.
         rules: the nodes that apply the rules; empty with worker processes.
         decode: decodes a batch; None with worker processes.
         close: ends the worker processes.
@@ -99,22 +100,32 @@ class LoadedScoring:
 
     facts: ModelFacts
     transformer: MLModelTransformer | WorkersTransformer
+    ask: Callable[..., Any]
     rules: Sequence[BusinessRuleTransformer] = ()
     decode: Callable[[Batch], Batch] | None = None
     close: Callable[[], None] = lambda: None
 
 
 def load_scoring(
-    settings: ScoringSettings, *, workers: int, internals: bool, timeout_s: float | None = None, judged: bool = False
+    settings: ScoringSettings,
+    *,
+    workers: int,
+    internals: bool,
+    timeout_s: float | None = None,
+    judged: bool = False,
+    python: str | None = None,
+    lasting: bool = False,
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
     Args:
         settings: the model and the rules.
-        workers: number of processes that score; with 1, this process does.
+        workers: number of processes that score; with 1 and without `python`, this process does.
         internals: whether the prediction log has the model's internals.
         timeout_s: seconds that a call of the model or a rule may take, or None for any time.
         judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
+        python: the interpreter that runs the worker processes, or None for that of this process.
+        lasting: whether worker processes go on until `close`; else they end with the graph.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -127,14 +138,14 @@ def load_scoring(
         expect_version=settings.expect_version,
         judged=judged,
     )
-    if workers == 1:
+    if workers == 1 and python is None:
         limit_model_calls(timeout_s)
         with model_call(lambda: f"the model {settings.model}, while it was loaded", extra_s=LOADING_S):
             steps = load_steps()
-        return LoadedScoring(steps.facts, steps.transformer, steps.rules, steps.decode)
-    pool = WorkerPool(workers, load_steps, timeout_s)
+        return LoadedScoring(steps.facts, steps.transformer, steps.ask, steps.rules, steps.decode)
+    pool = WorkerPool(workers, load_steps, timeout_s, python)
     try:
-        return LoadedScoring(pool.facts(), WorkersTransformer(pool), close=pool.end)
+        return LoadedScoring(pool.facts(), WorkersTransformer(pool, lasting=lasting), pool.ask, close=pool.end)
     except BaseException:
         pool.end()
         raise

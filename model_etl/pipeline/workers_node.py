@@ -34,10 +34,12 @@ class WorkersTransformer(Configurable):
     """Scores batches in worker processes, and passes them on in the order of the input.
 
     Options:
-        workers: the pool of worker processes; it ends with the graph.
+        workers: the pool of worker processes.
+        lasting: whether the pool goes on after the graph; by default it ends with it.
     """
 
     workers: WorkerPool = Option(positional=True)
+    lasting: bool = Option(default=False)
 
     @ContextProcessor
     def next_result(self, context: NodeContext) -> Iterator[Callable[[], Batch]]:
@@ -55,7 +57,8 @@ class WorkersTransformer(Configurable):
             while self.workers.busy:
                 context.send(receive())
         finally:
-            self.workers.end()
+            if not self.lasting:
+                self.workers.end()
 
     def __call__(self, next_result: Callable[[], Batch], batch: Batch) -> Iterator[Batch]:
         """Submit a batch; if all workers have enough to do, pass on the oldest result first."""

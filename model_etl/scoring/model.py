@@ -50,6 +50,7 @@ class ModelFacts:
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
         exposes_internals: whether it can return internals, whose names no schema has.
         takes_frames: whether it predicts data frames, and so wants large batches.
+        python: the version of Python that runs it, if that is not the Python of the run.
     """
 
     reference: str
@@ -61,6 +62,7 @@ class ModelFacts:
     outputs: Mapping[str, Field]
     exposes_internals: bool = False
     takes_frames: bool = False
+    python: str | None = None
 
 
 class NotAModelError(ValueError):

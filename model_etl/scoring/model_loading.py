@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from model_etl.errors import Interrupted, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
@@ -66,7 +67,10 @@ def load_model(reference: str, *, expect_version: str | None = None) -> Model:
 
 def _remedy_for(exc: BaseException) -> str:
     if isinstance(exc, ModuleNotFoundError):
-        return "Install the package into this environment, or correct the name."
+        return (
+            f"Install the package into the environment of {sys.executable}, correct the name, or name the interpreter"
+            " of the model's own environment with --model_python."
+        )
     if isinstance(exc, NotAModelError):
         return "Give the class all attributes of MLModel: docs/extending.md lists them."
     if isinstance(exc, AttributeError):

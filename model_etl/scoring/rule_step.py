@@ -103,6 +103,8 @@ class BusinessRuleTransformer:
         problem = _problem(decision, prediction)
         if problem:
             raise RecordError("rule", "InvalidDecision", f"{self.name}: {problem}")
+        if type(decision) is not Decision:  # the run, which may be another process, need not know the rule's own class
+            return Decision(decision.verdict, decision.messages, decision.output)
         return decision
 
 

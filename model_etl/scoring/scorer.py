@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from model_etl.records.batch import Batch
 from model_etl.scoring.faults import run_ending_exceptions
 from model_etl.scoring.model_loading import load_model
 from model_etl.scoring.model_step import MLModelTransformer
+from model_etl.scoring.neighbours import check_neighbours
 from model_etl.scoring.rule_step import load_rule
 
 
@@ -42,6 +44,7 @@ class ScoringSteps:
         judged: bool = False,
     ) -> None:
         loaded = load_model(model, expect_version=expect_version)
+        self._model = loaded
         self.facts = loaded.facts()
         self._decode_batch = loaded.input.decode_batch
         self.transformer = MLModelTransformer(model=loaded, internals=internals, judged=judged)
@@ -65,3 +68,45 @@ class ScoringSteps:
         for rule in self.rules:
             batch = batch if rule.before_model else rule.apply(batch)
         return batch.replace(inputs=())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `model-etl describe` prints."""
+        return self._model.describe()
+
+    def describe_rules(self) -> list[str]:
+        """Return the name of each rule, and when it is applied."""
+        return [f"{rule.name}, {'before' if rule.before_model else 'after'} the model" for rule in self.rules]
+
+    def valid_records(self, batch: Batch) -> int:
+        """Return how many records of a batch the input schema accepts."""
+        return len(self.decode(batch))
+
+    def compare(self, batch: Batch) -> bool:
+        """Check that records are predicted alone as in any company; return whether the model predicts batches at all.
+
+        Args:
+            batch: the records, as a reader yields them.
+
+        Raises:
+            ModelUnavailable: if predictions depend on other records.
+        """
+        if not self._model.takes_batches:
+            return False
+        check_neighbours(self.transformer, batch)
+        return True
+
+    def ask(self, question: str, argument: Any = None) -> Any:
+        """Return what one of the methods above returns, for a process that has only the name of it.
+
+        Args:
+            question: the name of the method.
+            argument: its argument, if it has one.
+        """
+        method: Any = {
+            "describe": self.describe,
+            "describe_rules": self.describe_rules,
+            "compare": self.compare,
+            "score": self,
+            "valid_records": self.valid_records,
+        }[question]
+        return method() if argument is None else method(argument)

@@ -117,6 +117,7 @@ class JobConfig:
         limit: read only this many records, or None for all.
         dry_run: whether to do everything except publish.
         workers: number of processes that score.
+        model_python: the interpreter of the environment of the model and the rules; None for that of this process.
         report: name of the run report, or None for no report.
         model_timeout: seconds that a call of the model or a rule may take, or None for any time.
         lock_wait: seconds to wait for another run with the same output.
@@ -141,6 +142,7 @@ class JobConfig:
     limit: int | None = None
     dry_run: bool = False
     workers: int = 1
+    model_python: str | None = None
     report: str | None = None
     model_timeout: float | None = None
     lock_wait: float = 0.0

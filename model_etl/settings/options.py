@@ -194,6 +194,13 @@ OPTIONS = option_table(
         short=("-m",), metavar=_MODEL_CLASS, everyday=True,
     ),
     Option(
+        "model_python", SCORING,
+        "Python interpreter of the environment in which the model is installed",
+        "the Python interpreter of the environment in which the model and the rules are installed, such as"
+        " `/opt/churn/.venv/bin/python` ([model-environment.md](model-environment.md)); by default model_etl's own",
+        file=True, metavar="PYTHON", everyday=True,
+    ),
+    Option(
         "expect_version", SCORING,
         "refuse to run another version of the model",
         "refuse to run another version of the model (exit code 69)",

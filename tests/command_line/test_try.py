@@ -9,6 +9,7 @@ from helpers.command import IRIS, SETOSA, Etl
 
 from model_etl.errors import ModelEtlError
 from model_etl.job.try_record import try_record
+from model_etl.scoring.loaded_model import loaded_model
 
 WORDS = [f"{name}={value}" for name, value in SETOSA.items()]
 PRINTED = b'{\n  "species": "setosa"\n}\n'
@@ -46,8 +47,8 @@ def test_a_record_is_predicted(etl: Etl, words: list[str], stdin: bytes) -> None
 )
 def test_the_cause_of_a_record_without_prediction(words: list[str], code: int, message: str) -> None:
     """The message says what is wrong with the record, and shows nothing that may be a secret."""
-    with pytest.raises(ModelEtlError) as caught:
-        try_record(IRIS, words, b"")
+    with loaded_model(IRIS) as model, pytest.raises(ModelEtlError) as caught:
+        try_record(model, words, b"")
     assert caught.value.exit_code == code
     assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -55,7 +56,8 @@ def test_the_cause_of_a_record_without_prediction(words: list[str], code: int, m
 
 def test_a_record_in_json_is_predicted() -> None:
     """One word in JSON is the whole record."""
-    assert try_record(IRIS, [json.dumps(SETOSA)], None).prediction == PRINTED.decode().rstrip()
+    with loaded_model(IRIS) as model:
+        assert try_record(model, [json.dumps(SETOSA)], None).prediction == PRINTED.decode().rstrip()
 
 
 def test_a_wrong_record_ends_the_command(etl: Etl) -> None:
