@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -16,7 +17,14 @@ from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdout_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
-from model_etl.settings.job_config import JobConfig, require_options, sibling_name
+from model_etl.settings.job_config import (
+    JobConfig,
+    ScoringSettings,
+    StorageSettings,
+    fields_from,
+    require_options,
+    sibling_name,
+)
 from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
 
@@ -130,10 +138,15 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
 
 
 def _describe(values: Mapping[str, Any]) -> int:
-    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415  --help must not wait for pydantic
+    from model_etl.job.fetched_model import fetched_model  # noqa: PLC0415  --help must not wait for pydantic
+    from model_etl.scoring.model_loading import load_model  # noqa: PLC0415
 
     require_options(values, ["model"])
-    model = load_model(values["model"], expect_version=values.get("expect_version"))
+    settings = ScoringSettings(**fields_from(ScoringSettings, values))
+    storage = StorageSettings(**fields_from(StorageSettings, values))
+    with fetched_model(settings.model, storage) as fetched:
+        artefact = dataclasses.replace(settings.artefact, fetched=fetched)
+        model = load_model(settings.model, expect_version=settings.expect_version, artefact=artefact)
     _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
     return 0
 

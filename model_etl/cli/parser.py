@@ -25,7 +25,7 @@ _USAGES = {
     "describe": "-m PACKAGE.MODULE:CLASS",
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
 }
-_DESCRIBE_OPTIONS = ("model", "expect_version")
+_DESCRIBE_OPTIONS = ("model", "expect_version", "schema", "outputs", "trust", "trust_pickle")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,

@@ -22,6 +22,7 @@ def describe_model(facts: ModelFacts) -> dict[str, Any]:
         "display_name": facts.display_name,
         "version": facts.version,
         "package_version": facts.package_version,
+        **({"artefact": dict(facts.artefact)} if facts.artefact else {}),
     }
 
 

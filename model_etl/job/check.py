@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 
 from model_etl.errors import printable_message
+from model_etl.job.fetched_model import fetched_model
 from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.score_files import score_files
 from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
@@ -41,9 +42,15 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    scoring = load_scoring(
-        first.scoring, workers=1, internals=files.log is not None, timeout_s=config.model_timeout, judged=True
-    )
+    with fetched_model(first.scoring.model, config.storage) as fetched:
+        scoring = load_scoring(
+            first.scoring,
+            workers=1,
+            internals=files.log is not None,
+            timeout_s=config.model_timeout,
+            judged=True,
+            fetched=fetched,
+        )
     counters = RunCounters()
     sample = _Sample(scoring)
     with RunPublication() as publication:

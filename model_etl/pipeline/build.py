@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -105,7 +106,13 @@ class LoadedScoring:
 
 
 def load_scoring(
-    settings: ScoringSettings, *, workers: int, internals: bool, timeout_s: float | None = None, judged: bool = False
+    settings: ScoringSettings,
+    *,
+    workers: int,
+    internals: bool,
+    timeout_s: float | None = None,
+    judged: bool = False,
+    fetched: str | None = None,
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
@@ -115,6 +122,7 @@ def load_scoring(
         internals: whether the prediction log has the model's internals.
         timeout_s: seconds that a call of the model or a rule may take, or None for any time.
         judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
+        fetched: path of the local copy of a model that lies elsewhere.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -126,6 +134,7 @@ def load_scoring(
         internals=internals,
         expect_version=settings.expect_version,
         judged=judged,
+        artefact=dataclasses.replace(settings.artefact, fetched=fetched),
     )
     if workers == 1:
         limit_model_calls(timeout_s)
