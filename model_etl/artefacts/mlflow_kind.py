@@ -87,8 +87,8 @@ def _refuse_other_versions(artefact: ArtefactFile, flavours: Mapping[str, Any]) 
             continue  # loading it says so
         if made != here:
             raise ModelUnavailable(
-                f"{artefact.reference} was made with {package} {made}, and {here} is installed here; its predictions may"
-                " be wrong",
+                f"{artefact.reference} was made with {package} {made}, and {here} is installed here; its predictions"
+                " may be wrong",
                 f"Install that version: pip install {package}=={made}",
             )
     made = str(flavours.get("python_function", {}).get("python_version", ""))
@@ -131,7 +131,7 @@ def _prediction(artefact: ArtefactFile, outputs: Any) -> type:
 def _unusable(artefact: ArtefactFile, cause: str) -> ModelUnavailable:
     return ModelUnavailable(
         f"cannot use the model {artefact.reference}: {cause}",
-        "Save it with a signature: infer_signature(inputs, predictions); or write a class around it: docs/extending.md.",
+        "Save it with a signature, infer_signature(inputs, predictions); or write a class around it: docs/extending.md",
     )
 
 

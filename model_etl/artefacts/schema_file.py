@@ -22,13 +22,11 @@ _BOUNDS = {
     "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "multipleOf": "multiple_of",
     "minLength": "min_length", "maxLength": "max_length", "pattern": "pattern",
 }  # fmt: skip
-_NUMERIC, _LENGTHS = (
-    ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"),
-    ("minLength", "maxLength"),
-)
+_NUMERIC = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
+_LENGTHS = ("minLength", "maxLength")
 _FORMATS = {"date": "date", "date-time": "datetime", "date-time-local": "datetime-local"}
 _TYPES = ("number", "integer", "boolean", "string")
-_VALUE_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_VALUE_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,9 @@ class _Property:
 
     def _read_types(self) -> set[str]:
         declared = self._declaration.get("type")
-        if declared is None and isinstance(values := self._declaration.get("enum"), list):
-            declared = sorted(
-                {"null" if value is None else _VALUE_TYPES.get(type(value), "object") for value in values}
-            )
-            declared = (
-                ["number", *(t for t in declared if t == "null")] if {"integer", "number"} <= {*declared} else declared
-            )
+        values = self._declaration.get("enum", [self._declaration["const"]] if "const" in self._declaration else None)
+        if declared is None and isinstance(values, list):
+            declared = sorted({_VALUE_TYPES.get(type(value), "object") for value in values})
         types = [declared] if isinstance(declared, str) else declared
         if not isinstance(types, list) or not types or not {*map(str, types)} <= {*_TYPES, "null"}:
             raise self._error(

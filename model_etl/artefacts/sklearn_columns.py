@@ -164,7 +164,7 @@ def _reads_numbers(step: Any) -> bool:
 
 def _is_forest(step: Any) -> bool:
     module = type(step).__module__
-    return module.startswith("sklearn.ensemble._forest") or module.startswith("sklearn.ensemble._hist")
+    return module.startswith(("sklearn.ensemble._forest", "sklearn.ensemble._hist"))
 
 
 def _takes_missing(steps: Iterable[Any]) -> Literal[True, False]:
@@ -183,4 +183,4 @@ def _allows_nan(step: Any) -> bool:
     try:
         return bool(step.__sklearn_tags__().input_tags.allow_nan)
     except AttributeError:  # scikit-learn before 1.6
-        return bool(getattr(step, "_get_tags", dict)().get("allow_nan", False))
+        return bool(getattr(step, "_get_tags", dict[str, bool])().get("allow_nan", False))

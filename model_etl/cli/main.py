@@ -102,6 +102,8 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
     values = merge_settings(flags, flags["config"], defaults=defaults)
     if flags["verb"] == "describe":
         return _describe(values)
+    if flags["verb"] == "schema":
+        return _draft_schema(flags["from_file"], values)
     if flags["verb"] == "retry":
         rejects = flags["rejects_file"]
         values |= {"input_file": rejects, "input_format": "rejects", "input_compression": None}
@@ -148,6 +150,16 @@ def _describe(values: Mapping[str, Any]) -> int:
         artefact = dataclasses.replace(settings.artefact, fetched=fetched)
         model = load_model(settings.model, expect_version=settings.expect_version, artefact=artefact)
     _write_stdout(printable_json(json.dumps(model.describe(), indent=2, ensure_ascii=False)) + "\n")
+    return 0
+
+
+def _draft_schema(name: str, values: Mapping[str, Any]) -> int:
+    from model_etl.job.schema_draft import draft_schema  # noqa: PLC0415  --help must not wait for Bonobo
+
+    text, notices = draft_schema(name, values)
+    _write_stdout(text)
+    for notice in notices:
+        print_to_stderr(f"model-etl: warning: {notice}")
     return 0
 
 

@@ -16,6 +16,7 @@ VERBS = {
     "check": "try the settings, the model and the first records, and write nothing",
     "describe": "print a model's names, version and schemas as JSON",
     "retry": "score the records of a rejects file again",
+    "schema": "draft a JSON Schema of records from a sample, for a model that is a file",
 }
 """What each verb does."""
 
@@ -24,8 +25,13 @@ _USAGES = {
     "check": "-i FILE -o FILE -m PACKAGE.MODULE:CLASS",
     "describe": "-m PACKAGE.MODULE:CLASS",
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
+    "schema": "--from FILE",
 }
 _DESCRIBE_OPTIONS = ("model", "expect_version", "schema", "outputs", "trust", "trust_pickle")
+_SCHEMA_OPTIONS = (
+    "input_format", "input_compression", "tsv_quotes", "max_record_size", "limit", "bucket", "key", "secret_key",
+    "endpoint_url", "connect_timeout", "read_timeout", "retries",
+)  # fmt: skip
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
@@ -72,6 +78,8 @@ def build_parser() -> Parser:
         )
         if verb == "retry":
             verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
+        if verb == "schema":
+            verb_parser.add_argument("--from", dest="from_file", metavar="FILE", required=True, help="sample of records")
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
         help_group = verb_parser.add_argument_group("help")
@@ -104,4 +112,6 @@ def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> li
 def _takes(verb: str, name: str) -> bool:
     if verb == "describe":
         return name in _DESCRIBE_OPTIONS
+    if verb == "schema":
+        return name in _SCHEMA_OPTIONS
     return verb != "retry" or name not in _NOT_FOR_RETRY

@@ -56,10 +56,13 @@ def _copy(location: Location, target: Path) -> None:
     """Copy a file, and check that it is whole and was not changed meanwhile."""
     identity, size = location.identity(), location.size
     copied = 0
-    with translate_storage_errors("read", location.display_name), target.open("wb") as copy:
-        with contextlib.closing(location.fs.openbin(location.path)) as source:
-            while block := source.read(_BLOCK):
-                copy.write(block)
-                copied += len(block)
+    with (
+        translate_storage_errors("read", location.display_name),
+        target.open("wb") as copy,
+        contextlib.closing(location.fs.openbin(location.path)) as source,
+    ):
+        while block := source.read(_BLOCK):
+            copy.write(block)
+            copied += len(block)
     if copied != size or location.identity() != identity:
         raise TryAgain(f"{location.display_name} was changed while it was fetched; nothing was published", "Run again.")
