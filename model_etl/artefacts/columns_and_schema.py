@@ -61,11 +61,13 @@ def _from_schema(artefact: ArtefactFile, predictor: Predictor, schema: SchemaFil
             )
         pairs = list(zip(columns, schema.fields, strict=True))
     else:
-        by_name = {field.name: field for field in schema.fields}
+        # LightGBM has underscores where the names of its training had spaces.
+        by_name = {field.name.replace(" ", "_"): field for field in schema.fields}
+        by_name |= {field.name: field for field in schema.fields}
         if missing := [column.name for column in columns if column.name not in by_name]:
             raise ConfigurationError(
                 f"{schema.path} lacks {_listed(missing)}, which {artefact.reference} reads",
-                f"Add them to the properties; it has {_listed(list(by_name))}.",
+                f"Add them to the properties; it has {_listed([field.name for field in schema.fields])}.",
             )
         pairs = [(column, by_name[column.name]) for column in columns]
     for column, field in pairs:

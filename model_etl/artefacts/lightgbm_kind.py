@@ -26,9 +26,11 @@ def load(artefact: ArtefactFile, _: ArtefactOptions) -> Predictor:
     library = import_library("lightgbm", "lightgbm", artefact)
     if not artefact.content.startswith(b"tree"):
         raise artefact.damaged("it does not start with `tree`, as LightGBM's save_model writes")
+    if b"\nend of trees" not in artefact.content:  # the library ends the process for some files that are cut off
+        raise artefact.damaged("it is not whole: it has no line `end of trees`")
     try:
         text = artefact.content.decode("utf-8")
-        booster = library.Booster(model_str=text, params={"verbosity": -1})
+        booster = library.Booster(model_str=text)
     except Exception as exc:
         raise artefact.damaged(f"LightGBM {library.__version__} cannot read it: {describe_exception(exc)}") from exc
     if booster.pandas_categorical or re.search(r"^cat_boundaries=", text, re.MULTILINE):

@@ -31,8 +31,9 @@ class Columns(NamedTuple):
 
 def columns_of_estimator(estimator: Any) -> Columns | None:
     """Return the columns that an estimator reads, or None if it does not even tell their number."""
-    names = getattr(estimator, "feature_names_in_", None)
-    count = len(names) if names is not None else getattr(estimator, "n_features_in_", None)
+    first = next(_flat([estimator]), estimator)  # a pipeline with "passthrough" first does not tell names
+    names = getattr(estimator, "feature_names_in_", getattr(first, "feature_names_in_", None))
+    count = len(names) if names is not None else getattr(first, "n_features_in_", None)
     if count is None:
         return None
     known = [str(name) for name in names] if names is not None else [f"x{number}" for number in range(count)]
@@ -66,8 +67,13 @@ def _flat(steps: Iterable[Any]) -> Iterator[Any]:
             yield from _flat([step.best_estimator_])
         elif hasattr(step, "steps") and hasattr(step, "named_steps"):
             yield from _flat(part for _, part in step.steps)
-        elif step is not None and not isinstance(step, str):  # "passthrough"
+        elif step is not None and not isinstance(step, str) and not _passes_on(step):
             yield step
+
+
+def _passes_on(step: Any) -> bool:
+    """Return whether a step is what "passthrough" becomes when it is fitted."""
+    return type(step).__name__ == "FunctionTransformer" and step.func is None
 
 
 def _of_column_transformer(transformer: Any, rest: Sequence[Any], names: Sequence[str]) -> dict[str, Column]:

@@ -79,7 +79,9 @@ def build_parser() -> Parser:
         if verb == "retry":
             verb_parser.add_argument("rejects_file", metavar="REJECTS", help="rejects file of an earlier run")
         if verb == "schema":
-            verb_parser.add_argument("--from", dest="from_file", metavar="FILE", required=True, help="sample of records")
+            verb_parser.add_argument(
+                "--from", dest="from_file", metavar="FILE", required=True, help="sample of records"
+            )
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
         help_group = verb_parser.add_argument_group("help")
