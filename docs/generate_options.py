@@ -59,7 +59,8 @@ def _table(group: str) -> str:
 def _meaning_row(option: Option) -> tuple[str, str, str]:
     flags = ", ".join(f"`{flag}`" for flag in (option.flag, *option.short))
     default = DEFAULTS.get(option.name)
-    shown = "" if default in (None, ()) or default is False else f"`{default}`"
+    default = ",".join(default) if isinstance(default, tuple) else default
+    shown = "" if default in (None, "") or default is False else f"`{default}`"
     return flags, shown.replace(".0`", "`"), option.documentation or option.help
 
 

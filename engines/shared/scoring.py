@@ -73,7 +73,11 @@ class Scorer:
 
     def __init__(self, settings: ScorerSettings) -> None:
         self._steps = ScoringSteps(
-            settings.model, settings.rules, internals=settings.log, expect_version=settings.expect_version
+            settings.model,
+            settings.rules,
+            internals=settings.log,
+            expect_version=settings.expect_version,
+            artefact=settings.artefact,
         )
         self._settings = settings
         self.facts: ModelFacts = self._steps.facts

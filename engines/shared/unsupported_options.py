@@ -63,7 +63,8 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     **{
         name: {}
         for name in (
-            "model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job"
+            "model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job",
+            "schema", "outputs", "trust", "trust_pickle",
         )
     },
 }  # fmt: skip

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
@@ -17,9 +17,19 @@ from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, stdin_fd, stdout_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
-from model_etl.settings.job_config import JobConfig, require_options, sibling_name
+from model_etl.settings.job_config import (
+    JobConfig,
+    ScoringSettings,
+    StorageSettings,
+    fields_from,
+    require_options,
+    sibling_name,
+)
 from model_etl.settings.options import INIT_OPTIONS, OPTIONS
 from model_etl.settings.sources import merge_settings
+
+if TYPE_CHECKING:
+    from model_etl.job.loaded_model import LoadedModel
 
 
 def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
@@ -100,6 +110,8 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
     if flags["verb"] == "init":
         _write_stdout("\n".join(_init(flags, values)) + "\n")
         return 0
+    if flags["verb"] == "schema":
+        return _draft_schema(flags["from_file"], values)
     if flags["verb"] == "retry":
         rejects = flags["rejects_file"]
         values |= {"input_file": rejects, "input_format": "rejects", "input_compression": None}
@@ -166,27 +178,29 @@ def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
 
 
 def _describe(values: Mapping[str, Any]) -> int:
-    from model_etl.scoring.loaded_model import loaded_model  # noqa: PLC0415  --help must not wait for pydantic
-
-    require_options(values, ["model"])
-    with loaded_model(values["model"], **_loading(values)) as loaded:
+    with _loaded_model(values) as loaded:
         description = loaded.ask("describe")
     _write_stdout(printable_json(json.dumps(description, indent=2, ensure_ascii=False)) + "\n")
     return 0
 
 
-def _loading(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a model is loaded for `describe` and `try`."""
-    return {"expect_version": values.get("expect_version"), "python": values.get("model_python")}
+@contextlib.contextmanager
+def _loaded_model(values: Mapping[str, Any]) -> Iterator[LoadedModel]:
+    """Load the model and the rules for `describe` and `try`."""
+    from model_etl.job.loaded_model import loaded_model  # noqa: PLC0415  --help must not wait for pydantic
+
+    require_options(values, ["model"])
+    scoring = ScoringSettings(**fields_from(ScoringSettings, values))
+    storage = StorageSettings(**fields_from(StorageSettings, values))
+    with loaded_model(scoring, storage, values.get("model_python")) as loaded:
+        yield loaded
 
 
 def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
     from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
-    from model_etl.scoring.loaded_model import loaded_model  # noqa: PLC0415
 
-    require_options(values, ["model"])
     text = None if words else _piped_text()
-    with loaded_model(values["model"], values.get("rules", ()), **_loading(values)) as loaded:
+    with _loaded_model(values) as loaded:
         tried = try_record(loaded, words, text)
     for note in tried.notes:
         print_to_stderr(f"model-etl: {note}")
@@ -204,6 +218,16 @@ def _piped_text() -> bytes | None:
             return file.read()
     except OSError:
         return None
+
+
+def _draft_schema(name: str, values: Mapping[str, Any]) -> int:
+    from model_etl.job.schema_draft import draft_schema  # noqa: PLC0415  --help must not wait for Bonobo
+
+    text, notices = draft_schema(name, values)
+    _write_stdout(text)
+    for notice in notices:
+        print_to_stderr(f"model-etl: warning: {notice}")
+    return 0
 
 
 def _warn_about_secrets(flags: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "retry": "score the records of a rejects file again",
     "init": "write the package of a model of your own",
     "try": "score one record and print its prediction, or why there is none",
+    "schema": "draft a JSON Schema of records from a sample, for a model that is a file",
 }
 """What each verb does."""
 
@@ -28,8 +29,9 @@ _USAGES = {
     "retry": "REJECTS -m PACKAGE.MODULE:CLASS",
     "init": "FOLDER [--data FILE] [--target NAME] [--from PIPELINE.joblib]",
     "try": "-m PACKAGE.MODULE:CLASS ['{\"NAME\": VALUE}' | NAME=VALUE ...]",
+    "schema": "--from FILE",
 }
-_DESCRIBE_OPTIONS = ("model", "model_python", "expect_version")
+_DESCRIBE_OPTIONS = ("model", "model_python", "expect_version", "schema", "outputs", "trust", "trust_pickle")
 _TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
 _SAMPLE_OPTIONS = ("input_format", "input_compression", "tsv_quotes", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
@@ -87,6 +89,10 @@ def build_parser() -> Parser:
         if verb == "try":
             words = "the record in JSON, or its fields; without them, JSON on standard input"
             verb_parser.add_argument("record", metavar="RECORD", nargs="*", help=words)
+        if verb == "schema":
+            verb_parser.add_argument(
+                "--from", dest="from_file", metavar="FILE", required=True, help="sample of records"
+            )
         options = [option for option in OPTIONS.values() if _takes(verb, option.name)]
         add_grouped_options(verb_parser, [*options, *COMMAND_OPTIONS.values()])
         help_group = verb_parser.add_argument_group("help")
@@ -119,8 +125,8 @@ def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> li
 def _takes(verb: str, name: str) -> bool:
     if verb == "describe":
         return name in _DESCRIBE_OPTIONS
-    if verb == "init":
-        return name in _SAMPLE_OPTIONS or OPTIONS[name].group == STORAGE
+    if verb in ("init", "schema"):
+        return name in _SAMPLE_OPTIONS or (name == "limit" and verb == "schema") or OPTIONS[name].group == STORAGE
     if verb == "try":
         return name in _TRY_OPTIONS
     return verb != "retry" or name not in _NOT_FOR_RETRY

@@ -24,6 +24,7 @@ def describe_model(facts: ModelFacts) -> dict[str, Any]:
         "version": facts.version,
         "package_version": facts.package_version,
         **python,
+        **({"artefact": dict(facts.artefact)} if facts.artefact else {}),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from model_etl.errors import printable_message
 from model_etl.job.estimate import estimate_run
+from model_etl.job.fetched_model import fetched_model
 from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.sample import Sample
 from model_etl.job.score_files import score_files
@@ -44,15 +45,17 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
-    loading = load_scoring(
-        first.scoring,
-        workers=1,
-        internals=files.log is not None,
-        timeout_s=config.model_timeout,
-        judged=True,
-        python=config.model_python,
-        lasting=True,
-    )
+    with fetched_model(first.scoring.model, config.storage) as fetched:
+        loading = load_scoring(
+            first.scoring,
+            workers=1,
+            internals=files.log is not None,
+            timeout_s=config.model_timeout,
+            judged=True,
+            python=config.model_python,
+            lasting=True,
+            fetched=fetched,
+        )
     counters = RunCounters()
     inputs = [
         GraphInput(location.name, location.path, identity)

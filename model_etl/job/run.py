@@ -12,6 +12,7 @@ from model_etl.errors import out_of_memory, printable
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
+from model_etl.job.fetched_model import fetched_model
 from model_etl.job.reporting import reported
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.score_files import score_files
@@ -105,7 +106,8 @@ class Run:
                 self._report.status = "skipped"
                 return
             self._files.stage_log_and_rejects(self._publication, dry_run=self._config.dry_run)
-            with contextlib.closing(self._load()) as scoring:
+            model, storage = self._config.scoring.model, self._config.storage
+            with fetched_model(model, storage) as fetched, contextlib.closing(self._load(fetched)) as scoring:
                 self._interrupts.check()
                 stopped = self._score(scoring)
                 if self._config.limit is None and not stopped:  # else the inputs were not read to their ends
@@ -122,7 +124,7 @@ class Run:
             (location, media_type(*output_format_of(location.name, self._config))) for location in self._files.outputs
         )
 
-    def _load(self) -> LoadedScoring:
+    def _load(self, fetched: str | None) -> LoadedScoring:
         with self._timed("load"):
             scoring = load_scoring(
                 self._config.scoring,
@@ -131,6 +133,7 @@ class Run:
                 timeout_s=self._config.model_timeout,
                 judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
                 python=self._config.model_python,
+                fetched=fetched,
             )
         self._report.model = describe_model(scoring.facts)
         return scoring

@@ -11,10 +11,10 @@ from model_etl.errors import DataError, RecordError, UsageError, printable
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.missing_columns import MissingColumns, listed, missing_columns
 from model_etl.formats.table_names import first_duplicate
+from model_etl.job.loaded_model import LoadedModel
 from model_etl.records.batch import Answer, Batch, Rejection, Source
 from model_etl.records.strict_json import one_line, parse_object
 from model_etl.schema.fields import Field, Fields
-from model_etl.scoring.loaded_model import LoadedModel
 
 _SOURCE = Source("the command line", "0" * 32, "ldjson")
 _EXAMPLES: Mapping[str, str] = {"number": "1.5", "integer": "1", "boolean": "true", "text": "text", "json": "[]"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,6 +116,7 @@ def load_scoring(
     judged: bool = False,
     python: str | None = None,
     lasting: bool = False,
+    fetched: str | None = None,
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
@@ -126,6 +128,7 @@ def load_scoring(
         judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
         python: the interpreter that runs the worker processes, or None for that of this process.
         lasting: whether worker processes go on until `close`; else they end with the graph.
+        fetched: path of the local copy of a model that lies elsewhere.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -137,6 +140,7 @@ def load_scoring(
         internals=internals,
         expect_version=settings.expect_version,
         judged=judged,
+        artefact=dataclasses.replace(settings.artefact, fetched=fetched),
     )
     if workers == 1 and python is None:
         limit_model_calls(timeout_s)

@@ -51,6 +51,7 @@ class ModelFacts:
         exposes_internals: whether it can return internals, whose names no schema has.
         takes_frames: whether it predicts data frames, and so wants large batches.
         python: the version of Python that runs it, if that is not the Python of the run.
+        artefact: what identifies the file that it was loaded from: kind, library, bytes, sha256; None for a class.
     """
 
     reference: str
@@ -63,6 +64,7 @@ class ModelFacts:
     exposes_internals: bool = False
     takes_frames: bool = False
     python: str | None = None
+    artefact: Mapping[str, Any] | None = None
 
 
 class NotAModelError(ValueError):
@@ -98,6 +100,7 @@ class Model:
         self.display_name: str = str(instance.display_name)
         self.description: str = str(instance.description)
         self.version: str = model_version(instance)
+        self.artefact: Mapping[str, Any] | None = getattr(instance, "artefact", None)
         self._predict_batch: _Predict | None = getattr(instance, "predict_batch", None)
         self._predict_columns: _Predict | None = getattr(instance, "predict_columns", None)
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
@@ -130,7 +133,9 @@ class Model:
 
     @property
     def package_version(self) -> str | None:
-        """`__version__` of the package that defines the model's class, or None."""
+        """`__version__` of the package that defines the model's class, or None; of an artefact, its library's."""
+        if self.artefact is not None:
+            return str(self.artefact["library"]).rpartition(" ")[2]
         top = sys.modules.get(type(self.instance).__module__.partition(".")[0])
         version = getattr(top, "__version__", None)
         return version if isinstance(version, str) else None
@@ -147,6 +152,7 @@ class Model:
             self.output.fields(),
             self.exposes_internals,
             self.takes_frames,
+            artefact=self.artefact,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -158,6 +164,7 @@ class Model:
             "description": self.description,
             "version": self.version,
             "package_version": self.package_version,
+            **({"artefact": self.artefact} if self.artefact else {}),
             "predict_batch": self._predict_batch is not None,
             "predict_columns": self.takes_columns,
             "predict_frame": self.takes_frames,

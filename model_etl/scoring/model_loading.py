@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from model_etl.errors import Interrupted, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
+from model_etl.artefacts.names import artefact_name
+from model_etl.artefacts.options import ArtefactOptions
+from model_etl.errors import Interrupted, ModelEtlError, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
 from model_etl.runtime.named_modules import import_named
 from model_etl.scoring.faults import describe_frames, is_interrupt
 from model_etl.scoring.model import Model, NotAModelError
@@ -27,37 +29,52 @@ def load_class(reference: str) -> Any:
     """
     module_name, colon, class_name = reference.partition(":")
     if not (module_name and colon and class_name):
-        raise UsageError(f"{reference!r} does not name a class", "Write it as package.module:ClassName.")
+        raise UsageError(
+            f"{reference!r} does not name a class",
+            "Write it as package.module:ClassName; a model that is a file, as KIND:FILE (docs/models.md).",
+        )
     loaded: Any = import_named(module_name)
     for name in class_name.split("."):
         loaded = getattr(loaded, name)
     return loaded
 
 
-def load_model(reference: str, *, expect_version: str | None = None) -> Model:
-    """Import and construct a model.
+def load_model(reference: str, *, expect_version: str | None = None, artefact: ArtefactOptions | None = None) -> Model:
+    """Import and construct a model, or load an artefact as one.
 
     Args:
-        reference: `package.module:ClassName`.
-        expect_version: the only version to accept, or None for any.
+        reference: `package.module:ClassName`, or the name of an artefact.
+        expect_version: the only version to accept, or None for any; of an artefact also its whole SHA-256.
+        artefact: what the user says about an artefact.
 
     Raises:
         UsageError: if the reference is malformed.
         ModelUnavailable: if the model cannot be loaded, is not an MLModel, or has another version.
+        ConfigurationError: if the user does not trust an artefact, or its schema is not known.
     """
+    artefact = artefact or ArtefactOptions()
+    name = artefact_name(reference)
+    if name is None:
+        artefact.check(None, reference)
     try:
-        model = Model(load_class(reference)(), reference)
+        if name is None:
+            instance = load_class(reference)()
+        else:
+            from model_etl.artefacts.kinds import load_artefact  # noqa: PLC0415  it imports pyarrow
+
+            instance = load_artefact(reference, name, artefact)
+        model = Model(instance, reference)
     except UsageError:
         raise
     except (Interrupted, ModelTimedOut):
         raise
     except BaseException as exc:
-        if is_interrupt(exc):
+        if is_interrupt(exc) or (name is not None and isinstance(exc, ModelEtlError)):
             raise
         raise ModelUnavailable(
             f"cannot load the model {reference}: {describe_exception(exc)}{describe_frames(exc)}", _remedy_for(exc)
         ) from exc
-    if expect_version is not None and model.version != expect_version:
+    if expect_version is not None and expect_version not in (model.version, (model.artefact or {}).get("sha256")):
         raise ModelUnavailable(
             f"the model {reference} has version {model.version}, but {expect_version} is expected",
             "Install the expected version of the model's package, or change --expect_version.",

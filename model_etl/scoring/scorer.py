@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from model_etl.artefacts.options import ArtefactOptions
 from model_etl.records.batch import Batch
 from model_etl.scoring.faults import run_ending_exceptions
 from model_etl.scoring.model_loading import load_model
@@ -17,11 +18,12 @@ class ScoringSteps:
     """Decodes a batch, applies the rules before the model, predicts, and applies the rules after the model.
 
     Args:
-        model: `package.module:ClassName`.
+        model: `package.module:ClassName`, or the name of an artefact.
         rules: the business rules, named in the same way.
         internals: whether to ask the model for its internals too.
         expect_version: the only version of the model to accept, or None for any.
         judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
+        artefact: what the user says about an artefact.
 
     Attributes:
         facts: what a run must know of the model.
@@ -42,8 +44,9 @@ class ScoringSteps:
         internals: bool = False,
         expect_version: str | None = None,
         judged: bool = False,
+        artefact: ArtefactOptions | None = None,
     ) -> None:
-        loaded = load_model(model, expect_version=expect_version)
+        loaded = load_model(model, expect_version=expect_version, artefact=artefact)
         self._model = loaded
         self.facts = loaded.facts()
         self._decode_batch = loaded.input.decode_batch

@@ -146,4 +146,6 @@ def _help(option: Option, default: Any) -> str:
     text = option.help.replace("%", "%%")
     if default is None or default is False or default == ():
         return text
+    if isinstance(default, tuple):
+        default = ",".join(default)
     return f"{text} (default: {default:g})" if isinstance(default, float) else f"{text} (default: {default})"

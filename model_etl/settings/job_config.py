@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from model_etl.artefacts.options import ArtefactOptions
 from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS
@@ -28,7 +29,7 @@ class ScoringSettings:
     """What every engine needs to score records; small and picklable, so that it can travel to workers.
 
     Attributes:
-        model: reference of the model's class, `package.module:ClassName`.
+        model: reference of the model: its class, `package.module:ClassName`, or the name of an artefact.
         rules: references of the business rules' classes, in the order in which they are applied.
         expect_version: the only version of the model to accept, or None for any.
         job: name of the job, part of the prediction ids.
@@ -37,6 +38,10 @@ class ScoringSettings:
         log_inputs: how the prediction log holds the input records.
         redact: fields whose values the prediction log must not hold.
         csv_formulas: what CSV and TSV outputs do with texts that a spreadsheet takes for formulas.
+        schema: path of a JSON Schema of the records of an artefact.
+        outputs: what an artefact returns: prediction, probability.
+        trust: types that an artefact of skops may contain.
+        trust_pickle: the SHA-256 of the artefact whose code may run.
 
     Raises:
         ConfigurationError: if both `join` and `keep` are given.
@@ -51,10 +56,19 @@ class ScoringSettings:
     log_inputs: LogInputs = "full"
     redact: tuple[str, ...] = ()
     csv_formulas: CsvFormulas = "keep"
+    schema: str | None = None
+    outputs: tuple[str, ...] = ("prediction",)
+    trust: tuple[str, ...] = ()
+    trust_pickle: str | None = None
 
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
+
+    @property
+    def artefact(self) -> ArtefactOptions:
+        """What the user says about an artefact."""
+        return ArtefactOptions(self.trust, self.trust_pickle, self.schema, self.outputs)
 
     @property
     def may_quote(self) -> bool:

@@ -22,7 +22,9 @@ from model_etl.publishing.publication import IfExists
 from model_etl.settings.values import (
     MaxErrors,
     parse_bool,
+    parse_digest,
     parse_names,
+    parse_outputs,
     parse_positive_int,
     parse_positive_seconds,
     parse_record_size,
@@ -189,8 +191,9 @@ OPTIONS = option_table(
     Option("limit", FILES, "read only the first N records", parse=parse_positive_int, metavar="N"),
     Option(
         "model", SCORING,
-        "class of the model",
-        "the class of the model, `package.module:ClassName`; the current folder is searched last",
+        "class of the model, or a file: onnx:FILE, sklearn:FILE, xgboost:FILE, lightgbm:FILE, mlflow:FOLDER",
+        "the class of the model, `package.module:ClassName`; the current folder is searched last; or a file,"
+        " `onnx:churn.onnx`: [models.md](models.md)",
         short=("-m",), metavar=_MODEL_CLASS, everyday=True,
     ),
     Option(
@@ -203,8 +206,34 @@ OPTIONS = option_table(
     Option(
         "expect_version", SCORING,
         "refuse to run another version of the model",
-        "refuse to run another version of the model (exit code 69)",
+        "refuse to run another version of the model (exit code 69); that of a file is its SHA-256, or the first 16"
+        " digits",
         metavar="VERSION",
+    ),
+    Option(
+        "schema", SCORING,
+        "JSON Schema of the records of a model that is a file",
+        "a JSON Schema of the records of a model that is a file: what the file does not tell"
+        " ([models.md](models.md#the-schema)); `model-etl schema --from FILE` drafts it",
+        file=True, metavar="FILE",
+    ),
+    Option(
+        "outputs", SCORING,
+        "what a model that is a file returns: prediction, probability, or both",
+        "what a model that is a file returns: `prediction`, `probability` (a field for each class), or both",
+        parse=parse_outputs, metavar="NAME,NAME",
+    ),
+    Option(
+        "trust", SCORING,
+        "a type that a model of skops may contain; repeat it for more types",
+        "a type that a model of skops may contain beside those that skops trusts; repeat it for more types",
+        repeatable=True, metavar="TYPE",
+    ),
+    Option(
+        "trust_pickle", SCORING,
+        "SHA-256 of the model file whose code may run when it is loaded",
+        "the SHA-256 of a `.joblib` or `.pkl` file, or of a folder of MLflow, whose code may run when it is loaded",
+        parse=parse_digest, metavar="SHA256",
     ),
     Option(
         "rules", SCORING,

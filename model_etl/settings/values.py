@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from model_etl.records.batch import MOST_RECORD_BYTES
 
 _MOST_RETRIES = 100
+OUTPUTS = ("prediction", "probability")
+"""What a model that is a file can return."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,30 @@ class MaxErrors:
 def parse_names(text: str) -> tuple[str, ...]:
     """Return the names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_outputs(text: str) -> tuple[str, ...]:
+    """Read `prediction`, `probability` or both, with a comma between them.
+
+    Raises:
+        ValueError: if the text names anything else, or nothing.
+    """
+    names = parse_names(text)
+    if not names or not {*names} <= {*OUTPUTS}:
+        raise ValueError(f"{text!r} is not a list of {' and '.join(OUTPUTS)}")
+    return tuple(name for name in OUTPUTS if name in names)
+
+
+def parse_digest(text: str) -> str:
+    """Read a SHA-256: 64 hexadecimal digits.
+
+    Raises:
+        ValueError: if the text is anything else.
+    """
+    digest = text.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(f"{text!r} is not a SHA-256: 64 hexadecimal digits, as sha256sum prints them")
+    return digest
 
 
 def parse_bool(text: str) -> bool:

@@ -18,11 +18,12 @@ from helpers.waiting import wait_for
 
 import model_etl
 from model_etl.errors import ConfigurationError
+from model_etl.job.loaded_model import loaded_model
 from model_etl.scoring import worker_start
-from model_etl.scoring.loaded_model import loaded_model
 from model_etl.scoring.model_loading import load_model
 from model_etl.scoring.scorer import ScoringSteps
 from model_etl.scoring.worker_pool import WorkerPool
+from model_etl.settings.job_config import ScoringSettings
 
 THERE = ("--model_python", sys.executable)
 RULES = ("--rules", "business:NotInQuebec", "--rules", "business:AtLeastTen")
@@ -128,7 +129,7 @@ def test_a_model_there_is_described_as_one_here(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PYTHONPATH", str(MODELS))
     monkeypatch.syspath_prepend(str(MODELS))
     here = load_model("failing_models:Good").describe()
-    with loaded_model("failing_models:Good", expect_version="1.0.0", python=sys.executable) as there:
+    with loaded_model(ScoringSettings("failing_models:Good", expect_version="1.0.0"), python=sys.executable) as there:
         assert there.ask("describe") == here
 
 

@@ -8,8 +8,9 @@ import pytest
 from helpers.command import IRIS, SETOSA, Etl
 
 from model_etl.errors import ModelEtlError
+from model_etl.job.loaded_model import loaded_model
 from model_etl.job.try_record import try_record
-from model_etl.scoring.loaded_model import loaded_model
+from model_etl.settings.job_config import ScoringSettings
 
 WORDS = [f"{name}={value}" for name, value in SETOSA.items()]
 PRINTED = b'{\n  "species": "setosa"\n}\n'
@@ -47,7 +48,7 @@ def test_a_record_is_predicted(etl: Etl, words: list[str], stdin: bytes) -> None
 )
 def test_the_cause_of_a_record_without_prediction(words: list[str], code: int, message: str) -> None:
     """The message says what is wrong with the record, and shows nothing that may be a secret."""
-    with loaded_model(IRIS) as model, pytest.raises(ModelEtlError) as caught:
+    with loaded_model(ScoringSettings(IRIS)) as model, pytest.raises(ModelEtlError) as caught:
         try_record(model, words, b"")
     assert caught.value.exit_code == code
     assert message in str(caught.value)
@@ -56,7 +57,7 @@ def test_the_cause_of_a_record_without_prediction(words: list[str], code: int, m
 
 def test_a_record_in_json_is_predicted() -> None:
     """One word in JSON is the whole record."""
-    with loaded_model(IRIS) as model:
+    with loaded_model(ScoringSettings(IRIS)) as model:
         assert try_record(model, [json.dumps(SETOSA)], None).prediction == PRINTED.decode().rstrip()
 
 

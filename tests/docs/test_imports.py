@@ -17,6 +17,7 @@ ORDER = [
     {"schema", "publishing", "rules"},
     {"columns"},
     {"frames"},
+    {"artefacts"},
     {"formats", "scoring", "services"},
     {"evidence"},
     {"settings"},
