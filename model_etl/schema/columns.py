@@ -87,11 +87,11 @@ class Table(Sequence[Any]):
 
     def _rows(self) -> list[Any]:
         """Return a tuple of values a row, or the value itself if there is one column."""
-        lists = [_python_values(column) for column in self.columns.values()]
+        lists = [python_values(column) for column in self.columns.values()]
         return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 
 
-def _python_values(column: Any) -> list[Any]:
+def python_values(column: Any) -> list[Any]:
     """Return the values of an array or another sequence as Python objects; times of numpy stay as they are."""
     if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
         return list(column)  # tolist() makes integers of nanoseconds
@@ -103,7 +103,7 @@ def _equal_means_identical(column: Any) -> bool:
     """Return whether equal values of a column have the same JSON: not so for 0.0 and -0.0, or for 1 and True."""
     dtype_kind = getattr(getattr(column, "dtype", None), "kind", "O")
     if dtype_kind == "O":
-        return set(map(type, _python_values(column))) <= {str, type(None)}
+        return set(map(type, python_values(column))) <= {str, type(None)}
     return dtype_kind in "biuU"
 
 
