@@ -13,8 +13,10 @@ from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, join
 from model_etl.records.json_rows import JsonColumn
 from model_etl.records.lazy_sequences import LineBlock
 
-_QUOTED = '[",\\r\\n\\x00\t]'
+_QUOTED = '[",\\r\\n\\x00\\t]'
 """A cell without any of these has no quotes, whatever the delimiter is."""
+_UNWRITABLE = "[\\t\\r\\n]"
+"""What a cell cannot have without quotes, or at least needs a closer look."""
 
 
 def joined_rows(
@@ -44,7 +46,7 @@ def joined_rows(
         cells = column.cells
         if formulas and pc.any(column.is_text).as_py():
             cells = _escaped(cells, column.is_text, formulas)
-        odd = pc.match_substring_regex(cells, _QUOTED)
+        odd = pc.match_substring_regex(cells, _QUOTED if quotes else _UNWRITABLE)
         if pc.any(odd).as_py():
             if not quotes:
                 return None
