@@ -28,6 +28,9 @@ class JsonColumn:
         self.values = values
         self._texts = texts
 
+    def __len__(self) -> int:
+        return len(self._texts if self.values is None else self.values)
+
     @cached_property
     def texts(self) -> pa.Array:
         """The JSON of each value."""
@@ -97,7 +100,7 @@ class JsonRows(JoinedLines):
     """
 
     def __init__(self, members: Mapping[str, JsonColumn]) -> None:
-        super().__init__((), len(next(iter(members.values())).texts))
+        super().__init__((), len(next(iter(members.values()))))
         self.members = members
 
     @property
