@@ -36,8 +36,10 @@ class JoinedEvents:
 
 
 def _digits(values: Sequence[int]) -> pa.Array:
-    is_range = isinstance(values, range)
-    integers = np.arange(values.start, values.stop, values.step) if is_range else np.array(list(values), np.int64)
+    if isinstance(values, range):
+        integers = np.arange(values.start, values.stop, values.step)
+    else:
+        integers = np.array(list(values), np.int64)
     return pa.array(integers).cast(pa.string())
 
 

@@ -210,8 +210,10 @@ class _JsonArrayWriter(Writer):
     def write(self, batch: Batch) -> None:
         lines = self._layout.documents(batch)
         if lines:
-            is_block = isinstance(lines, (LineBlock, JoinedLines))
-            joined = lines.block.replace(b"\n", b",\n") if is_block else b",\n".join(lines)
+            if isinstance(lines, (LineBlock, JoinedLines)):
+                joined = lines.block.replace(b"\n", b",\n")
+            else:
+                joined = b",\n".join(lines)
             self._file.write(self._separator + joined)
             self._separator = b",\n"
 

@@ -116,7 +116,9 @@ class _JsonLinesWriter(Writer):
         lines = self._layout.documents(batch)
         if lines:
             # One call: each write may pass the interpreter's lock to another thread.
-            self._file.write((lines.block if isinstance(lines, (LineBlock, JoinedLines)) else b"\n".join(lines)) + b"\n")
+            self._file.write(
+                (lines.block if isinstance(lines, (LineBlock, JoinedLines)) else b"\n".join(lines)) + b"\n"
+            )
 
     @override
     def finish(self) -> None:

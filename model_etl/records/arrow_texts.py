@@ -75,7 +75,9 @@ def cells_of_json(texts: pa.Array, is_text: pa.Array) -> pa.Array:
     escaped = pc.and_(is_text, pc.match_substring(texts, "\\"))
     if pc.any(escaped).as_py():
         decode = msgspec.json.Decoder(str).decode
-        cells = pc.replace_with_mask(cells, escaped, pa.array(map(decode, texts.filter(escaped).to_pylist()), pa.string()))
+        cells = pc.replace_with_mask(
+            cells, escaped, pa.array(map(decode, texts.filter(escaped).to_pylist()), pa.string())
+        )
     return cells
 
 

@@ -29,7 +29,7 @@ class JsonColumn:
         self._texts = texts
 
     def __len__(self) -> int:
-        return len(self._texts if self.values is None else self.values)
+        return len(self.texts if self.values is None else self.values)
 
     @cached_property
     def texts(self) -> pa.Array:

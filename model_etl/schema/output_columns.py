@@ -127,8 +127,8 @@ def _is_valid(array: pa.Array, column: _OutputColumn) -> bool:
         return _all(pc.is_in(array, pa.array(kind.values, pa.string()), skip_nulls=True), array)
     if isinstance(kind, inspect.StrType):
         lengths = pc.utf8_length(array)
-        bounds = ((pc.greater_equal, kind.min_length), (pc.less_equal, kind.max_length))
-        return kind.pattern is None and _within(lengths, bounds)
+        allowed = ((pc.greater_equal, kind.min_length), (pc.less_equal, kind.max_length))
+        return kind.pattern is None and _within(lengths, allowed)
     if isinstance(kind, (inspect.FloatType, inspect.IntType)):
         bounds = (
             (pc.greater_equal, kind.ge),
