@@ -14,6 +14,7 @@ from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.unquoted_rows import unquoted_rows
 from model_etl.records.batch import Batch, Source
+from model_etl.records.json_rows import JsonColumn, JsonRows
 
 _Object = Mapping[str, msgspec.Raw]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -50,6 +51,13 @@ class DelimitedWriter(Writer):
             return
         is_first = self._rows is None
         rows = self._rows = self._rows or self._rows_of(batch.source)
+        if (columns := rows.columns_of(batch)) is not None:
+            if is_first:
+                self._write_names(rows, columns)
+            if (lines := self._joined_lines(rows, columns, batch)) is not None:
+                self._file.write(lines)
+                return
+            is_first = False
         objects = rows.objects(batch)
         if is_first:
             self._write_names(rows, objects[0])
@@ -65,7 +73,7 @@ class DelimitedWriter(Writer):
         can_copy = source is not None and source.format == self._name and source.header and not self._escapes
         return (_ExtendedRows if self._layout.join and can_copy else _NewRows)(self._layout, source)
 
-    def _write_names(self, rows: _Rows, first: _Object) -> None:
+    def _write_names(self, rows: _Rows, first: Iterable[str]) -> None:
         self._columns = rows.columns(first)
         names = self._encode([self._header(self._columns)])
         self._file.write(b"".join(rows.lines([rows.header], names, self._delimiter.encode())))
@@ -86,6 +94,20 @@ class DelimitedWriter(Writer):
                 numbers = [not bytes(row.get(name, b"")).startswith(b'"') for name in self._columns]
                 table[-1] = [c if n else _escape(c) for c, n in zip(table[-1], numbers, strict=True)]
         return table
+
+    def _joined_lines(self, rows: _Rows, columns: Mapping[str, JsonColumn], batch: Batch) -> bytes | None:
+        """Return the lines of a batch, joined by the column; None if a row needs a closer look."""
+        if list(columns) != self._columns:
+            return None
+        from model_etl.formats.csv_columns import joined_rows  # noqa: PLC0415  it imports pyarrow
+
+        return joined_rows(
+            rows.originals(batch),
+            columns.values(),
+            self._delimiter,
+            quotes=self._quotes,
+            formulas=_FORMULA_STARTS if self._escapes else (),
+        )
 
     def _header(self, names: Sequence[str]) -> list[str]:
         return [_escape(name) if self._escapes else name for name in names]
@@ -112,8 +134,14 @@ class _Rows(Protocol):
     def objects(self, batch: Batch) -> list[_Object]:
         """Return the objects of which cells are made, one a record."""
 
-    def columns(self, first: _Object) -> list[str]:
-        """Return the names of those cells, given the first object; it is empty if there are no records."""
+    def columns(self, first: Iterable[str]) -> list[str]:
+        """Return the names of those cells, given those of the first object; there are none if there are no records."""
+
+    def columns_of(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
+        """Return the cells as columns, or None if that needs the objects."""
+
+    def originals(self, batch: Batch) -> Sequence[bytes] | None:
+        """Return the original rows that are copied, or None if all cells are made."""
 
     def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
         """Return whole lines, given the original rows and the cells that were made."""
@@ -133,8 +161,16 @@ class _NewRows(_Rows):
         return _parse(self._layout.documents(batch))
 
     @override
-    def columns(self, first: _Object) -> list[str]:
-        return column_names(self._layout, first, self._first)
+    def columns(self, first: Iterable[str]) -> list[str]:
+        return column_names(self._layout, list(first), self._first)
+
+    @override
+    def columns_of(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
+        return self._layout.columns(batch)
+
+    @override
+    def originals(self, batch: Batch) -> Sequence[bytes] | None:
+        return None
 
     @override
     def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
@@ -151,16 +187,28 @@ class _ExtendedRows(_Rows):
 
     @override
     def objects(self, batch: Batch) -> list[_Object]:
+        self._check(batch)
+        return _parse(batch.outputs)
+
+    @override
+    def columns_of(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
+        self._check(batch)
+        return batch.outputs.members if isinstance(batch.outputs, JsonRows) else None
+
+    @override
+    def originals(self, batch: Batch) -> Sequence[bytes] | None:
+        return batch.texts
+
+    def _check(self, batch: Batch) -> None:
         if batch.source.format != self._format or batch.source.header != self.header:
             raise ConfigurationError(
                 f"record {batch.positions[0]} of {batch.source.name} has other columns than the records before",
                 "Write JSON Lines, or choose the columns with --keep.",
             )
         self._layout.check_name_clashes(batch)
-        return _parse(batch.outputs)
 
     @override
-    def columns(self, first: _Object) -> list[str]:
+    def columns(self, first: Iterable[str]) -> list[str]:
         return list(self._layout.outputs or first)
 
     @override

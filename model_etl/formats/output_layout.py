@@ -10,8 +10,11 @@ from typing import Literal
 import msgspec
 
 from model_etl.errors import ConfigurationError
+from model_etl.formats.joined_columns import joined_objects, kept_columns
 from model_etl.formats.table_names import first_duplicate
 from model_etl.records.batch import Batch
+from model_etl.records.json_rows import JsonColumn, JsonRows
+from model_etl.records.lazy_sequences import LineBlock
 from model_etl.schema.fields import Field
 
 CsvFormulas = Literal["keep", "escape"]
@@ -60,9 +63,23 @@ class Layout:
         """
         if self.predictions_only:
             return batch.outputs
+        if (columns := self.columns(batch)) is not None:
+            return JsonRows(columns)
         self.check_name_clashes(batch)
+        if self.join and (lines := joined_objects(batch.documents, batch.outputs)) is not None:
+            return lines
         originals = batch.documents if self.join else self._kept_fields(batch.documents)
         return [_merge_objects(d, o) for d, o in zip(originals, batch.outputs, strict=True)]
+
+    def columns(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
+        """Return the output records of a batch as columns, or None if that needs an object for each record."""
+        outputs = batch.outputs
+        if self.join or not isinstance(outputs, JsonRows) or not self.outputs:
+            return None
+        if not self.keep:
+            return outputs.members
+        kept = None if self._kept is None else kept_columns(batch.documents, self.keep, self._kept.type)
+        return None if kept is None else {**kept, **outputs.members}
 
     def _kept_fields(self, documents: Sequence[bytes]) -> Iterable[bytes]:
         if self._kept is None:
@@ -97,6 +114,8 @@ class Layout:
         if batch.positions and clash is not None:
             raise self._name_clash_error(batch, 0, clash)
         quoted_names = [b'"' + name.encode() + b'"' for name in self.outputs]
+        if quoted_names and _lack(batch.documents, [b"\\", *quoted_names]):
+            return
         for index, document in enumerate(batch.documents):
             # Most documents do not contain the names at all. A backslash may be part of an escaped name.
             if quoted_names and b"\\" not in document and not any(name in document for name in quoted_names):
@@ -113,6 +132,11 @@ class Layout:
             f" {name!r}",
             "Use --keep with the fields that you need, or rename the model's output field.",
         )
+
+
+def _lack(documents: Sequence[bytes], texts: Sequence[bytes]) -> bool:
+    """Return whether documents, if they are a block, surely hold none of some texts."""
+    return isinstance(documents, LineBlock) and not any(text in documents.block for text in texts)
 
 
 def _first_common_name(names: Iterable[str], others: Container[str]) -> str | None:

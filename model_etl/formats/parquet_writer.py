@@ -12,6 +12,7 @@ from typing_extensions import override
 from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
+from model_etl.formats.parquet_chunks import ColumnChunk, RowChunk
 from model_etl.formats.parquet_documents import place_of_column
 from model_etl.formats.parquet_values import CONVERSION_ERRORS, MAX_COLUMNS, as_nullable, column_of_json
 from model_etl.records.batch import Batch, Source
@@ -38,7 +39,7 @@ class ParquetWriter(Writer):
     def __init__(self, file: BinaryIO, layout: Layout) -> None:
         self._file = file
         self._layout = layout
-        self._rows: list[dict[str, msgspec.Raw]] = []
+        self._chunks: list[RowChunk | ColumnChunk] = []
         self._positions: list[int] = []
         self._published: Source | None = None
         self._unpublished: Source | None = None
@@ -50,11 +51,11 @@ class ParquetWriter(Writer):
         if not len(batch):
             self._unpublished = self._unpublished or batch.source
             return
-        decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-        self._rows += [decode(document) for document in self._layout.documents(batch)]
+        columns = self._layout.columns(batch)
+        self._chunks.append(RowChunk(self._layout.documents(batch)) if columns is None else ColumnChunk(columns))
         self._positions += batch.positions
         self._published = self._published or batch.source
-        if len(self._rows) >= ROW_GROUP_RECORDS:
+        if len(self._positions) >= ROW_GROUP_RECORDS:
             self._flush()
 
     @override
@@ -70,7 +71,7 @@ class ParquetWriter(Writer):
     def _choose_schema(self) -> pa.Schema:
         """Return the columns with their types: the output schema's, then the input's, then those of the values."""
         source = self._published or self._unpublished
-        names = column_names(self._layout, self._rows[0] if self._rows else {}, source)
+        names = column_names(self._layout, self._chunks[0].first_names if self._chunks else (), source)
         if len(names) > MAX_COLUMNS:
             raise ConfigurationError(
                 f"cannot write {len(names):,} columns; Parquet is written with at most {MAX_COLUMNS:,}", _REMEDY
@@ -90,7 +91,8 @@ class ParquetWriter(Writer):
 
     def _infer_type(self, name: str) -> pa.DataType:
         try:
-            inferred = pa.array([msgspec.json.decode(row[name]) for row in self._rows if name in row]).type
+            texts = [text for chunk in self._chunks for text in chunk.known_texts(name)]
+            inferred = pa.array(list(map(msgspec.json.decode, texts))).type
         except CONVERSION_ERRORS as exc:
             message = f"cannot choose a type for the column {name!r} of {self._records}: {exc}"
             raise ConfigurationError(message, _REMEDY) from exc
@@ -108,26 +110,30 @@ class ParquetWriter(Writer):
         try:
             if self._writer is None:
                 self._writer = _FileWriter(self._file, schema, compression="zstd")
-            if self._rows:
+            if self._positions:
                 self._writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         except pa.ArrowException as exc:
             raise ConfigurationError(f"cannot write {self._records} as Parquet: {exc}", _REMEDY) from exc
-        self._rows, self._positions = [], []
+        self._chunks, self._positions = [], []
 
     def _require_columns(self, known: set[str]) -> None:
-        for row, position in zip(self._rows, self._positions, strict=True):
-            if not known.issuperset(row):
-                extra = next(name for name in row if name not in known)
+        before = 0
+        for chunk in self._chunks:
+            if (extra := chunk.first_beyond(known)) is not None:
+                index, name = extra
                 raise ConfigurationError(
-                    f"record {position} has a field {extra!r} that the first record lacks:"
+                    f"record {self._positions[before + index]} has a field {name!r} that the first record lacks:"
                     " a Parquet file has the same columns in every row",
                     "Write JSON Lines, or choose the columns with --keep.",
                 )
+            before += len(chunk)
 
     def _column(self, field: pa.Field) -> pa.Array:
-        values = [row.get(field.name) for row in self._rows]
+        arrays = [chunk.array(field.name, field.type) for chunk in self._chunks]
+        if arrays and all(array is not None for array in arrays):
+            return pa.concat_arrays(arrays)
         try:
-            texts = [None if v is None or bytes(v) == b"null" else bytes(v) for v in values]
+            texts = [text for chunk in self._chunks for text in chunk.texts(field.name)]
             return column_of_json(texts, field.type, self._place(field.name))
         except CONVERSION_ERRORS as exc:
             message = f"cannot write the column {field.name!r} of {self._records} as {field.type}: {exc}"

@@ -9,8 +9,10 @@ accept what the schema accepts, with the same values.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -27,9 +29,14 @@ from model_etl.schema.input_names import InputNames, Others, pydantic_names
 from model_etl.schema.json_schema import is_pydantic, json_schema
 from model_etl.schema.places import place_of
 
+if TYPE_CHECKING:
+    from model_etl.schema.output_columns import OutputColumns
+
 __all__ = ["InputSchema", "OutputSchema", "is_pydantic", "schema_error"]
 
 _ENCODER = msgspec.json.Encoder()
+_FEW_OUTPUTS = 100
+"""Fewer outputs than these are encoded one by one, which is faster."""
 _BEYOND_PARSER = "record: Invalid JSON"
 """The start of pydantic's message for JSON that is beyond the limits of its parser."""
 
@@ -200,6 +207,8 @@ class OutputSchema:
             The lines, empty where an output is refused, and the reasons by index.
         """
         if isinstance(outputs, Table):
+            if (rows := self._encode_columns(outputs)) is not None:
+                return rows, {}
             if (encoded := self._encode_table(outputs)) is not None:
                 return encoded, {}
             outputs = list(outputs)
@@ -220,6 +229,20 @@ class OutputSchema:
                 failed[index] = exc
                 lines.append(b"")
         return lines, failed
+
+    def _encode_columns(self, outputs: Table) -> Sequence[bytes] | None:
+        """Encode outputs by the column; None if that costs more than it saves, or if the schema may refuse one."""
+        # Importing pyarrow takes as long as the objects of some 100,000 outputs.
+        if self._struct is None or len(outputs) < _FEW_OUTPUTS or "pyarrow" not in sys.modules:
+            return None
+        columns = self._output_columns
+        return None if columns is None else columns.check(outputs.columns, len(outputs))
+
+    @cached_property
+    def _output_columns(self) -> OutputColumns | None:
+        from model_etl.schema.output_columns import OutputColumns  # noqa: PLC0415  it imports pyarrow
+
+        return None if self._struct is None else OutputColumns.of(self._struct)
 
     def _encode_table(self, outputs: Table) -> Sequence[bytes] | None:
         """Encode each distinct output once; None if that does not save anything, or if one is refused."""

@@ -69,6 +69,10 @@ class Table(Sequence[Any]):
             return Table({name: column[index] for name, column in self.columns.items()}, self._build)
         return next(iter(self[index : index + 1 or None]))
 
+    def take(self, indexes: Sequence[int]) -> Table:
+        """Return the rows at some indexes."""
+        return Table({name: _items(column, indexes) for name, column in self.columns.items()}, self._build)
+
     def row_keys(self) -> list[Any]:
         """Return a hashable key a row for `build_objects`.
 
@@ -87,11 +91,34 @@ class Table(Sequence[Any]):
 
     def _rows(self) -> list[Any]:
         """Return a tuple of values a row, or the value itself if there is one column."""
-        lists = [_python_values(column) for column in self.columns.values()]
+        lists = [python_values(column) for column in self.columns.values()]
         return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 
 
-def _python_values(column: Any) -> list[Any]:
+def _items(column: Any, indexes: Sequence[int]) -> Any:
+    return column.take(indexes) if hasattr(column, "take") else [column[index] for index in indexes]
+
+
+def joined_in_order(parts: Sequence[Sequence[Any]], order: Sequence[int]) -> Sequence[Any]:
+    """Return the items of sequences that follow each other, in another order; arrays of `Table` stay arrays."""
+    if parts and all(isinstance(part, Table) and _types(part) == _types(parts[0]) != () for part in parts):
+        import numpy as np  # noqa: PLC0415
+
+        first: Table = parts[0]  # type: ignore[assignment]
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns}  # type: ignore[attr-defined]
+        return Table(columns, dict).take(order)
+    items = [item for part in parts for item in part]
+    return [items[number] for number in order]
+
+
+def _types(table: Any) -> tuple[Any, ...]:
+    """Return names and types of the columns of a table; nothing if one of them is not an array of one dimension."""
+    arrays = [(name, getattr(c, "dtype", None)) for name, c in table.columns.items() if getattr(c, "ndim", 0) == 1]
+    is_numpy = all(type(column).__module__ == "numpy" for column in table.columns.values())
+    return tuple(arrays) if is_numpy and len(arrays) == len(table.columns) else ()
+
+
+def python_values(column: Any) -> list[Any]:
     """Return the values of an array or another sequence as Python objects; times of numpy stay as they are."""
     if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
         return list(column)  # tolist() makes integers of nanoseconds
@@ -103,7 +130,7 @@ def _equal_means_identical(column: Any) -> bool:
     """Return whether equal values of a column have the same JSON: not so for 0.0 and -0.0, or for 1 and True."""
     dtype_kind = getattr(getattr(column, "dtype", None), "kind", "O")
     if dtype_kind == "O":
-        return set(map(type, _python_values(column))) <= {str, type(None)}
+        return set(map(type, python_values(column))) <= {str, type(None)}
     return dtype_kind in "biuU"
 
 
@@ -182,7 +209,7 @@ def records_to_arrays(records: Sequence[Any], types: Mapping[str, Any]) -> Mappi
         OverflowError: if an integer does not fit 64 bits.
     """
     if isinstance(records, Table):
-        return records.columns
+        return dict(records.columns)
     if set(types.values()) == {float} and isinstance(records[0], msgspec.Struct):
         columns = _float_arrays(records, list(types))
         if columns is not None:

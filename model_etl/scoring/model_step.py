@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 from typing import Any, overload
 
 from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.runtime.home_thread import in_home_thread
+from model_etl.schema.columns import Table
+from model_etl.scoring.failure_search import FailureSearch
 from model_etl.scoring.faults import (
     FirstBatch,
     WrongAnswer,
@@ -64,6 +65,7 @@ class MLModelTransformer:
         self.internals = internals and model.exposes_internals
         self._code = f"the model {model.reference}"
         self._first_batch = FirstBatch(self._code, judged=judged)
+        self._search = FailureSearch(model.input.field_types)
 
     @overload
     def __call__(self, data: Batch) -> Iterator[Batch]: ...
@@ -101,19 +103,27 @@ class MLModelTransformer:
     def _predict(self, batch: Batch) -> Batch:
         failed: dict[int, RecordError] = {}
         outputs, internals = self._outputs(batch, failed)
-        if failed:
-            kept = [i not in failed for i in range(len(batch))]
-            batch = batch.without(failed)
-            outputs, internals = list(compress(outputs, kept)), list(compress(internals, kept))
         lines, invalid = self.model.output.encode_batch(outputs)
         internal_lines = _encode_internals(internals, invalid) if self.internals else ()
-        return batch.replace(outputs=lines, internals=internal_lines).without(invalid)
+        return batch.without(failed).replace(outputs=lines, internals=internal_lines).without(invalid)
 
     def _outputs(self, batch: Batch, failed: dict[int, RecordError]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return an output for each record (None for a failed one), and the internals if they were asked for."""
-        if self.model.takes_batches:
-            return self._predict_or_bisect(batch, batch.inputs, 0, failed)
-        return self._predict_one_by_one(batch, failed), ()
+        """Return an output for each record that does not fail, and the internals if they were asked for."""
+        if not self.model.takes_batches:
+            return self._predict_one_by_one(batch, failed), ()
+        if not len(batch):
+            return (), ()
+        has_failed = False
+
+        def predict(indexes: Sequence[int]) -> tuple[Sequence[Any], Sequence[Any]] | None:
+            nonlocal has_failed
+            # A failed call may have changed its records.
+            inputs = self._decoded(batch, indexes) if has_failed else _items(batch.inputs, indexes)
+            predicted = self._predict_some(batch, inputs, indexes, failed)
+            has_failed = has_failed or predicted is None
+            return predicted
+
+        return self._search.predict(batch, predict)
 
     def _predict_one_by_one(self, batch: Batch, failed: dict[int, RecordError]) -> Sequence[Any]:
         first_batch = self._first_batch
@@ -128,22 +138,19 @@ class MLModelTransformer:
             except BaseException as exc:  # noqa: BLE001  one record's failure, whatever it is
                 failed[index] = _predict_error(exc)
                 first_batch.accuse(failed[index], exc, batch)
-                outputs.append(None)
         return outputs
 
-    def _predict_or_bisect(
-        self, batch: Batch, inputs: Sequence[Any], start: int, failed: dict[int, RecordError]
-    ) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Predict inputs in one call; if that fails, halve them until each failing record is alone.
+    def _predict_some(
+        self, batch: Batch, inputs: Sequence[Any], indexes: Sequence[int], failed: dict[int, RecordError]
+    ) -> tuple[Sequence[Any], Sequence[Any]] | None:
+        """Predict some records in one call; return None if it fails.
 
         Args:
             batch: the whole batch.
-            inputs: the decoded records of a part of it.
-            start: index of the first of them in the batch.
-            failed: gets the errors of the records that fail, by index in the batch.
+            inputs: the decoded records.
+            indexes: their indexes in the batch.
+            failed: gets the error of a record that fails alone, by its index.
         """
-        if not inputs:
-            return (), ()
         try:
             predicted = self.model.predict_batch(inputs, internals=self.internals)
         except RUN_ENDING_EXCEPTIONS:
@@ -153,17 +160,11 @@ class MLModelTransformer:
                 raise fault(f"{self._code}, asked for {batch.place}: {exc}", exc) from exc
             if self._first_batch.open and len(inputs) == len(batch) > 1:
                 self._try_alone(batch)
-            if len(inputs) == 1:
-                failed[start] = _predict_error(exc)
-                return (None,), (None,)
-        else:
-            self._first_batch.acquit()
-            return predicted
-        middle, end = start + len(inputs) // 2, start + len(inputs)
-        del inputs  # the failed call may have changed them
-        first, first_internals = self._predict_or_bisect(batch, self._decoded(batch, start, middle), start, failed)
-        second, second_internals = self._predict_or_bisect(batch, self._decoded(batch, middle, end), middle, failed)
-        return [*first, *second], [*first_internals, *second_internals]
+            if len(indexes) == 1 or is_interrupt(exc):
+                failed[indexes[0]] = _predict_error(exc)
+            return None
+        self._first_batch.acquit()
+        return predicted
 
     def _try_alone(self, batch: Batch) -> None:
         """Ask for some records of the first batch alone, before all of it is halved.
@@ -173,7 +174,7 @@ class MLModelTransformer:
         """
         for index in indexes_to_try(batch):
             try:
-                self.model.predict_batch(self._decoded(batch, index, index + 1), internals=self.internals)
+                self.model.predict_batch(self._decoded(batch, [index]), internals=self.internals)
             except RUN_ENDING_EXCEPTIONS:
                 raise
             except BaseException as exc:  # noqa: BLE001
@@ -183,23 +184,31 @@ class MLModelTransformer:
             if not self._first_batch.open:
                 return
 
-    def _decoded(self, batch: Batch, start: int, end: int) -> Sequence[Any]:
+    def _decoded(self, batch: Batch, indexes: Sequence[int]) -> Sequence[Any]:
         """Decode some records of a decoded batch again.
 
         Raises:
             ConfigurationError: if the input schema does not accept a record that it accepted before.
         """
-        documents = list(batch.documents[start:end])
+        if isinstance(batch.inputs, Table):  # its arrays are read-only
+            return batch.inputs.take(indexes)
+        documents = [batch.documents[index] for index in indexes]
         numbers = range(len(documents))
         again = self.model.input.decode_batch(Batch(batch.source, numbers, numbers, documents, documents))
         if again.rejected:
-            position = batch.positions[start + again.rejected[0].position]
+            position = batch.positions[indexes[again.rejected[0].position]]
             raise ConfigurationError(
                 f"the input schema of {self.model.reference} rejected record {position} of {batch.source.name}, which"
                 f" it had accepted before: {again.rejected[0].type_name}",
                 "Make the validators of the schema depend on nothing but the record.",
             )
         return again.inputs
+
+
+def _items(inputs: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
+    if len(indexes) == len(inputs):
+        return inputs
+    return inputs.take(indexes) if isinstance(inputs, Table) else [inputs[index] for index in indexes]
 
 
 def _predict_error(exc: BaseException) -> RecordError:

@@ -1,0 +1,50 @@
+"""Events of the prediction log that are joined from columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, joined
+from model_etl.records.lazy_sequences import LineBlock
+
+EVENTS_AT_ONCE = 4096
+"""The events that are joined at once: they fit the caches of a processor."""
+
+
+class JoinedEvents:
+    """The events of a batch.
+
+    Args:
+        parts: the parts of each event in their order; a sequence of integers becomes their digits.
+        count: the number of events.
+    """
+
+    def __init__(self, parts: Sequence[Part | Sequence[int]], count: int) -> None:
+        self._parts = [part if isinstance(part, (bytes, pa.Array)) else _digits(part) for part in parts]
+        self._count = count
+
+    def pieces(self, start: int, end: int) -> list[bytes]:
+        """Return the events from `start` to before `end`."""
+        return [self._joined(first, min(first + EVENTS_AT_ONCE, end)) for first in range(start, end, EVENTS_AT_ONCE)]
+
+    def _joined(self, start: int, end: int) -> bytes:
+        parts = [part if isinstance(part, bytes) else part[start:end] for part in self._parts]
+        return joined(parts, end - start)
+
+
+def _digits(values: Sequence[int]) -> pa.Array:
+    if isinstance(values, range):
+        integers = np.arange(values.start, values.stop, values.step)
+    else:
+        integers = np.array(list(values), np.int64)
+    return pa.array(integers).cast(pa.string())
+
+
+def texts_of(texts: Sequence[bytes]) -> pa.Array:
+    """Return texts in UTF-8 as an array."""
+    if isinstance(texts, LineBlock) and len(texts.block) < MOST_BYTES:
+        return array_of_lines(texts.block, len(texts))
+    return pa.array(list(texts), pa.binary()).view(pa.string())
