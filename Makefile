@@ -55,10 +55,12 @@ test-kafka: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of Kafka, with a
 test-mapreduce: test-%: $(VENV)-%/.testing $(VENV)/.testing  ## ... of MapReduce, with Hadoop
 	@$(ENGINE_TESTS) engines/tests/mapreduce engines/tests/test_working_directory.py engines/tests/test_options.py -rs
 
-test-deploy: $(VENV)/.testing  ## ... of what is in deploy/: builds, lints and runs it
+test-deploy: $(VENV)/.testing $(VENV)-beam/.installed $(VENV)-kafka/.installed  ## ... of what is in deploy/: builds, lints and runs it
 	@$(BIN)/python tests/helpers/minio_server.py build
 	@$(BIN)/python engines/tests/deploy_tools.py
-	@$(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/deploy
+	@$(BIN)/python engines/tests/flink_cluster.py fetch
+	@$(BIN)/python engines/tests/kafka_broker.py fetch
+	@$(BIN)/python engines/tests/loopback.py $(BIN)/python -m pytest -c engines/tests/pytest.ini engines/tests/deploy
 
 minio: $(VENV)/.testing  ## start an S3 server for trying things by hand
 	@$(BIN)/python tests/helpers/minio_server.py serve

@@ -10,7 +10,7 @@ from iris_model.schemas import IrisModelInput
 
 from model_etl.errors import DataError, ModelUnavailable
 from pipeline.command import print_result, run
-from pipeline.files import EVALUATION, TEST, locate_in_run, read, write
+from pipeline.files import EVALUATION, MODEL, TEST, TESTED_MODEL, locate_below_root, locate_in_run, read, write
 from pipeline.model import TrainedIrisModel
 
 
@@ -42,6 +42,7 @@ def step() -> None:
             f"{result}: {accuracy:.3f} is under the threshold, {options.threshold}; nothing is scored or published",
             "Look at the labelled records that are new, or lower the workflow's parameter threshold.",
         )
+    write(locate_below_root(TESTED_MODEL), read(locate_in_run(MODEL)))  # for workers that do not know of this run
     print_result(result)
     options.version_to.write_text(model.version, encoding="utf-8")
 

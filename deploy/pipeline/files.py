@@ -2,7 +2,7 @@
 
 training/iris.csv     labelled records                incoming/                      records to score
 runs/RUN/             files of the steps of one run   published/NAME/manifest.json   names the current run
-published/NAME/RUN/   published files of a run
+published/NAME/RUN/   published files of a run        tested/model.json              the last model that passed its test
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from model_etl.settings.job_config import StorageSettings, fields_from
 from model_etl.settings.sources import merge_settings
 
 TRAIN, TEST, MODEL, EVALUATION = "train.ldjson", "test.ldjson", "model.json", "evaluation.json"
+TESTED_MODEL = "tested/model.json"
 PREDICTIONS, REPORT = "predictions.json", "report.json"
 JSON = "application/json"
 _BLOCK_BYTES = 1 << 20

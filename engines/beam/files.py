@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from model_etl.engines.shared.pieces import InputPiece, cut_input
 from model_etl.errors import InputMissing, StorageFailure, storage_error
@@ -23,6 +24,8 @@ from model_etl.services import SCHEMES, find_files
 
 _UNCOMPRESSED = CompressionTypes.UNCOMPRESSED  # the formats of model_etl decompress themselves
 _REMOVE_ATTEMPTS = 5
+if FileSystems._pipeline_options is None:  # noqa: SLF001  a worker of a pool gets no options, and S3 needs some
+    FileSystems.set_options(PipelineOptions([]))
 
 
 def absolute(name: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from deploy_tools import DEPLOY, build, reader, run
 EXTERNAL_SECRETS = yaml.safe_load((DEPLOY / "secrets.yaml").read_text())
 OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 STEPS = ["prepare", "train", "test", "score", "publish"]
+STEPS_WITH_FLINK = ["prepare", "train", "test", "score-on-flink", "publish"]
 (VERSION,) = re.findall(r"(?m)^PIPELINE_VERSION=(.+)$", (DEPLOY / "base" / "settings.env").read_text())
 
 _CACHE: dict[str, list[Document]] = {}
@@ -26,6 +29,18 @@ def build_overlay(name: str) -> list[Document]:
     if name not in _CACHE:
         _CACHE[name] = list(yaml.safe_load_all(build(DEPLOY / "overlays" / name)))
     return copy.deepcopy(_CACHE[name])
+
+
+def build_with(overlay: str, components: Sequence[str], folder: Path) -> list[Document]:
+    """Return the documents of an overlay, or of the base, to which a user adds components; `folder` is empty."""
+    source = DEPLOY / ("base" if overlay == "base" else f"overlays/{overlay}")
+    lines = {
+        "namespace": "model-etl",
+        "resources": [os.path.relpath(source, folder)],
+        "components": [os.path.relpath(DEPLOY / "components" / name, folder) for name in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    return list(yaml.safe_load_all(build(folder)))
 
 
 def find(documents: Sequence[Document], kind: str, name: str) -> Any:
@@ -61,11 +76,12 @@ def pod_spec(documents: list[Document], kind: str, name: str) -> Any:
 
 
 def sensor_spec(documents: list[Document]) -> Any:
-    """Return the spec of the Sensor for new objects."""
+    """Return the spec of the Sensor."""
     return find(documents, "Sensor", "arrivals")["spec"]
 
 
-def submitted(documents: Sequence[Document]) -> Document:
-    """Return the workflow that the Sensor submits."""
-    resource = sensor_spec(list(documents))["triggers"][0]["template"]["k8s"]["source"]["resource"]
-    return {**resource, "metadata": {**resource["metadata"], "namespace": "model-etl"}}
+def submitted(documents: Sequence[Document]) -> list[Document]:
+    """Return the workflows that the Sensor submits."""
+    triggers = sensor_spec(list(documents))["triggers"]
+    resources = [trigger["template"]["k8s"]["source"]["resource"] for trigger in triggers]
+    return [{**resource, "metadata": {**resource["metadata"], "namespace": "model-etl"}} for resource in resources]

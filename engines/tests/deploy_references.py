@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Document = dict[str, Any]
@@ -128,7 +128,7 @@ class References:
                 if not self._has("ConfigMap", reference["name"]):
                     yield f"no ConfigMap {reference['name']}"
                     continue
-                known |= set(self._by_name["ConfigMap", reference["name"]]["data"])
+                known |= set(self._by_name["ConfigMap", reference["name"]].get("data", ()))
             elif reference := source.get("secretRef"):
                 keys = self._keys(reference["name"])
                 if keys is None and not reference.get("optional"):
@@ -213,7 +213,7 @@ class References:
                 yield f"{subject['name']} is in another namespace"
 
     def _of_settings(self, document: Document) -> Iterator[str]:
-        for value in document["data"].values():
+        for value in document.get("data", {}).values():
             yield from self._of_hosts(value)
 
     def _of_claim(self, document: Document) -> Iterator[str]:
@@ -256,6 +256,10 @@ class References:
                 for name in ("accessKey", "secretKey", "connectionString", "credentialSecret"):
                     yield from self._of_secret_key(event[name]) if name in event else ()
                 yield from self._of_hosts(event.get("endpoint", ""))
+                yield from self._of_hosts(event.get("url", ""))
+                notes = event.get("persistence", {}).get("configMap", {}).get("name")
+                if notes and not self._has("ConfigMap", notes):
+                    yield f"no ConfigMap {notes}"
 
     def _of_sensor(self, document: Document) -> Iterator[str]:
         spec = document["spec"]
@@ -266,16 +270,11 @@ class References:
             events = [event for value in source.values() if isinstance(value, dict) for event in value]
             if dependency["eventName"] not in events or source["eventBusName"] != spec["eventBusName"]:
                 yield f"no EventSource {dependency['eventSourceName']} with {dependency['eventName']} on its bus"
+        conditions = [trigger["template"]["conditions"] for trigger in spec["triggers"]]
+        if sorted(conditions) != sorted(item["name"] for item in spec["dependencies"]):
+            yield f"the conditions of its triggers are {conditions}, not each dependency once"
         for trigger in spec["triggers"]:
-            call = trigger["template"]["k8s"]
-            yield from self._of_call(call["source"]["resource"]["spec"])
-            given = call["source"]["resource"]["spec"]["arguments"]["parameters"]
-            filled = [f"spec.arguments.parameters.{number}.value" for number in range(len(given))]
-            for parameter in call["parameters"]:
-                if parameter["dest"] not in filled:
-                    yield f"there is nothing to fill at {parameter['dest']}"
-                if parameter["src"]["dependencyName"] not in [item["name"] for item in spec["dependencies"]]:
-                    yield f"no dependency {parameter['src']['dependencyName']}"
+            yield from self._of_trigger(trigger["template"], {item["name"] for item in spec["dependencies"]})
         account = spec["template"]["serviceAccountName"]
         allowed = [
             rule["verbs"]
@@ -286,6 +285,19 @@ class References:
         ]
         if not self._has("ServiceAccount", account) or allowed != [["create"]]:
             yield f"{account} may not create workflows, or more than that: {allowed}"
+
+    def _of_trigger(self, template: Mapping[str, Any], dependencies: Collection[str]) -> Iterator[str]:
+        call = template["k8s"]
+        yield from self._of_call(call["source"]["resource"]["spec"])
+        given = call["source"]["resource"]["spec"].get("arguments", {}).get("parameters", ())
+        filled = [f"spec.arguments.parameters.{number}.value" for number in range(len(given))]
+        if len(call.get("parameters", ())) < len(given):
+            yield f"{template['name']}: a parameter keeps the value in the manifest"
+        for parameter in call.get("parameters", ()):
+            if parameter["dest"] not in filled:
+                yield f"there is nothing to fill at {parameter['dest']}"
+            if parameter["src"]["dependencyName"] not in dependencies:
+                yield f"no dependency {parameter['src']['dependencyName']}"
 
     def _of_template(self, document: Document) -> Iterator[str]:
         spec = document["spec"]
@@ -313,6 +325,11 @@ class References:
             yield from (f"{task['name']}: {fault}" for fault in _of_task(task, tasks, templates, known))
 
 
+def tasks_before(task: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tasks that end before a task."""
+    return [name for name in (task.get("depends") or "").split(" && ") if name]
+
+
 def _of_mounts_and_ports(container: Mapping[str, Any], volumes: Mapping[str, Any]) -> Iterator[str]:
     mounts = [mount["mountPath"] for mount in container.get("volumeMounts", ())]
     if len(set(mounts)) < len(mounts):
@@ -329,7 +346,7 @@ def _of_task(
 ) -> Iterator[str]:
     before, waiting = set(), [task]
     while waiting:
-        for name in (waiting.pop().get("depends") or "").split():
+        for name in tasks_before(waiting.pop()):
             if name not in tasks:
                 yield f"no task {name}"
             elif name not in before:

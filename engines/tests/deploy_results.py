@@ -15,19 +15,26 @@ from helpers.s3_fixtures import Bucket
 SETOSA = {"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}
 
 
-def make_node(overlay: str, bucket: Bucket, folder: Path) -> Node:
-    """Return a machine for the containers of an overlay; only addresses and locations differ from the manifests."""
+def make_node(overlay: str, bucket: Bucket, folder: Path, **places: str) -> Node:
+    """Return a machine for the containers of an overlay; only addresses and locations differ from the manifests.
+
+    Args:
+        overlay: its name.
+        bucket: the storage, if the overlay uses one.
+        folder: for the containers' folders.
+        places: more addresses in the local overlay, and their replacements.
+    """
     keys = {"AWS_ACCESS_KEY_ID": bucket.server.key, "AWS_SECRET_ACCESS_KEY": bucket.server.secret}
     here, uri = bucket.server.endpoint, f"s3://{bucket.name}"
     documents, folder = build_overlay(overlay), folder / overlay
     if overlay == "local":
-        return Node(documents, folder, {"http://minio:9000": here, "s3://model-etl": uri})
+        return Node(documents, folder, {"http://minio:9000": here, "s3://model-etl": uri, **places})
     if overlay == "aws":  # what the role of the ServiceAccount, and Amazon's own address, come to
         identity = {**keys, "AWS_ENDPOINT_URL_S3": here}
         return Node(documents, folder, {"s3://BUCKET": uri, "REGION": "us-east-1"}, identity=identity)
     if overlay == "gcp":
-        places = {"https://storage.googleapis.com": here, "s3://BUCKET": uri, "auto": "us-east-1"}
-        return Node(documents, folder, places, secrets={"model-etl-storage": keys})
+        google = {"https://storage.googleapis.com": here, "s3://BUCKET": uri, "auto": "us-east-1"}
+        return Node(documents, folder, google, secrets={"model-etl-storage": keys})
     return Node(documents, folder, {"/data": f"{folder}/data"})
 
 
@@ -65,10 +72,12 @@ class ResultFiles:
     def published(self, name: str = "nightly") -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the manifest, and the predictions that it names; check the digests of all its files."""
         manifest = json.loads(self.get(f"published/{name}/manifest.json"))
-        for about in manifest["files"].values():
-            content = self.get(about["name"])
-            assert (len(content), hashlib.sha256(content).hexdigest()) == (about["bytes"], about["sha256"])
-        lines = self.get(manifest["files"]["output"]["name"]).splitlines()
+        lines = []
+        for role, described in manifest["files"].items():
+            for about in described.get("files", [described]):
+                content = self.get(about["name"])
+                assert (len(content), hashlib.sha256(content).hexdigest()) == (about["bytes"], about["sha256"])
+                lines += content.splitlines() if role == "output" else ()
         return manifest, [json.loads(line) for line in lines]
 
 

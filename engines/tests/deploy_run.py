@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy_references import Document, container_of
+from deploy_references import Document, container_of, tasks_before
 from deploy_tools import DEPLOY, ROOT
 
-PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+CONTAINER_TIMEOUT_S = 300
 
 
 @dataclass
@@ -111,9 +111,13 @@ class Node:
             known[f"workflow.parameters.{item['name']}"] = item["value"]
         templates = {item["name"]: item for item in template["templates"]}
         waiting = list(templates[template["entrypoint"]]["dag"]["tasks"])
+        ended: set[str] = set()
         while waiting:
-            task = next(task for task in waiting if set((task.get("depends") or "").split()) <= set(run.names))
+            task = next(task for task in waiting if set(tasks_before(task)) <= ended)
             waiting.remove(task)
+            ended.add(task["name"])
+            if "when" in task and not _holds(_filled(task["when"], known)):
+                continue
             given = {
                 f"inputs.parameters.{item['name']}": _filled(item["value"], known)
                 for item in task.get("arguments", {}).get("parameters", ())
@@ -147,7 +151,19 @@ class Node:
         return dict(self.secrets.get(name, {}))
 
     def contained(self, name: str, container: Mapping[str, Any], pod: Mapping[str, Any]) -> Step:
-        """Run a container with an empty /tmp, without a home folder, and without this process's environment."""
+        """Run a container to its end; see `command`."""
+        command, given, tmp = self.command(container, pod)
+        done = subprocess.run(
+            command, env=given, cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=CONTAINER_TIMEOUT_S,
+        )  # fmt: skip
+        return Step(name, done.returncode, done.stdout, done.stderr)
+
+    def command(self, container: Mapping[str, Any], pod: Mapping[str, Any]) -> tuple[list[str], dict[str, str], Path]:
+        """Return the command of a container, its environment and its folder, an empty /tmp.
+
+        It has no home folder, and nothing of this process's environment.
+        """
         env = self.environment(container)
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         for mount in container["volumeMounts"]:
@@ -158,15 +174,19 @@ class Node:
         tmp = self.folder / "tmp"
         assert tmp.is_dir(), "nothing is mounted as /tmp, and the root is read-only"
         command = container.get("command") or _entrypoint(container["image"])
+        beam = "model_etl-beam:" in container["image"]
+        programs = environment_of("beam") / "bin" if beam else Path(sys.executable).parent
         given = {
-            **self.identity, **env, "PATH": PATH, "PYTHONPATH": str(DEPLOY), "TMPDIR": str(tmp),
+            **self.identity, **env, "PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(tmp),
+            "PYTHONPATH": f"{DEPLOY}:{ROOT}" if beam else str(DEPLOY),
             "NO_PROXY": "127.0.0.1", "AWS_EC2_METADATA_DISABLED": "true", "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
-        done = subprocess.run(
-            [_expanded(text, env) for text in (*command, *container.get("args", ()))],
-            env=given, cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        return Step(name, done.returncode, done.stdout, done.stderr)
+        return [_expanded(text, env) for text in (*command, *container.get("args", ()))], given, tmp
+
+
+def environment_of(engine: str) -> Path:
+    """Return the folder of the environment of an engine."""
+    return Path(sys.executable).parent.parent.with_name(f".venv-{engine}")
 
 
 def _entrypoint(image: str) -> list[str]:
@@ -180,6 +200,13 @@ def _entrypoint(image: str) -> list[str]:
 def _expanded(text: str, env: Mapping[str, str]) -> str:
     """Replace $(NAME) as Kubernetes does."""
     return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), text)
+
+
+def _holds(condition: str) -> bool:
+    """Return whether a task is run; the conditions of the manifests compare two texts."""
+    found = re.fullmatch(r"'([\w-]*)' == '([\w-]*)'", condition)
+    assert found, condition
+    return found[1] == found[2]
 
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:

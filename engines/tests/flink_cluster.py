@@ -88,8 +88,9 @@ class FlinkCluster:
         self._heap = heap
         self._wanted, self._python, self._env = taskmanagers, python, {**os.environ, **(env or {})}
         self._processes: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
-        self._rest, self._job = free_port(), free_port()
+        self._rest, self._job, self._artifact = free_port(), free_port(), free_port()
         self.rest_url, self.job_endpoint = f"http://127.0.0.1:{self._rest}", f"127.0.0.1:{self._job}"
+        self.artifact_endpoint = f"127.0.0.1:{self._artifact}"
         self._settings = {
             "jobmanager.rpc.address": "127.0.0.1",
             "jobmanager.rpc.port": free_port(),
@@ -150,7 +151,7 @@ class FlinkCluster:
         for number in range(1, self._wanted + 1):
             self.start_taskmanager(f"tm-{number}")
         options = ["--flink-master", f"127.0.0.1:{self._rest}", "--flink-conf-dir", str(self.folder)]
-        options += ["--job-host", "127.0.0.1", "--job-port", str(self._job), "--artifact-port", "0"]
+        options += ["--job-host", "127.0.0.1", "--job-port", str(self._job), "--artifact-port", str(self._artifact)]
         options += ["--expansion-port", "0", "--artifacts-dir", str(self.folder / "artifacts")]
         # The job service sends its class path along with each job, 150 MB and 15 s, though the cluster has it all. What
         # is on Java's own path is not sent; only what is asked for its class loader has to stay off it.

@@ -64,6 +64,7 @@ def test_a_killed_taskmanager_changes_nothing(
 
 
 RECORDS = int(os.environ.get("FLINK_TEST_RECORDS", "5000000"))
+JOB_TIMEOUT_S = 300 + RECORDS // 5_000
 IRIS = ["--model", "iris_model.iris_predict:IrisModel", "--keep", "id"]
 
 
@@ -81,7 +82,7 @@ def write_flowers(path: Path, records: int) -> None:
             file.writelines(f'{{"id":{number},{shapes[number % 100]}' for number in numbers)
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2 * JOB_TIMEOUT_S)
 def test_millions_of_records_keep_their_order_when_a_taskmanager_is_killed(
     cluster: FlinkCluster, tmp_path: Path
 ) -> None:
@@ -98,7 +99,7 @@ def test_millions_of_records_keep_their_order_when_a_taskmanager_is_killed(
         job = cluster.wait("the job", lambda: [job["jid"] for job in cluster.jobs() if job["jid"] not in before])[0]
         cluster.wait("files", lambda: len(list(tmp_path.glob("out.staged-*/*"))) > 2, timeout=300)
         cluster.kill(cluster.running_taskmanager(job))
-        _, err = launcher.communicate(timeout=1200)
+        _, err = launcher.communicate(timeout=JOB_TIMEOUT_S)
     finally:
         launcher.kill()
     assert launcher.returncode == 0, err

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
-from deploy_manifests import STEPS, read_strictly
+from deploy_manifests import STEPS, build_with, read_strictly
 from deploy_results import SETOSA, ResultFiles, make_node, run_nightly
-from deploy_run import Node
+from deploy_run import Node, environment_of
 from helpers.s3_fixtures import Bucket
+from kafka_broker import KafkaBroker
 
 pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first tests build Argo's linter
 
 
-def submitted_workflow(node: Node, event: Any) -> Any:
+def submitted_workflow(node: Node, event: Any, dependency: str = "object") -> Any:
     """Return the workflow that Argo Events' own code makes of an event with the overlay's Sensor, or None."""
     file = node.folder / "event.json"
     file.write_text(json.dumps(event))
-    return json.loads(read_strictly("arrive", str(file), documents=node.documents))
+    return json.loads(read_strictly("arrive", dependency, str(file), documents=node.documents))
 
 
 def test_a_new_object_is_scored(local: tuple[Node, ResultFiles], bucket: Bucket) -> None:
@@ -100,6 +103,55 @@ def test_each_cloud_tells_of_an_object_its_own_way(overlay: str, bucket: Bucket,
 def test_what_is_no_arrival_starts_nothing(overlay: str, event: Any, bucket: Bucket, tmp_path: Path) -> None:
     """Test events, deletions, incomplete files and the files of the pipeline itself start no workflow."""
     assert submitted_workflow(make_node(overlay, bucket, tmp_path), event) is None
+
+
+def test_the_calendar_starts_the_night(local: tuple[Node, ResultFiles]) -> None:
+    """The calendar's event submits the workflow that the CronWorkflow would submit."""
+    node, _ = local
+    night = node.document("EventSource", "calendar")["spec"]["calendar"]["night"]
+    night.pop("persistence")  # which a cluster has
+    night.pop("schedule")
+    night["interval"] = "1s"
+    event = json.loads(read_strictly("listen", "calendar", documents=node.documents))
+    workflow = submitted_workflow(node, event, "night")
+    assert workflow["metadata"]["generateName"] == "night-"
+    assert workflow["spec"] == node.document("CronWorkflow", "pipeline")["spec"]["workflowSpec"]
+
+
+SEND = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+async def send(address, topic, message):
+    async with AIOKafkaProducer(bootstrap_servers=address) as producer:
+        await producer.send_and_wait(topic, message.encode())
+asyncio.run(send(*sys.argv[1:]))
+"""
+
+
+def test_a_kafka_message_names_an_object(bucket: Bucket, tmp_path: Path) -> None:
+    """A message that Argo Events' own listener reads from a real broker submits a workflow for the object in it."""
+    documents = build_with("local", ["kafka-events"], tmp_path)
+    with KafkaBroker() as broker:
+        node = Node(documents, tmp_path / "local", {"BROKER:9092": broker.address})
+        topic = node.document("EventSource", "messages")["spec"]["kafka"]["message"]["topic"]
+        message = json.dumps({"object": "incoming/a b%ä.json"})
+        python = environment_of("kafka") / "bin" / "python"
+        subprocess.run([python, "-c", SEND, broker.address, topic, message], check=True)
+        event = json.loads(read_strictly("listen", "messages", documents=node.documents))
+    workflow = submitted_workflow(node, event, "message")
+    assert workflow["spec"]["arguments"]["parameters"] == [
+        {"name": "object", "value": quote_plus("incoming/a b%ä.json")}
+    ]
+    assert workflow["spec"]["workflowTemplateRef"] == {"name": "pipeline"}
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"object": "published/a.json"}, {"object": "incoming/"}, {"key": "incoming/a.json"}, "incoming/a.json"]
+)
+def test_a_message_that_names_no_arrival_starts_nothing(body: Any, tmp_path: Path) -> None:
+    """A Kafka message without an object below incoming/ starts no workflow."""
+    node = Node(build_with("local", ["kafka-events"], tmp_path), tmp_path / "local", {})
+    assert submitted_workflow(node, {"topic": "model-etl-arrivals", "body": body}, "message") is None
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,10 @@ from deploy_manifests import (
     EXTERNAL_SECRETS,
     OVERLAYS,
     STEPS,
+    STEPS_WITH_FLINK,
     VERSION,
     build_overlay,
+    build_with,
     find,
     pipeline_task,
     pipeline_template,
@@ -57,17 +59,52 @@ def test_an_overlay_is_valid(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", ["local", "aws", "gcp"])
 def test_flink_goes_with_every_overlay_that_has_s3(overlay: str, tmp_path: Path) -> None:
     """The Flink component is part of the local overlay, and can be added to the overlays of AWS and Google."""
-    lines = {"resources": [os.path.relpath(DEPLOY / "overlays" / overlay, tmp_path)], "namespace": "model-etl"}
-    if overlay != "local":
-        lines["components"] = [os.path.relpath(DEPLOY / "components" / "flink", tmp_path)]
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
-    documents = list(yaml.safe_load_all(build(tmp_path)))
+    documents = build_with(overlay, [] if overlay == "local" else ["flink"], tmp_path)
     read_strictly("check", documents=documents)
     assert References(documents, EXTERNAL_SECRETS[overlay]).faults() == []
     worker = find(documents, "Deployment", "flink-taskmanager")["spec"]["template"]["spec"]["containers"][1]
     config = find(documents, "ConfigMap", "model-etl")["metadata"]["name"]
     assert worker["image"].endswith(f"model_etl-beam:{VERSION}")
     assert worker["envFrom"][0]["configMapRef"]["name"] == config
+    (step,) = [item for item in pipeline_template(documents)["templates"] if item["name"] == "score-on-flink"]
+    assert step["container"]["image"] == worker["image"]
+
+
+def test_flink_needs_no_argo(tmp_path: Path) -> None:
+    """The Flink component can be used without the pipeline, whose step it would add."""
+    documents = build_with("base", ["flink"], tmp_path)
+    read_strictly("check", documents=documents)
+    assert not [document for document in documents if document["kind"] == "WorkflowTemplate"]
+
+
+def test_the_step_on_flink_is_tried_again_as_the_others() -> None:
+    """The component's copy of the retry strategy is that of the other steps."""
+    templates = {item["name"]: item for item in pipeline_template(build_overlay("local"))["templates"]}
+    assert templates["score-on-flink"]["retryStrategy"] == templates["score"]["retryStrategy"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kafka_messages_go_with_every_overlay(overlay: str, tmp_path: Path) -> None:
+    """The component for Kafka messages can be added to every overlay."""
+    documents = build_with(overlay, ["kafka-events"], tmp_path)
+    read_strictly("check", documents=documents)
+    assert References(documents, EXTERNAL_SECRETS[overlay]).faults() == []
+    code, output = lint([*documents, *submitted(documents)], tmp_path)
+    assert (code, "no linting errors" in output) == (0, True), output
+
+
+def test_a_night_is_scored_once(tmp_path: Path) -> None:
+    """One schedule is in force: the calendar's with Argo Events, else the CronWorkflow's, else the CronJob's."""
+    documents = build_overlay("local")
+    night = find(documents, "EventSource", "calendar")["spec"]["calendar"]["night"]
+    workflow, job = (
+        find(documents, kind, name)["spec"] for kind, name in (("CronWorkflow", "pipeline"), ("CronJob", "score"))
+    )
+    assert (night["schedule"], night["timezone"]) == (*workflow["schedules"], workflow["timezone"])
+    assert (night["schedule"], night["timezone"]) == (job["schedule"], job["timeZone"])
+    assert workflow["suspend"] is job["suspend"] is True
+    with_argo = find(build_with("base", ["argo"], tmp_path), "CronWorkflow", "pipeline")["spec"]
+    assert not with_argo.get("suspend")
 
 
 def _misspelt_in_the_sensor(documents: list[Document]) -> None:
@@ -115,9 +152,9 @@ def lint(documents: Sequence[Document], folder: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_argo_lints_the_workflows(overlay: str, tmp_path: Path) -> None:
-    """Argo's linter accepts the template, the CronWorkflow and the workflow that the Sensor submits."""
+    """Argo's linter accepts the template, the CronWorkflow and the workflows that the Sensor submits."""
     documents = build_overlay(overlay)
-    code, output = lint([*documents, submitted(documents)], tmp_path)
+    code, output = lint([*documents, *submitted(documents)], tmp_path)
     assert (code, "no linting errors" in output) == (0, True), output
 
 
@@ -229,7 +266,7 @@ def test_only_what_may_pass_is_tried_again(code: int) -> None:
     """A failure of storage or a lost pod is retried; a failure that a user must fix is not."""
     documents = build_overlay("local")
     again = json.loads(read_strictly("retry", str(code), documents=documents))
-    assert again == dict.fromkeys(STEPS, code in RETRIED_CODES or code == -1)
+    assert again == dict.fromkeys({*STEPS, *STEPS_WITH_FLINK}, code in RETRIED_CODES or code == -1)
     for name in ("score", "beam"):
         policy = find(documents, "CronJob", name)["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]
         (rule,) = [rule for rule in policy["rules"] if "onExitCodes" in rule]

@@ -103,6 +103,31 @@ def test_what_was_changed_on_its_way_is_not_published(
     assert files.published()[0] == first
 
 
+def test_results_that_disagree_with_their_counts_are_not_published(
+    local: tuple[Node, ResultFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files whose lines are not the report's counts, and counts that do not add up, are not published."""
+    node, files = local
+    contained = Node.contained
+
+    def damaged(self: Node, name: str, container: Any, pod: Any) -> Any:
+        if name == "publish":
+            place = f"runs/{self.environment(container)['PIPELINE_RUN']}/report.json"
+            report = json.loads(files.get(place))
+            report["counts"] |= {"written": 151, "rejected": 1}
+            files.put(place, json.dumps(report).encode())
+        return contained(self, name, container, pod)
+
+    monkeypatch.setattr(Node, "contained", damaged)
+    done = run_nightly(node)
+    assert (done.last.name, done.last.code) == ("publish", 65), done.last.err
+    assert (
+        "read: 150 reported, 152 found; written: 151 reported, 150 found; rejected: 1 reported, 0 found; nothing is"
+        in done.last.err
+    )
+    assert not [name for name in files.names() if name.endswith("manifest.json")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "told"),
     [

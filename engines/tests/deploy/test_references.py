@@ -48,6 +48,14 @@ BROKEN: dict[str, Callable[[list[Document]], Any]] = {
     "nothing to fill": lambda docs: sensor_spec(docs)["triggers"][0]["template"]["k8s"]["parameters"][0].update(
         dest="spec.arguments.parameters.1.value"
     ),
+    "keeps the value in the manifest": lambda docs: sensor_spec(docs)["triggers"][0]["template"]["k8s"].pop(
+        "parameters"
+    ),
+    "not each dependency once": lambda docs: sensor_spec(docs)["triggers"][1]["template"].update(conditions="object"),
+    "no ConfigMap calendars": lambda docs: find(docs, "EventSource", "calendar")["spec"]["calendar"]["night"][
+        "persistence"
+    ]["configMap"].update(name="calendars"),
+    "no task scored": lambda docs: pipeline_task(docs, "publish").update(depends="scored && score-on-flink"),
     "has no parameter": lambda docs: sensor_spec(docs)["triggers"][0]["template"]["k8s"]["source"]["resource"]["spec"][
         "arguments"
     ]["parameters"][0].update(name="key"),

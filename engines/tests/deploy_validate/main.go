@@ -3,25 +3,33 @@
 //
 //	deploy_validate check                 check every document: unknown kinds, fields and values are errors
 //	deploy_validate retry EXIT_CODE       for each template, whether a step with this exit code is retried
-//	deploy_validate arrive EVENT.json     the workflow that the Sensor submits for an event, or null
+//	deploy_validate listen SOURCE         the first event that an EventSource makes, by its own listener
+//	deploy_validate arrive NAME EVENT     the workflow that the Sensor submits for an event of a dependency, or null
 package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	bus "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+	"github.com/argoproj/argo-events/pkg/eventsources"
+	"github.com/argoproj/argo-events/pkg/eventsources/common"
+	"github.com/argoproj/argo-events/pkg/metrics"
 	"github.com/argoproj/argo-events/pkg/reconciler/eventsource"
 	"github.com/argoproj/argo-events/pkg/reconciler/sensor"
 	"github.com/argoproj/argo-events/pkg/sensors/dependencies"
 	"github.com/argoproj/argo-events/pkg/sensors/triggers"
+	"github.com/argoproj/argo-events/pkg/shared/logging"
 	wf "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 	"github.com/argoproj/argo-workflows/v3/util/expr/argoexpr"
 	"github.com/argoproj/argo-workflows/v3/util/expr/env"
+	"go.uber.org/zap"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -37,10 +45,12 @@ func main() {
 			err = check(objects)
 		case len(os.Args) == 3 && os.Args[1] == "retry":
 			err = retry(objects, os.Args[2])
-		case len(os.Args) == 3 && os.Args[1] == "arrive":
-			err = arrive(objects, os.Args[2])
+		case len(os.Args) == 3 && os.Args[1] == "listen":
+			err = listen(objects, os.Args[2])
+		case len(os.Args) == 4 && os.Args[1] == "arrive":
+			err = arrive(objects, os.Args[2], os.Args[3])
 		default:
-			err = errors.New("usage: deploy_validate check | retry EXIT_CODE | arrive EVENT.json")
+			err = errors.New("usage: deploy_validate check | retry EXIT_CODE | listen SOURCE | arrive NAME EVENT.json")
 		}
 	}
 	if err != nil {
@@ -140,7 +150,47 @@ func retry(objects []runtime.Object, exitCode string) error {
 	return json.NewEncoder(os.Stdout).Encode(again)
 }
 
-func arrive(objects []runtime.Object, file string) error {
+// listen runs the listener of the only event of an EventSource until it has made an event, or for a minute.
+func listen(objects []runtime.Object, source string) error {
+	for _, object := range objects {
+		found, is := object.(*bus.EventSource)
+		if !is || found.Name != source {
+			continue
+		}
+		servers, _ := eventsources.GetEventingServers(found, metrics.NewMetrics(found.Namespace))
+		for _, ofType := range servers {
+			return firstEvent(ofType[0])
+		}
+	}
+	return fmt.Errorf("there is no EventSource %s", source)
+}
+
+func firstEvent(server eventsources.EventingServer) error {
+	ctx, cancel := context.WithTimeout(logging.WithLogger(context.Background(), zap.NewNop().Sugar()), time.Minute)
+	defer cancel()
+	events := make(chan []byte, 1)
+	stopped := make(chan error, 1)
+	go func() {
+		stopped <- server.StartListening(ctx, func(data []byte, _ ...common.Option) error {
+			select {
+			case events <- data:
+			default:
+			}
+			return nil
+		})
+	}()
+	select {
+	case data := <-events:
+		fmt.Println(string(data))
+		return nil
+	case err := <-stopped:
+		return fmt.Errorf("%s made no event: %w", server.GetEventName(), err)
+	case <-ctx.Done():
+		return fmt.Errorf("%s made no event in a minute", server.GetEventName())
+	}
+}
+
+func arrive(objects []runtime.Object, name string, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -150,7 +200,10 @@ func arrive(objects []runtime.Object, file string) error {
 		if !is {
 			continue
 		}
-		dependency, trigger := found.Spec.Dependencies[0], found.Spec.Triggers[0].Template.K8s
+		dependency, trigger, err := answer(found, name)
+		if err != nil {
+			return err
+		}
 		event := &bus.Event{Context: &bus.EventContext{Time: metav1.Now(), DataContentType: "application/json"}, Data: data}
 		passes, err := dependencies.Filter(event, dependency.Filters, dependency.FiltersLogicalOperator)
 		if err != nil || !passes {
@@ -166,4 +219,16 @@ func arrive(objects []runtime.Object, file string) error {
 		return nil
 	}
 	return errors.New("there is no Sensor")
+}
+
+// answer returns a dependency of a Sensor, and the trigger that has it as its only condition.
+func answer(sensor *bus.Sensor, name string) (*bus.EventDependency, *bus.StandardK8STrigger, error) {
+	for i, dependency := range sensor.Spec.Dependencies {
+		for _, trigger := range sensor.Spec.Triggers {
+			if dependency.Name == name && trigger.Template.Conditions == name {
+				return &sensor.Spec.Dependencies[i], trigger.Template.K8s, nil
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("Sensor %s has no trigger for %s alone", sensor.Name, name)
 }
