@@ -30,9 +30,9 @@ from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, ModelUnavailable, TryAgain, UsageError, input_changed, rebuild
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import format_for
-from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
+from model_etl.job.verification import RejectSummary, check_outcomes
 from model_etl.publishing.publication import all_exist, refuse_existing
-from model_etl.records.run_counts import RunCounts
+from model_etl.records.run_counts import FIRST_REJECTS, RunCounts
 from model_etl.runtime.signals import Interrupts
 from model_etl.settings.job_config import JobConfig
 
@@ -108,9 +108,10 @@ class _Run:
             self._report.counts = RunCounts.from_mapping(results.counts)
             self._report.counts.check()
             self._verify_inputs(inputs)
-            self._refuse_rejects(outputs[REJECTS], results)
-            if not self._report.counts.read and config.on_empty == "fail":
-                raise no_records(config.input_file)
+            check_outcomes(
+                config, self._report.counts, _first_rejects(results), config.input_file,
+                lambda: self._publish_rejects(outputs[REJECTS], results),
+            )  # fmt: skip
             self._publish(list(outputs.values()), results)
 
     def _load(self) -> Scorer:
@@ -176,19 +177,12 @@ class _Run:
         if found != {(file.path, file.identity) for file in inputs}:
             raise input_changed(self._config.input_file)
 
-    def _refuse_rejects(self, output: Output, results: Results) -> None:
-        """Check that the rejects are tolerated; if not, publish them, and nothing else."""
-        counts, tolerated = self._report.counts, self._config.max_errors
-        if not tolerated.exceeded(counts.rejected, counts.read):
-            return
-        first = [
-            RejectSummary.from_line(line) for line, _ in zip(lines_in(results.files[REJECTS]), range(9), strict=False)
-        ]
-        if not self._config.dry_run:
-            with self._interrupts.uninterruptible():
-                self._publish_files(output, results)
-        name = None if self._config.dry_run else output.display_name
-        raise too_many_rejects(counts, tolerated, first, name, quote=self._config.scoring.may_quote)
+    def _publish_rejects(self, output: Output, results: Results) -> str | None:
+        if self._config.dry_run:
+            return None
+        with self._interrupts.uninterruptible():
+            self._publish_files(output, results)
+        return output.display_name
 
     def _publish(self, outputs: Sequence[Output], results: Results) -> None:
         if self._config.dry_run:
@@ -214,6 +208,11 @@ class _Run:
             described = [(name, uri_of(name), digest) for name, digest in zip(names, digests, strict=True)]
             self._report.files[role] = describe_files(output.display_name, described)
         return names
+
+
+def _first_rejects(results: Results) -> list[RejectSummary]:
+    lines = zip(lines_in(results.files[REJECTS]), range(FIRST_REJECTS), strict=False)
+    return [RejectSummary.from_line(line) for line, _ in lines]
 
 
 def _check_job_service(options: Sequence[str]) -> None:

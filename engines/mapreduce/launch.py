@@ -29,7 +29,7 @@ from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import DataError
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.job.run_files import RunFiles
-from model_etl.job.verification import no_records, too_many_rejects
+from model_etl.job.verification import check_outcomes
 from model_etl.publishing.publication import RunPublication
 from model_etl.records.run_counts import RunCounts
 from model_etl.runtime.signals import Interrupts
@@ -137,7 +137,10 @@ class _Launcher:
                 staged[b"output"].writelines(sorted(results.groups))
             report.counts = results.counts
             results.check(len(tasks), counters, logged=logged, counting=self._job.counting)
-            _check_rejects(config, results, publication, interrupts)
+            check_outcomes(
+                config, results.counts, results.first_rejects, config.input_file,
+                lambda: _publish_rejects(publication, interrupts),
+            )  # fmt: skip
             check_unchanged(inputs, self._names)
             report.status = "dry_run" if config.dry_run else "published"
             if not config.dry_run:
@@ -204,14 +207,6 @@ def _described(files: RunFiles, results: JobResults) -> dict[str, dict[str, Any]
     return described
 
 
-def _check_rejects(config: JobConfig, results: JobResults, publication: RunPublication, interrupts: Interrupts) -> None:
-    """Check that the rejects are tolerated and that there are records; publish rejects that are not, alone."""
-    counts = results.counts
-    if config.max_errors.exceeded(counts.rejected, counts.read):
-        published = publication.publish_rejects(interrupts)
-        rejects_name = published.name if published is not None else None
-        raise too_many_rejects(
-            counts, config.max_errors, results.first_rejects, rejects_name, quote=config.scoring.may_quote
-        )
-    if not counts.read and config.on_empty == "fail":
-        raise no_records(config.input_file)
+def _publish_rejects(publication: RunPublication, interrupts: Interrupts) -> str | None:
+    published = publication.publish_rejects(interrupts)
+    return published.name if published is not None else None

@@ -12,7 +12,7 @@ from model_etl.job.fetched_model import fetched_model
 from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.sample import Sample
 from model_etl.job.score_files import score_files
-from model_etl.job.verification import RejectSummary, no_records, too_many_rejects
+from model_etl.job.verification import RejectSummary, check_outcomes
 from model_etl.pipeline.build import GraphInput, LoadedScoring, input_file, load_scoring
 from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import RunPublication, refuse_existing
@@ -69,11 +69,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
                 score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
         _check_other_names(config, files, inputs, sample)
         counts = counters.counts()
-        if config.max_errors.exceeded(counts.rejected, counts.read):
-            first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
-            raise too_many_rejects(counts, config.max_errors, first_rejects, quote=config.scoring.may_quote)
-        if not counts.read and config.on_empty == "fail":
-            raise no_records(files.name)
+        check_outcomes(config, counts, map(RejectSummary.from_rejection, counters.first_rejects), files.name)
         return [
             *_describe(scoring, files, counts),
             *sample.describe_names(),

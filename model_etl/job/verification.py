@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from model_etl.errors import DataError, InputMissing, input_changed, printable
 from model_etl.publishing.storage import Location
 from model_etl.records.batch import Rejection
 from model_etl.records.run_counts import FIRST_REJECTS, RunCounts
+from model_etl.settings.job_config import JobConfig
 from model_etl.settings.values import MaxErrors
 
 
@@ -98,6 +99,32 @@ def no_records(input_name: str) -> DataError:
         input_name: the input, as the user named it.
     """
     return DataError(f"{input_name} has no records", "Pass --on_empty ok to accept an empty input.")
+
+
+def check_outcomes(
+    config: JobConfig,
+    counts: RunCounts,
+    first: Iterable[RejectSummary],
+    input_name: str,
+    publish_rejects: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Check that the rejects are tolerated, and that there are records or none are needed.
+
+    Args:
+        config: the settings of the run.
+        counts: of the run.
+        first: the first rejects; what it reads must still be there after `publish_rejects`.
+        input_name: the input, as the user named it.
+        publish_rejects: publishes rejects that are not tolerated, and nothing else; returns the name of their file.
+
+    Raises:
+        DataError: if the run may not be published.
+    """
+    if config.max_errors.exceeded(counts.rejected, counts.read):
+        name = publish_rejects()
+        raise too_many_rejects(counts, config.max_errors, first, name, quote=config.scoring.may_quote)
+    if not counts.read and config.on_empty == "fail":
+        raise no_records(input_name)
 
 
 def state_of(location: Location) -> str:
