@@ -198,6 +198,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
             published=config.scoring.published,
             any_year=outputs == {"parquet"},
             scale=BATCHES_OF_A_FRAME if scoring.facts.takes_frames else 1,
+            in_columns=scoring.facts.takes_frames or scoring.facts.takes_columns,
             max_record_size=config.max_record_size,
         )
         is_set = config.input_compression is not None

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from model_etl.columns.column_input import ColumnInput
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
@@ -50,6 +51,7 @@ class ModelFacts:
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
         exposes_internals: whether it can return internals, whose names no schema has.
         takes_frames: whether it predicts data frames, and so wants large batches.
+        takes_columns: whether it predicts columns.
     """
 
     reference: str
@@ -61,6 +63,7 @@ class ModelFacts:
     outputs: Mapping[str, Field]
     exposes_internals: bool = False
     takes_frames: bool = False
+    takes_columns: bool = False
 
 
 class NotAModelError(ValueError):
@@ -101,8 +104,11 @@ class Model:
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
         self._predict_frame: _Predict | None = getattr(instance, "predict_frame", None)
         self._frames = _frame_model(instance) if self.takes_frames else None
-        columns = self.takes_columns and not self.takes_frames
-        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=columns)
+        self.input = (
+            ColumnInput(instance.input_schema, frames=self.takes_frames)
+            if self.takes_columns or self.takes_frames
+            else InputSchema(instance.input_schema, attributes=self.takes_batches)
+        )
         self.output = OutputSchema(instance.output_schema)
         self._field_types = self.input.field_types
 
@@ -145,6 +151,7 @@ class Model:
             self.output.fields(),
             self.exposes_internals,
             self.takes_frames,
+            self.takes_columns,
         )
 
     def describe(self) -> dict[str, Any]:

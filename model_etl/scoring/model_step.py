@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
+from model_etl.records.lazy_sequences import LazySequence
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.runtime.home_thread import in_home_thread
 from model_etl.scoring.faults import (
@@ -184,11 +185,13 @@ class MLModelTransformer:
                 return
 
     def _decoded(self, batch: Batch, start: int, end: int) -> Sequence[Any]:
-        """Decode some records of a decoded batch again.
+        """Return some records of a decoded batch; they are decoded again, unless the model cannot change them.
 
         Raises:
             ConfigurationError: if the input schema does not accept a record that it accepted before.
         """
+        if isinstance(batch.inputs, LazySequence) and batch.inputs.immutable:
+            return batch.inputs[start:end]
         documents = list(batch.documents[start:end])
         numbers = range(len(documents))
         again = self.model.input.decode_batch(Batch(batch.source, numbers, numbers, documents, documents))
