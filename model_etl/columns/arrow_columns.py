@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from model_etl.columns.column_records import ArrowColumns, ColumnRecords
 from model_etl.columns.column_types import ColumnKind, ColumnType
 from model_etl.schema.columns import Table
-
-ArrowColumns: TypeAlias = Mapping[str, Any]
-"""Arrow arrays by the names of fields; a list of Python objects where the kind of column is "object"."""
 
 _ARROW_TYPES: dict[ColumnKind, pa.DataType] = {
     "float": pa.float64(),
@@ -39,17 +39,19 @@ def arrow_columns(records: Sequence[Any], columns: Sequence[ColumnType]) -> Arro
     """Return records as Arrow arrays.
 
     Args:
-        records: objects with the fields as attributes, or a `Table`.
+        records: objects with the fields as attributes, a `Table`, or `ColumnRecords`.
         columns: the columns of their schema.
 
     Raises:
         ValueError: if a value does not fit the type of its column; the message names the field.
     """
+    if isinstance(records, ColumnRecords):
+        return records.columns
     tables = records.columns if isinstance(records, Table) else None
     arrays: dict[str, Any] = {}
     for column in columns:
         values = _values(tables[column.name]) if tables is not None else list(map(attrgetter(column.name), records))
-        arrays[column.name] = values if column.kind == "object" else _array(values, column)
+        arrays[column.name] = values if column.kind == "object" else array_of(values, column)
     return arrays
 
 
@@ -58,7 +60,12 @@ def _values(column: Any) -> list[Any]:
     return values
 
 
-def _array(values: list[Any], column: ColumnType) -> Any:
+def array_of(values: list[Any], column: ColumnType) -> Any:
+    """Return the values of a field as the array of its column, which is not one of objects.
+
+    Raises:
+        ValueError: if a value does not fit the type of the column; the message names the field.
+    """
     if column.wrapped:
         values = list(map(_plain, values))
     if column.kind == "datetime" and any(v is not None and v.tzinfo is not None for v in values):
@@ -73,6 +80,16 @@ def _array(values: list[Any], column: ColumnType) -> Any:
     if array.null_count and not column.nullable:
         raise ValueError(f"{column.name} is None, which the input schema does not allow")
     return array
+
+
+def replaced(array: pa.Array, indexes: Any, values: pa.Array) -> pa.Array:
+    """Return an array with other values at some indexes, which are in ascending order."""
+    mask = np.zeros(len(array), bool)
+    mask[indexes] = True
+    if not pa.types.is_duration(array.type):
+        return pc.replace_with_mask(array, pa.array(mask), values)
+    numbers = pc.replace_with_mask(array.view(pa.int64()), pa.array(mask), values.view(pa.int64()))
+    return numbers.view(array.type)
 
 
 def _plain(value: Any) -> Any:

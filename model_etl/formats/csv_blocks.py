@@ -1,19 +1,24 @@
-"""Many rows of CSV or TSV as JSON at once, with Arrow: also rows with quotes and with empty cells.
+"""Many rows of CSV or TSV as columns of cells at once, with Arrow: also rows with quotes and with empty cells.
 
-A block is converted whole, exactly as row by row, or not at all: cells of several lines are left to the careful way,
-which also looks for lost rows in them. Arrow reads the cells as text only, and only where Python's csv module surely
-reads the same cells: the holes of `pyarrow.csv` (`"x"y`, a lone CR, a quote that is never closed, invalid UTF-8, blank
-and ragged rows) are found before.
+A block is read whole, exactly as row by row, or not at all: cells of several lines are left to the careful way, which
+also looks for lost rows in them. Arrow reads the cells as text only, and only where Python's csv module surely reads
+the same cells: the holes of `pyarrow.csv` (`"x"y`, a lone CR, a quote that is never closed, invalid UTF-8, blank and
+ragged rows) are found before. The JSON of the rows is made for whoever asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from typing_extensions import override
+
+from model_etl.columns.source_columns import SourceColumn
+from model_etl.formats.csv_cells import Cells, converter, missing_cell
 from model_etl.formats.file_signatures import BOM
-from model_etl.records.lazy_sequences import LineBlock
+from model_etl.records.lazy_sequences import LazySequence, LineBlock
 from model_etl.schema.fields import Field
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ SMALLEST_BLOCK = 32 * 1024
 """Fewer bytes are converted row by row before pyarrow is imported."""
 
 _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"
+_QUOTE, _LINE_FEED = b'"'[0], b"\n"[0]
 _ESCAPED = r'[\x00-\x1f"\\]'
 
 
@@ -35,40 +41,35 @@ class ConvertedBlock(NamedTuple):
         end_bytes: the bytes of each line end.
     """
 
-    texts: Sequence[bytes]
-    documents: LineBlock
+    texts: LineBlock
+    documents: CellDocuments
     end_bytes: int
 
 
-def convert_block(
-    block: bytes, names: Sequence[str], fields: Mapping[str, Field], delimiter: str, *, quotes: bool
-) -> ConvertedBlock | None:
+def convert_block(block: bytes, columns: CellColumns) -> ConvertedBlock | None:
     """Convert whole rows at once.
 
     Args:
         block: the rows, with line ends between them.
-        names: the names of the columns.
-        fields: the model's input fields by name.
-        delimiter: the character between two cells.
-        quotes: whether a cell may have quotes around it.
+        columns: the columns of their table.
 
     Returns:
         The rows, or None if they need a closer look one by one.
     """
-    if len(block) < SMALLEST_BLOCK or any(name in fields and fields[name].type == "json" for name in names):
+    if len(block) < SMALLEST_BLOCK:
         return None
     end_bytes = 2 if block.endswith(b"\r") else 1
     lines = block[:-1].replace(b"\r\n", b"\n") if end_bytes > 1 else block
     is_plain = b"\r" not in lines and b"\0" not in lines and not lines.startswith(BOM) and _is_utf8(lines)
-    if not quotes and b'"' in lines:
+    if not is_plain or not _has_plain_quotes(lines, columns):
         return None
-    texts = _rows(lines, delimiter) if is_plain else None
-    if texts is None or (end_bytes > 1 and len(block) - len(lines) != len(texts)):
+    count = lines.count(b"\n") + 1
+    if end_bytes > 1 and len(block) - len(lines) != count:
         return None  # the line ends differ
-    cells = _cells(lines, names, delimiter)
-    if cells is None or cells.num_rows != len(texts):
+    cells = _cells(lines, columns)
+    if cells is None or cells.num_rows != count:
         return None
-    return ConvertedBlock(texts, _documents(cells, fields), end_bytes)
+    return ConvertedBlock(LineBlock(lines, count), CellDocuments(cells, columns), end_bytes)
 
 
 def _is_utf8(block: bytes) -> bool:
@@ -78,22 +79,26 @@ def _is_utf8(block: bytes) -> bool:
         return False
 
 
-def _rows(lines: bytes, delimiter: str) -> Sequence[bytes] | None:
-    """Return the texts of rows, or None if a quote stands where RFC 4180 has none."""
-    if b'"' not in lines:
-        return lines.split(b"\n")
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
+def _has_plain_quotes(lines: bytes, columns: CellColumns) -> bool:
+    """Return whether quotes stand only where RFC 4180 has them, and no cell has several lines."""
+    if not columns.quotes or b'"' not in lines:
+        return True
+    import numpy as np  # noqa: PLC0415
 
-    rows = lines.split(b"\n")
-    if any(row.count(b'"') % 2 for row in rows):
-        return None  # a cell of several lines, or a stray quote
-    cell = f'(?:[^"{delimiter}]*|"(?:[^"]|"")*")'
-    quoted = pa.array([row for row in rows if b'"' in row], pa.string())
-    return rows if pc.all(pc.match_substring_regex(quoted, f"^{cell}(?:{delimiter}{cell})*$")).as_py() else None
+    codes = np.frombuffer(lines, np.uint8)
+    quotes = np.flatnonzero(codes == _QUOTE)
+    feeds = np.flatnonzero(codes == _LINE_FEED)
+    if len(quotes) % 2 or (np.searchsorted(quotes, feeds) % 2).any():
+        return False
+    around = np.zeros(256, bool)
+    around[[_QUOTE, _LINE_FEED, ord(columns.delimiter)]] = True
+    opening, closing = quotes[::2], quotes[1::2]
+    before = codes[opening[opening > 0] - 1]
+    after = codes[closing[closing < len(codes) - 1] + 1]
+    return bool(around[before].all() and around[after].all())
 
 
-def _cells(lines: bytes, names: Sequence[str], delimiter: str) -> pa.RecordBatch | None:
+def _cells(lines: bytes, columns: CellColumns) -> pa.RecordBatch | None:
     """Return the cells as columns of text, null where empty; None if a row has another number of cells."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
@@ -104,11 +109,17 @@ def _cells(lines: bytes, names: Sequence[str], delimiter: str) -> pa.RecordBatch
         ragged.append(row)
         return "skip"
 
+    names = columns.names
     try:
         table = csv.read_csv(
             pa.BufferReader(lines),
             csv.ReadOptions(use_threads=False, block_size=len(lines) + 1, column_names=list(names)),
-            csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip),
+            csv.ParseOptions(
+                delimiter=columns.delimiter,
+                quote_char='"' if columns.quotes else False,
+                newlines_in_values=True,
+                invalid_row_handler=skip,
+            ),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
@@ -119,13 +130,131 @@ def _cells(lines: bytes, names: Sequence[str], delimiter: str) -> pa.RecordBatch
     return batches[0] if len(batches) == 1 and not ragged else None
 
 
-def _documents(cells: pa.RecordBatch, fields: Mapping[str, Field]) -> LineBlock:
+class CellColumns:
+    """The columns of a table of cells.
+
+    Args:
+        names: their names.
+        fields: the model's input fields by name.
+        delimiter: the character between two cells.
+        quotes: whether a cell may have quotes around it.
+    """
+
+    def __init__(self, names: Sequence[str], fields: Mapping[str, Field], delimiter: str, *, quotes: bool) -> None:
+        self.names = names
+        self.fields = {name: fields[name] for name in names if name in fields}
+        self.delimiter = delimiter
+        self.quotes = quotes
+        self.rows = Cells(names, self.fields, delimiter, quotes=quotes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _cell_columns, (self.names, self.fields, self.delimiter, self.quotes)
+
+
+def _cell_columns(names: Sequence[str], fields: Mapping[str, Field], delimiter: str, quotes: bool) -> CellColumns:
+    return CellColumns(names, fields, delimiter, quotes=quotes)
+
+
+class CellDocuments(LineBlock):
+    """The rows of a table of cells as lines of JSON; `TableDocuments`.
+
+    Args:
+        cells: the cells as columns of text, null where empty.
+        columns: the columns.
+
+    Attributes:
+        cells: the cells.
+        columns: the columns.
+    """
+
+    def __init__(self, cells: pa.RecordBatch, columns: CellColumns) -> None:
+        LazySequence.__init__(self, cells.num_rows)
+        self.cells = cells
+        self.columns = columns
+
+    @cached_property
+    def block(self) -> bytes:  # type: ignore[override]
+        """The lines, with a line feed between any two."""
+        return _documents(self.cells, self.columns) if len(self) else b""
+
+    @override
+    def _build(self) -> list[bytes]:
+        return self.block.split(b"\n") if len(self) else []
+
+    @property
+    def source_names(self) -> Sequence[str]:
+        """The names of the columns."""
+        return self.columns.names
+
+    def source_column(self, name: str) -> SourceColumn | None:
+        """Return a column, or None if there is no such column."""
+        field = self.columns.fields.get(name)
+        if field is None:
+            return None
+        values = self.cells.column(name)
+        return SourceColumn(values, missing_cell(field), field.type, partial(_json_array, field=field))
+
+    def documents_at(self, indexes: Sequence[int]) -> Sequence[bytes]:
+        """Return the documents of some records, without building all."""
+        if not indexes:
+            return ()
+        import pyarrow as pa  # noqa: PLC0415
+
+        columns = [column.to_pylist() for column in self.cells.take(pa.array(indexes)).columns]
+        document = self.columns.rows.document
+        return [document([cell or "" for cell in row]) for row in zip(*columns, strict=True)]
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice) or "_all" in vars(self):
+            return self._all[index]
+        return self.documents_at([range(len(self))[index]])[0]
+
+    @override
+    def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> CellDocuments:
+        return SelectedCells(self, select, count)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CellDocuments, (self.cells, self.columns)
+
+
+class SelectedCells(CellDocuments):
+    """Some rows of a table of cells.
+
+    Args:
+        documents: all of them.
+        select: takes the rows from a sequence.
+        count: the number of rows that it takes.
+    """
+
+    def __init__(self, documents: CellDocuments, select: Callable[[Sequence[Any]], list[Any]], count: int) -> None:
+        LazySequence.__init__(self, count)
+        self._documents = documents
+        self._select = select
+        self.columns = documents.columns
+
+    @cached_property
+    def cells(self) -> pa.RecordBatch:
+        """The cells as columns of text, null where empty."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        indexes = self._select(range(len(self._documents)))
+        return self._documents.cells.take(pa.array(indexes, pa.int64()))
+
+
+def _documents(cells: pa.RecordBatch, columns: CellColumns) -> bytes:
     """Return each row as one line of JSON, as `Cells.document` builds it."""
     import pyarrow.compute as pc  # noqa: PLC0415
 
     parts: list[Any] = []
     for name, column in zip(cells.schema.names, cells.columns, strict=True):
-        parts += _member(encode_basestring(name), column, fields.get(name))
+        parts += _member(encode_basestring(name), column, columns.fields.get(name))
     if isinstance(parts[0], str):
         parts[0] = parts[0][1:]  # no comma before the first member
         joined = _join("{", *parts, "}\n")
@@ -134,32 +263,45 @@ def _documents(cells: pa.RecordBatch, fields: Mapping[str, Field]) -> LineBlock:
         joined = _join("{", pc.if_else(pc.starts_with(body, ","), pc.utf8_slice_codeunits(body, 1), body))
     data = joined.buffers()[2]
     ends = memoryview(joined.buffers()[1]).cast("i")
-    return LineBlock(bytes(memoryview(data)[ends[joined.offset] : ends[joined.offset + len(joined)] - 1]), len(joined))
+    return bytes(memoryview(data)[ends[joined.offset] : ends[joined.offset + len(joined)] - 1])
 
 
 def _member(name: str, column: pa.Array, field: Field | None) -> list[Any]:
     """Return the parts of a member of JSON objects, its comma first; empty where there is no value."""
-    import pyarrow.compute as pc  # noqa: PLC0415
-
     start = f",{name}:"
-    kept = field is None or (field.required and not field.nullable and field.type == "text")
-    if kept or (field is not None and field.type == "text" and not column.null_count):
+    missing = "text" if field is None else missing_cell(field)
+    if missing == "text" or (field is not None and field.type == "text" and not column.null_count):
         return [start + '"', _escaped(column).fill_null(""), '"']
-    if field is None or field.type == "text":
-        values = _join('"', _escaped(column), '"', nulls="emit_null")
-    else:
-        if field.type == "boolean":
-            plain = pc.or_(pc.equal(column, "true"), pc.equal(column, "false"))
-        else:
-            plain = pc.match_substring_regex(column, _NUMBER)
-        values = column
-        if not pc.all(plain, min_count=0).as_py():
-            values = pc.if_else(plain, column, _join('"', _escaped(column), '"', nulls="emit_null"))
+    values = _json_texts(column, field)
     if not values.null_count:
         return [start, values]
-    if field is not None and field.required and field.nullable:
+    if missing == "null":
         return [start, values.fill_null("null")]
     return [_join(start, values, nulls="emit_null")]
+
+
+def _json_texts(column: pa.Array, field: Field | None) -> pa.Array:
+    """Return the JSON of cells, null where they are."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if field is None or field.type == "text":
+        return _join('"', _escaped(column), '"', nulls="emit_null")
+    if field.type == "json":
+        convert = converter(field)
+        return pa.array([None if cell is None else convert(cell) for cell in column.to_pylist()], pa.string())
+    if field.type == "boolean":
+        plain = pc.or_(pc.equal(column, "true"), pc.equal(column, "false"))
+    else:
+        plain = pc.match_substring_regex(column, _NUMBER)
+    if pc.all(plain, min_count=0).as_py():
+        return column
+    return pc.if_else(plain, column, _join('"', _escaped(column), '"', nulls="emit_null"))
+
+
+def _json_array(column: pa.Array, field: Field) -> bytes:
+    """Return cells, none of them null, as a JSON array."""
+    return ("[" + ",".join(_json_texts(column, field).to_pylist()) + "]").encode()
 
 
 def _escaped(column: pa.Array) -> pa.Array:

@@ -9,6 +9,7 @@ from operator import methodcaller
 
 import msgspec
 
+from model_etl.columns.source_columns import Missing
 from model_etl.errors import RecordError
 from model_etl.formats.line_blocks import is_utf8_without_cr
 from model_etl.records.lazy_sequences import LineBlock
@@ -17,6 +18,7 @@ from model_etl.schema.fields import Field
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _NUMBERS = msgspec.json.Decoder(list[float])
 _ABSENT = ""
+_EMPTY_CELLS: dict[Missing, str] = {"null": "null", "text": '""', "absent": _ABSENT}
 _SPECIAL = {*range(32), *b'"\\'} - {*b"\n"}
 """The bytes that have to be quoted in a row or escaped in JSON, but for the line feed between rows."""
 
@@ -38,7 +40,7 @@ class Cells:
         self, names: Sequence[str], fields: Mapping[str, Field], delimiter: str, *, quotes: bool = True
     ) -> None:
         self.width = len(names)
-        self._columns = [(encode_basestring(name) + ":", _converter(fields.get(name))) for name in names]
+        self._columns = [(encode_basestring(name) + ":", converter(fields.get(name))) for name in names]
         self._delimiter = delimiter.encode()
         self._quotes = quotes
         self._special = bytes(_SPECIAL - set(self._delimiter) - (set() if quotes else set(b'"\\')))
@@ -123,15 +125,18 @@ def _all_verbatim(column: Sequence[bytes], field: Field) -> bool:
         return False
 
 
-def _converter(field: Field | None) -> Callable[[str], str]:
+def missing_cell(field: Field) -> Missing:
+    """Return what an empty cell of a field is in JSON: null, an empty text, or no member at all."""
+    if field.required and field.nullable:
+        return "null"
+    return "text" if field.required and field.type == "text" else "absent"
+
+
+def converter(field: Field | None) -> Callable[[str], str]:
     """Return the function that converts a cell of a field to JSON, or to `_ABSENT`."""
     if field is None:
         return encode_basestring
-    empty = _ABSENT
-    if field.required and field.nullable:
-        empty = "null"
-    elif field.required and field.type == "text":
-        empty = '""'
+    empty = _EMPTY_CELLS[missing_cell(field)]
 
     def text(cell: str) -> str:
         return encode_basestring(cell) if cell else empty

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
 from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
-from model_etl.formats.csv_blocks import ConvertedBlock, convert_block
+from model_etl.formats.csv_blocks import CellColumns, ConvertedBlock, convert_block
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.csv_damage import (
     has_rows_between_returns,
@@ -109,15 +109,18 @@ class Delimited(Format):
             names = self._column_names(header, block, source)
             check_table_names(names, fields, source, header.text)
             cells = Cells(names, fields, self.delimiter, quotes=self.quotes)
+            columns = CellColumns(names, fields, self.delimiter, quotes=self.quotes)
             builder = BatchBuilder(dataclasses.replace(source, header=header.text, columns=names))
             remaining = lines.remaining()
             offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
             rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
             for rows in chain(rest, blocks):
                 may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
-                batch = None if may_be_long else _verbatim_batch(rows.text, rows.offset, cells, builder)
+                batch = None
+                if not may_be_long and not source.in_columns:
+                    batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
                 if batch is None and not may_be_long:
-                    converted = convert_block(rows.text, names, fields, self.delimiter, quotes=self.quotes)
+                    converted = convert_block(rows.text, columns)
                     batch = _converted_batch(converted, rows.offset, builder) if converted else None
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
             if not builder.position:

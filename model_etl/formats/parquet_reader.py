@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import msgspec
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from typing_extensions import override
 
+from model_etl.columns.source_columns import SourceColumn
 from model_etl.errors import DataError, RecordError, UsageError, shortened
 from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
 from model_etl.formats.file_signatures import START_BYTES, check_parquet
@@ -209,27 +210,30 @@ def _add_long_rows(
 
 
 class RowDocuments(LazySequence):
-    """Rows of a table as lines of JSON; a `ColumnSource`.
+    """Rows of a table as lines of JSON; a `ColumnSource` and `TableDocuments`.
 
     Args:
         rows: the rows.
         places: what the model accepts in each column.
+
+    Attributes:
+        rows: the rows.
     """
 
     def __init__(self, rows: pa.RecordBatch, places: Mapping[str, Place]) -> None:
         super().__init__(rows.num_rows)
-        self._rows = rows
+        self.rows = rows
         self._places = places
 
     @override
     def _build(self) -> list[bytes]:
-        names = self._rows.schema.names
+        names = self.rows.schema.names
         if not names:
             return [b"{}"] * len(self)
         step = 2 * len(names) + 1
         pieces = [b"}\n"] * (step * len(self))
         for index, name in enumerate(names):
-            values = json_values(self._rows.column(index), self._places[name])
+            values = json_values(self.rows.column(index), self._places[name])
             start = b"," if index else b"{"
             pieces[2 * index :: step] = [start + _ENCODER.encode(name) + b":"] * len(self)
             pieces[2 * index + 1 :: step] = _ENCODER.encode_lines(values)[:-1].split(b"\n")
@@ -237,23 +241,66 @@ class RowDocuments(LazySequence):
 
     def row(self, index: int) -> RowDocuments:
         """Return one row."""
-        return RowDocuments(self._rows.slice(index, 1), self._places)
+        return RowDocuments(self.rows.slice(index, 1), self._places)
 
     def short_values(self, index: int) -> bytes:
         """Return the JSON of the short values of a row."""
-        row = self._rows.slice(index, 1)
+        row = self.rows.slice(index, 1)
         short = [name for name in row.schema.names if row_sizes(row.column(name))[0] <= EXCERPT_BYTES]
         return bytes(RowDocuments(row.select(short), self._places)[0])
 
+    @property
+    def source_names(self) -> Sequence[str]:
+        """The names of the columns."""
+        names: Sequence[str] = self.rows.schema.names
+        return names
+
+    def source_column(self, name: str) -> SourceColumn | None:
+        """Return a column, or None if there is no such column."""
+        index = self.rows.schema.get_field_index(name)
+        if index < 0:
+            return None
+        place = self._places[name]
+        return SourceColumn(
+            self.rows.column(index), "null", None, lambda values: _ENCODER.encode(json_values(values, place))
+        )
+
+    def documents_at(self, indexes: Sequence[int]) -> Sequence[bytes]:
+        """Return the documents of some records, without building all."""
+        return self._taken(indexes) or [self[index] for index in indexes]
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    @override
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice) or "_all" in vars(self):
+            return self._all[index]
+        return self.row(range(len(self))[index])[:][0]
+
+    @override
+    def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> LazySequence:
+        return self._taken(select(range(len(self)))) or super().selected(select, count)
+
+    def _taken(self, indexes: Sequence[int]) -> RowDocuments | None:
+        """Return some rows; None if there are none, or Arrow cannot take values of such a type."""
+        try:
+            return RowDocuments(self.rows.take(pa.array(indexes, pa.int64())), self._places) if indexes else None
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+            return None
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowDocuments, (self._rows, self._places)
+        return RowDocuments, (self.rows, self._places)
 
     def read_columns(self, types: Mapping[str, type]) -> dict[str, np.ndarray[Any, Any]] | None:
         """Return some columns as numpy arrays: see `ColumnSource`."""
         columns = {}
         for name, python_type in types.items():
-            index = self._rows.schema.get_field_index(name)
-            column = self._rows.column(index) if index >= 0 else None
+            index = self.rows.schema.get_field_index(name)
+            column = self.rows.column(index) if index >= 0 else None
             if column is None or column.null_count or not has_python_type(column.type, python_type):
                 return None
             if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():

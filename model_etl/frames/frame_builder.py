@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from model_etl.columns.arrow_columns import ArrowColumns, arrow_columns, arrow_type
+from model_etl.columns.arrow_columns import arrow_columns, arrow_type
+from model_etl.columns.column_records import ArrowColumns
 from model_etl.columns.column_types import ColumnType, column_types
 from model_etl.frames.pandas_frame import pandas_frame
 from model_etl.schema.codecs import is_pydantic

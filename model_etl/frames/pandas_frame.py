@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_etl.columns.arrow_columns import ArrowColumns
+from model_etl.columns.column_records import ArrowColumns
 from model_etl.columns.column_types import ColumnType
 
 _LARGEST_EXACT = 2**53

@@ -246,6 +246,7 @@ def input_file(
         published=config.scoring.published,
         any_year=any_year,
         scale=BATCHES_OF_A_FRAME if facts is not None and facts.takes_frames else 1,
+        in_columns=facts is not None and (facts.takes_frames or facts.takes_columns),
         max_record_size=config.max_record_size,
     )
     is_set = config.input_compression is not None

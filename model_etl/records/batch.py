@@ -44,6 +44,7 @@ class Source:
         columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
         published: the names of the fields of its records that are published; None for all.
         scale: how many times the usual bytes and records a batch has; models that predict frames want large batches.
+        in_columns: whether the model takes the records as columns, so that a table is read as columns.
         any_year: whether the outputs can hold dates beyond the years 1 to 9999, as Parquet can and text cannot.
         max_record_size: the most bytes of a record; a longer one is rejected.
     """
@@ -56,6 +57,7 @@ class Source:
     published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
     any_year: bool = dataclasses.field(default=False, compare=False)
     scale: int = dataclasses.field(default=1, compare=False)
+    in_columns: bool = dataclasses.field(default=False, compare=False)
     max_record_size: int = dataclasses.field(default=MAX_RECORD_BYTES, compare=False)
 
     def publishes(self, name: str) -> bool:
@@ -240,7 +242,9 @@ class Batch:
         """Return a batch of `count` records, which `select` takes from each column that is filled."""
 
         def selected(column: Sequence[Any]) -> Sequence[Any]:
-            if isinstance(column, (LazySequence, range)):
+            if isinstance(column, LazySequence):
+                return column.selected(select, count)
+            if isinstance(column, range):
                 return SelectedItems(select, column, count)
             return select(column) if column else column
 

@@ -16,7 +16,12 @@ class LazySequence(Sequence[Any]):
 
     Args:
         count: the number of items.
+
+    Attributes:
+        immutable: whether nobody to whom a part of it is passed can change the items of another part.
     """
+
+    immutable = False
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -43,6 +48,15 @@ class LazySequence(Sequence[Any]):
 
     def __getitem__(self, index: int | slice) -> Any:
         return self._all[index]
+
+    def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> LazySequence:
+        """Return some of the items.
+
+        Args:
+            select: takes them from a sequence of the same length.
+            count: the number of items that it takes.
+        """
+        return SelectedItems(select, self, count)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (self._all,)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from model_etl.columns.column_input import ColumnInput
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
@@ -52,6 +53,7 @@ class ModelFacts:
         takes_frames: whether it predicts data frames, and so wants large batches.
         python: the version of Python that runs it, if that is not the Python of the run.
         artefact: what identifies the file that it was loaded from: kind, library, bytes, sha256; None for a class.
+        takes_columns: whether it predicts columns.
     """
 
     reference: str
@@ -65,6 +67,7 @@ class ModelFacts:
     takes_frames: bool = False
     python: str | None = None
     artefact: Mapping[str, Any] | None = None
+    takes_columns: bool = False
 
 
 class NotAModelError(ValueError):
@@ -106,8 +109,11 @@ class Model:
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
         self._predict_frame: _Predict | None = getattr(instance, "predict_frame", None)
         self._frames = _frame_model(instance) if self.takes_frames else None
-        columns = self.takes_columns and not self.takes_frames
-        self.input = InputSchema(instance.input_schema, attributes=self.takes_batches, columns=columns)
+        self.input = (
+            ColumnInput(instance.input_schema, frames=self.takes_frames)
+            if self.takes_columns or self.takes_frames
+            else InputSchema(instance.input_schema, attributes=self.takes_batches)
+        )
         self.output = OutputSchema(instance.output_schema)
         self._field_types = self.input.field_types
 
@@ -153,6 +159,7 @@ class Model:
             self.exposes_internals,
             self.takes_frames,
             artefact=self.artefact,
+            takes_columns=self.takes_columns,
         )
 
     def describe(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
+from model_etl.records.lazy_sequences import LazySequence
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.runtime.home_thread import in_home_thread
 from model_etl.schema.columns import Table
@@ -185,13 +186,13 @@ class MLModelTransformer:
                 return
 
     def _decoded(self, batch: Batch, indexes: Sequence[int]) -> Sequence[Any]:
-        """Decode some records of a decoded batch again.
+        """Return some records of a decoded batch; they are decoded again, unless the model cannot change them.
 
         Raises:
             ConfigurationError: if the input schema does not accept a record that it accepted before.
         """
-        if isinstance(batch.inputs, Table):  # its arrays are read-only
-            return batch.inputs.take(indexes)
+        if isinstance(batch.inputs, Table) or getattr(batch.inputs, "immutable", False):
+            return _items(batch.inputs, indexes)
         documents = [batch.documents[index] for index in indexes]
         numbers = range(len(documents))
         again = self.model.input.decode_batch(Batch(batch.source, numbers, numbers, documents, documents))
@@ -208,7 +209,11 @@ class MLModelTransformer:
 def _items(inputs: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
     if len(indexes) == len(inputs):
         return inputs
-    return inputs.take(indexes) if isinstance(inputs, Table) else [inputs[index] for index in indexes]
+    if isinstance(inputs, Table):
+        return inputs.take(indexes)
+    if isinstance(inputs, LazySequence):
+        return inputs.selected(lambda items: [items[index] for index in indexes], len(indexes))
+    return [inputs[index] for index in indexes]
 
 
 def _predict_error(exc: BaseException) -> RecordError:
