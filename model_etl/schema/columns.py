@@ -96,7 +96,11 @@ class Table(Sequence[Any]):
 
 
 def _items(column: Any, indexes: Sequence[int]) -> Any:
-    return column.take(indexes) if hasattr(column, "take") else [column[index] for index in indexes]
+    if not hasattr(column, "take"):
+        return [column[index] for index in indexes]
+    items = column.take(indexes)
+    items.flags.writeable = column.flags.writeable
+    return items
 
 
 def joined_in_order(parts: Sequence[Sequence[Any]], order: Sequence[int]) -> Sequence[Any]:
