@@ -21,8 +21,8 @@ SAMPLE = ROOT / "model_etl" / "new_package" / "templates" / "sample.csv"
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Etl:
-    """Return a folder with a package of each kind, made from files whose columns have odd names."""
+def files(tmp_path_factory: pytest.TempPathFactory) -> Etl:
+    """Return a folder with samples, and a pipeline for columns with odd names."""
     pd = pytest.importorskip("pandas")
     compose = pytest.importorskip("sklearn.compose")
     from sklearn.impute import SimpleImputer  # noqa: PLC0415
@@ -42,70 +42,89 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Etl:
     pipeline = make_pipeline(columns, DecisionTreeClassifier(random_state=0))
     pipeline.fit(frame.drop(columns="class"), frame["class"])
     joblib.dump(pipeline, etl.folder / "pipeline.joblib")
-    digest = hashlib.sha256((etl.folder / "pipeline.joblib").read_bytes()).hexdigest()
-    for name, *arguments in (
-        ("by_record", "--data", "customers.csv", "--target", "churned"),
-        ("by-frame", "--data", "odd.csv", "--target", "class", "--frame"),
-        ("wrapped", "--data", "odd.csv", "--from", "pipeline.joblib", "--trust_pickle", digest),
-    ):
-        run = etl("init", name, *arguments, timeout=300)
-        assert (run.code, run.err) == (0, ""), run.err
     return etl
 
 
+@pytest.fixture(scope="module")
+def by_record(files: Etl) -> Etl:
+    """Return the folder of a package whose model predicts records."""
+    return _made(files, "by_record", "--data", "customers.csv", "--target", "churned")
+
+
+@pytest.fixture(scope="module")
+def by_frame(files: Etl) -> Etl:
+    """Return the folder of a package whose model predicts frames."""
+    return _made(files, "by-frame", "--data", "odd.csv", "--target", "class", "--frame")
+
+
+@pytest.fixture(scope="module")
+def wrapped(files: Etl) -> Etl:
+    """Return the folder of a package that wraps the pipeline."""
+    trusted = _digest(files, "pipeline.joblib")
+    return _made(files, "wrapped", "--data", "odd.csv", "--from", "pipeline.joblib", "--trust_pickle", trusted)
+
+
+def _made(files: Etl, name: str, *arguments: str) -> Etl:
+    run = files("init", name, *arguments, timeout=100)
+    assert (run.code, run.err) == (0, ""), run.err
+    return Etl(files.folder / name)
+
+
+def _digest(files: Etl, name: str) -> str:
+    return hashlib.sha256((files.folder / name).read_bytes()).hexdigest()
+
+
 @pytest.mark.slow
-def test_the_code_is_clean(packages: Etl) -> None:
+def test_the_code_is_clean(files: Etl, by_record: Etl, by_frame: Etl, wrapped: Etl) -> None:
     """ruff, its formatter and mypy in strict mode have nothing to say."""
-    folders = ["by_record", "by-frame", "wrapped"]
+    folders = [package.folder.name for package in (by_record, by_frame, wrapped)]
     for arguments in (("check",), ("format", "--check")):
         command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", *folders]
-        done = subprocess.run(command, cwd=packages.folder, capture_output=True, check=False, text=True)
+        done = subprocess.run(command, cwd=files.folder, capture_output=True, check=False, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     names = [word for name in folders for word in ("-p", name.replace("-", "_"))]
     command = [sys.executable, "-m", "mypy", "--config-file", "wrapped/pyproject.toml", *names]
     environment = {**os.environ, "MYPYPATH": ":".join(folders)}
-    done = subprocess.run(command, cwd=packages.folder, env=environment, capture_output=True, check=False, text=True)
+    done = subprocess.run(command, cwd=files.folder, env=environment, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_its_own_test_passes(packages: Etl) -> None:
+def test_its_own_test_passes(wrapped: Etl) -> None:
     """The test in the new folder passes, without an installation of the package."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=packages.folder / "wrapped", capture_output=True, check=False, text=True)
+    done = subprocess.run(command, cwd=wrapped.folder, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 
 
-def test_a_wrapped_pipeline_predicts_what_it_predicts_itself(packages: Etl) -> None:
+def test_a_wrapped_pipeline_predicts_what_it_predicts_itself(files: Etl, wrapped: Etl) -> None:
     """The predictions of a run are those of the pipeline for the frame that pandas reads, gaps and renames included."""
     import pandas as pd  # noqa: PLC0415
 
-    pipeline = joblib.load(packages.folder / "pipeline.joblib")
-    expected = list(pipeline.predict(pd.read_csv(packages.folder / "odd.csv").drop(columns="class")))
-    here = Etl(packages.folder / "wrapped")
-    run = here("-i", "../odd.csv", "-o", "out.json", "-m", "wrapped.model:WrappedModel")
+    pipeline = joblib.load(files.folder / "pipeline.joblib")
+    expected = list(pipeline.predict(pd.read_csv(files.folder / "odd.csv").drop(columns="class")))
+    run = wrapped("-i", "../odd.csv", "-o", "out.json", "-m", "wrapped.model:WrappedModel")
     assert (run.code, run.err) == (0, "")
-    assert [line["prediction"] for line in here.lines("out.json")] == expected
-    digest = hashlib.sha256((packages.folder / "pipeline.joblib").read_bytes()).hexdigest()
-    assert here.lines("out.log.ldjson")[0]["data"]["model"]["version"] == f"1.0.0+{digest[:12]}"
+    assert [line["prediction"] for line in wrapped.lines("out.json")] == expected
+    version = f"1.0.0+{_digest(files, 'pipeline.joblib')[:12]}"
+    assert wrapped.lines("out.log.ldjson")[0]["data"]["model"]["version"] == version
 
 
-def test_the_line_of_the_crontab_runs(packages: Etl) -> None:
+def test_the_line_of_the_crontab_runs(by_record: Etl) -> None:
     """What cron would run scores the sample that the user named."""
-    line = (packages.folder / "by_record" / "crontab").read_text().splitlines()[-1]
+    line = (by_record.folder / "crontab").read_text().splitlines()[-1]
     command = re.fullmatch(r"15 2 \* \* \*  (.*)", line)
     assert command
     done = subprocess.run(command[1], shell=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    here = Etl(packages.folder / "by_record")
-    assert here.lines("out.json") == [{"prediction": False}] * 8
+    assert by_record.lines("out.json") == [{"prediction": False}] * 8
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("by_record",), 73, "by_record exists, and is not an empty folder\n"),
+        (("taken",), 73, "taken exists, and is not an empty folder\n"),
         (("json",), 2, "there is a module json already"),
         (("new", "--data", "none.csv"), 66, "none.csv"),
         (("new", "--data", "empty.json"), 65, "empty.json has no records\n"),
@@ -121,20 +140,22 @@ def test_the_line_of_the_crontab_runs(packages: Etl) -> None:
     ids=lambda value: " ".join(value)[:50] if isinstance(value, tuple) else None,
 )  # fmt: skip
 def test_what_is_refused_leaves_nothing(
-    packages: Etl, monkeypatch, capfd, arguments: tuple[str, ...], code: int, message: str
+    files: Etl, monkeypatch, capfd, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     """The message names the cause; no folder is made, and no pickle is loaded that is not trusted."""
-    packages.write("empty.json", b"")
-    packages.write("bad.json", b'{"a": 1}\n{"a"\n')
-    packages.write("evil.pkl", b"cos\nsystem\n(S'touch loaded'\ntR.")
-    digest = hashlib.sha256((packages.folder / "pipeline.joblib").read_bytes()).hexdigest()
-    before = set(packages.folder.iterdir())
-    monkeypatch.chdir(packages.folder)
+    (files.folder / "taken").mkdir(exist_ok=True)
+    files.write("taken/file", b"")
+    files.write("empty.json", b"")
+    files.write("bad.json", b'{"a": 1}\n{"a"\n')
+    files.write("evil.pkl", b"cos\nsystem\n(S'touch loaded'\ntR.")
+    digest = _digest(files, "pipeline.joblib")
+    before = set(files.folder.iterdir())
+    monkeypatch.chdir(files.folder)
     assert main(["init", *(word.replace("DIGEST", digest) for word in arguments)]) == code
     out, err = capfd.readouterr()
     assert message.replace("Net income", "'Net income'") in err
     assert out == ""
-    assert set(packages.folder.iterdir()) == before
+    assert set(files.folder.iterdir()) == before
 
 
 def test_a_model_that_cannot_predict_its_sample_is_not_written(etl: Etl) -> None:
@@ -146,10 +167,11 @@ def test_a_model_that_cannot_predict_its_sample_is_not_written(etl: Etl) -> None
     dump = "import sys, joblib; sys.path.insert(0, 'lib'); from failing_pipeline import Failing"
     subprocess.run([sys.executable, "-c", f"{dump}; joblib.dump(Failing(), 'p.pkl')"], cwd=etl.folder, check=True)
     etl.write("in.json", [{"x": 1.0}])
-    digest = hashlib.sha256((etl.folder / "p.pkl").read_bytes()).hexdigest()
     before = etl.files()
     environment = {"PYTHONPATH": str(Path(etl.folder) / "lib")}
-    run = etl("init", "new", "--data", "in.json", "--from", "p.pkl", "--trust_pickle", digest, env=environment)
+    run = etl(
+        "init", "new", "--data", "in.json", "--from", "p.pkl", "--trust_pickle", _digest(etl, "p.pkl"), env=environment
+    )
     assert run.code == 69
     assert "p.pkl does not predict the sample in.json; nothing was written" in run.err
     assert "ValueError: odd" in run.err
