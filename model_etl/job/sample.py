@@ -76,11 +76,17 @@ class Sample:
 
     def describe_names(self) -> Iterator[str]:
         """Yield lines about fields that are missing everywhere though they need not be, and about unread columns."""
+        alike: dict[tuple[str, ...], list[str]] = {}
         for source, missing in self._names.items():
             if missing.optional:
-                yield f"missing  {printable(source)} {missing.describe(missing.optional)} (optional: it is null)"
+                line = f"{missing.describe(missing.optional)} (optional: it is null)"
+                alike.setdefault(("missing", line), []).append(source)
             if missing.unread:
-                yield f"unread   {printable(source)} has {listed(missing.unread)}, which the model does not read"
+                line = f"has {listed(missing.unread)}, which the model does not read"
+                alike.setdefault(("unread", line), []).append(source)
+        for (kind, line), (first, *others) in alike.items():
+            so_do = f"; so do {len(others)} other inputs" if others else ""
+            yield f"{kind:<8} {printable(first)} {line}{so_do}"
 
     def compare(self) -> Iterator[str]:
         """Yield a line that says what was compared, if anything was: a record alone and among others.
