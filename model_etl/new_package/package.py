@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import json
 import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import model_etl
-from model_etl.errors import ModelUnavailable, OutputRefused, printable, storage_error
+from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable, storage_error
+from model_etl.job.check import check_job
 from model_etl.new_package.artefact import Artefact
 from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
 from model_etl.new_package.sample import Sample
@@ -31,6 +31,7 @@ from model_etl.new_package.schema_code import (
     quoted,
     used_names,
 )
+from model_etl.settings.job_config import JobConfig, ScoringSettings
 
 _FILES = {
     "{package}/__init__.py": "init.py",
@@ -209,23 +210,16 @@ class NewPackage:
             return sorted([*own, "model-etl", *self.artefact.requirements()])
         return sorted([*own, "model-etl", "pandas"]) if self.frame else own
 
-    def _error_of_check(self, staged: Path, package: str) -> str | None:
+    def _error_of_check(self, staged: Path, package: str) -> ModelEtlError | None:
         """Return why the model does not predict its sample, or None if it does."""
         sample_name, _ = self.sample.file([])
-        command = [sys.executable, "-m", "model_etl", "check", "-i", f"data/{sample_name}", "-o", "out.json"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODEL_ETL_")}
-        own_folder = str(Path(model_etl.__file__).absolute().parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), own_folder]))
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        done = subprocess.run(  # noqa: S603  the same interpreter, and the package that was just written
-            [*command, "-m", f"{package}.model:{_class_base(package)}Model"],
-            cwd=staged,
-            env=environment,
-            capture_output=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        return None if done.returncode == 0 else done.stderr.decode("utf-8", "replace").strip()
+        scoring = ScoringSettings(f"{package}.model:{_class_base(package)}Model")
+        try:
+            with _importable(staged, package):
+                check_job(JobConfig(str(staged / "data" / sample_name), str(staged / "out.json"), scoring))
+        except ModelEtlError as exc:
+            return exc
+        return None
 
     def _next_steps(self, package: str, field_count: int) -> list[str]:
         crontab = (Path(self.folder) / "crontab").read_text(encoding="utf-8").splitlines()[-1]
@@ -242,6 +236,21 @@ class NewPackage:
             "",
             f"  {crontab}",
         ]
+
+
+@contextlib.contextmanager
+def _importable(folder: Path, package: str) -> Iterator[None]:
+    """Make the folder the current one, and forget the package at the end: it may be written again, or elsewhere."""
+    current, writes_bytecode = Path.cwd(), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(current)
+        sys.dont_write_bytecode = writes_bytecode
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]
 
 
 def _class_base(package: str) -> str:
