@@ -11,7 +11,7 @@ from model_etl.formats.table_names import lookalike
 from model_etl.schema.fields import Field, Fields
 
 _SHOWN_NAMES = 20
-_CLOSE = 0.8
+_CLOSE = 0.7
 
 
 @dataclass(frozen=True)
