@@ -23,7 +23,7 @@ joblib = pytest.importorskip("joblib")
 SAMPLE = ROOT / "model_etl" / "new_package" / "templates" / "sample.csv"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Etl:
     """Return a folder with samples, and a pipeline for columns with odd names."""
     pd = pytest.importorskip("pandas")
@@ -48,19 +48,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Etl:
     return etl
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def by_record(files: Etl) -> Etl:
     """Return the folder of a package whose model predicts records."""
     return _made(files, "by_record", "--data", "customers.csv", "--target", "churned")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def by_frame(files: Etl) -> Etl:
     """Return the folder of a package whose model predicts frames."""
     return _made(files, "by-frame", "--data", "odd.csv", "--target", "class", "--frame")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wrapped(files: Etl) -> Etl:
     """Return the folder of a package that wraps the pipeline."""
     trusted = _digest(files, "pipeline.joblib")
