@@ -91,7 +91,7 @@ def test_options_may_have_hyphens(etl: Etl) -> None:
         (["--input", SECRET], "--input (did you mean"),
         (["--zzz", SECRET], "unrecognized arguments: --zzz\n"),
         (["chek", "-i", SECRET], "did you mean check?"),
-        ([SECRET], "neither a verb nor an option (verbs: run, check, describe, retry)"),
+        ([SECRET], "neither a verb nor an option (verbs: run, check, describe, retry, init, try, schema)"),
         (["-i", "in.json", "check"], "the verb check must come first"),
         (["-i", "in.json", SECRET], "a value that belongs to no option"),
     ],
@@ -111,7 +111,7 @@ def test_help_starts_with_everyday_options_and_has_groups(etl: Etl) -> None:
     titles = ["everyday options:", *(f"{group}:" for group in GROUPS), "help:"]
     places = [shown.index(f"\n{title}\n") for title in titles]
     assert places == sorted(places)
-    assert len(everyday) == 6
+    assert len(everyday) == 7
     assert all(places[0] < shown.index(f"\n  {flag}") < places[1] for flag in everyday)
     assert all(f"--{name}" in shown for name in COMMAND_OPTIONS)
     for default in ("(default: replace)", "(default: 30)", "(default: model_etl)"):
