@@ -201,7 +201,7 @@ OPTIONS = option_table(
         "Python interpreter of the environment in which the model is installed",
         "the Python interpreter of the environment in which the model and the rules are installed, such as"
         " `/opt/churn/.venv/bin/python` ([model-environment.md](model-environment.md)); by default model_etl's own",
-        file=True, metavar="PYTHON", everyday=True,
+        file=True, metavar="PYTHON",
     ),
     Option(
         "expect_version", SCORING,

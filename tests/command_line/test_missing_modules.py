@@ -28,6 +28,7 @@ RUN = ("-i", "in.json", "-o", "out.json", "-m", IRIS)
 COMMANDS = {
     "run": RUN,
     "run in workers": (*RUN, "--workers", "2"),
+    "run in another interpreter": (*RUN, "--model_python", sys.executable),
     "check": ("check", *RUN),
     "describe": ("describe", "-m", IRIS),
     "retry": ("retry", "in.rejects.ldjson", "-m", IRIS),
