@@ -118,7 +118,19 @@ class Peak(threading.Thread):
 
 
 def peak(pid: int) -> float:
-    """Return the peak memory of a process itself since its start, in MiB; 0 if the system does not report it."""
+    """Return the peak memory of a process since its start, or of the copy of itself that works for it if that has more.
+
+    Returns:
+        MiB; 0 if the system does not report it.
+    """
+    try:
+        copies = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:
+        copies = []
+    return max(map(_peak, [pid, *map(int, copies)]))
+
+
+def _peak(pid: int) -> float:
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123  many times a second
             return next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")), 0.0)

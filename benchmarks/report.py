@@ -26,6 +26,7 @@ PAGE = common.ROOT / "docs" / "benchmarks.md"
 BY = ", written by make bench"
 SMALL = (
     "startup", "memory", "log_cost", "workers", "plain_loop", "overlap", "steps", "nodes", "against_the_original", "s3",
+    "loans",
 )  # fmt: skip
 WORDS = {True: "held", False: "**MISSED**", None: "not measured"}
 

@@ -147,6 +147,8 @@ def _of_typed(rules: SureValues, column: pa.Array) -> _Decided | None:
         if types.is_dictionary(kind) and types.is_string(kind.value_type):
             column = column.dictionary_decode()
         return _texts(column)
+    if rules.kind in ("date", "datetime") and (texts := _texts(column)) is not None:
+        return _of_cells(rules, texts[0])
     exact = {"bool": types.is_boolean, "date": types.is_date32, "datetime": _is_local_time}[rules.kind]
     if not exact(kind):
         return None

@@ -88,7 +88,8 @@ class MLModelTransformer:
             Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
-            yield in_home_thread(self.predict, data, lambda: f"{self._code}, at {data.place}")
+            scored = in_home_thread(self.predict, data, lambda: f"{self._code}, at {data.place}")
+            yield scored.replace(inputs=())  # no later step needs them, and a batch waits for each of these
         else:
             yield in_home_thread(self.model.predict, data, lambda: self._code)
 
