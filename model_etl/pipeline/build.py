@@ -34,8 +34,8 @@ from model_etl.settings.values import MaxErrors
 REJECTS_BEYOND_LIMIT = 1000
 """How many rejects beyond the tolerated number are written before the run is stopped: enough to find the cause."""
 
-BATCHES_OF_A_FRAME = 16
-"""How many usual batches make one for a model that predicts frames: some 25,000 records, since each call of a pipeline
+BATCHES_OF_A_FRAME = 12
+"""How many usual batches make one for a model that predicts frames: some 20,000 records, since each call of a pipeline
 of scikit-learn has a cost of its own of some 10 ms."""
 
 
