@@ -29,7 +29,7 @@ def trusted(folder: Path) -> dict[str, Any]:
 
 
 def test_no_folder_is_loaded_unless_it_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading it runs code: the digest is asked for first; without mlflow the message has the command that installs it."""
+    """Loading it runs code: the digest is asked for first. Without mlflow, the message has its command."""
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(ModelUnavailable, match="the folder has no file MLmodel"):
         load_model(f"mlflow:{tmp_path}")
