@@ -122,7 +122,7 @@ def _prediction(artefact: ArtefactFile, outputs: Any) -> type:
     else:
         dtype, shape = declared["tensor-spec"]["dtype"], declared["tensor-spec"]["shape"]
         found = _TENSORS.get(dtype) or (float if "float" in dtype else int if "int" in dtype else None)
-        found = None if shape not in ([-1], [-1, 1]) else found
+        found = None if list(shape) not in ([-1], [-1, 1]) else found
     if found is None:
         raise _unusable(artefact, f"its output is {declared}, not one value a record")
     return found

@@ -30,6 +30,7 @@ def load(artefact: ArtefactFile, options: ArtefactOptions) -> Predictor:
         ModelUnavailable: if it cannot be loaded, or has inputs or outputs that no column stands for.
     """
     runtime = import_library("onnxruntime", "onnx", artefact)
+    getattr(runtime, "disable_telemetry_events", lambda: None)()  # a run tells nobody what it scores
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4  # what it would print, it also raises
     if threads := os.environ.get("OMP_NUM_THREADS", ""):  # of a worker process, or set by the user

@@ -77,7 +77,7 @@ def loans() -> list[dict[str, Any]]:
 
 def loan_frame() -> Any:
     """Return the frame that pandas makes of the same loans."""
-    frame = pd.concat([LOANS, pd.DataFrame([UNSEEN]).astype({"age": float})], ignore_index=True)
+    frame = pd.DataFrame({name: [*LOANS[name], UNSEEN.get(name)] for name in LOANS})
     return frame.assign(opened_on=pd.to_datetime(frame["opened_on"]))
 
 
