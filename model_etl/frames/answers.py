@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from model_etl.errors import WrongAnswer
 from model_etl.schema.columns import Table
 
 
@@ -21,8 +22,7 @@ def table_of_answer(answer: Any, expected: int, fields: Sequence[str]) -> Table:
         fields: the names of the output fields.
 
     Raises:
-        TypeError: if the answer is anything else.
-        ValueError: if it has another length or another index than the frame.
+        WrongAnswer: if the answer is anything else, or has another length or index than the frame.
     """
     columns = {str(name): _column(column, str(name), expected) for name, column in _columns(answer, fields).items()}
     return Table(columns, dict)
@@ -36,18 +36,18 @@ def _columns(answer: Any, fields: Sequence[str]) -> Mapping[Any, Any]:
     elif hasattr(answer, "columns") and hasattr(answer, "dtypes"):  # a frame of pandas or polars
         columns = {name: answer[name] for name in answer.columns}
         if len(columns) != len(answer.columns):
-            raise TypeError("predict_frame returned a frame with two columns of one name")
+            raise WrongAnswer("predict_frame returned a frame with two columns of one name")
     elif getattr(answer, "ndim", 1) == 2 and answer.shape[1] == len(fields):  # noqa: PLR2004
         columns = {name: answer[:, number] for number, name in enumerate(fields)}
     elif _is_column(answer) and len(fields) == 1:
         columns = {fields[0]: answer}
     else:
         shape = f" of shape {answer.shape}" if hasattr(answer, "shape") else ""
-        raise TypeError(
+        raise WrongAnswer(
             f"predict_frame returned {type(answer).__name__}{shape}, not a column for each of {', '.join(fields)}"
         )
     if not columns:
-        raise TypeError("predict_frame returned no columns")
+        raise WrongAnswer("predict_frame returned no columns")
     return columns
 
 
@@ -67,9 +67,9 @@ def _is_polars(value: Any) -> bool:
 def _column(column: Any, name: str, expected: int) -> Any:
     """Return a column as an array of numpy or a list, with None for what is missing."""
     if not _is_column(column):
-        raise TypeError(f"predict_frame returned {type(column).__name__} as {name!r}, not a column")
+        raise WrongAnswer(f"predict_frame returned {type(column).__name__} as {name!r}, not a column")
     if len(column) != expected:
-        raise ValueError(f"predict_frame returned {len(column)} values of {name!r} for {expected} records")
+        raise WrongAnswer(f"predict_frame returned {len(column)} values of {name!r} for {expected} records")
     if hasattr(column, "index") and hasattr(column, "iloc"):
         return _pandas_values(column, name)
     if isinstance(column, (pa.Array, pa.ChunkedArray)):
@@ -85,7 +85,7 @@ def _pandas_values(series: Any, name: str) -> Any:
     if not series.index.equals(frame_index := series.reset_index(drop=True).index):
         # pandas puts values to rows by the index, not by their order.
         if not series.index.sort_values().equals(frame_index):
-            raise ValueError(
+            raise WrongAnswer(
                 f"predict_frame returned {name!r} with another index than that of the frame, so that its values may"
                 " belong to other records: keep the index, or return an array"
             )

@@ -198,6 +198,13 @@ class OutputSchema:
         """The names by which a pydantic schema accepts its fields, in its order; empty for other schemas."""
         return list(self._names.values())
 
+    @cached_property
+    def required_names(self) -> frozenset[str]:
+        """The names of fields without which no output is valid; empty if the schema has rules of its own."""
+        if self._struct is None:
+            return frozenset()
+        return frozenset(field.encode_name for field in msgspec.structs.fields(self._struct) if field.required)
+
     def encode_batch(
         self, outputs: Sequence[Any], stage: RecordStep = "output_schema"
     ) -> tuple[Sequence[bytes], dict[int, RecordError]]:

@@ -29,10 +29,6 @@ _REMEDIES = {
 }
 
 
-class WrongAnswer(ValueError):
-    """A model answered something that does not belong to the records that it was asked for."""
-
-
 @contextlib.contextmanager
 def run_ending_exceptions(code: str, batch: Batch) -> Iterator[None]:
     """Translate what ends a run when code of a model or a rule raises it.

@@ -20,15 +20,15 @@ Four methods are optional and much faster:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_etl.columns.column_input import ColumnInput
+from model_etl.errors import WrongAnswer
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, records_to_arrays
 from model_etl.schema.fields import Field
-from model_etl.scoring.faults import WrongAnswer
 
 if TYPE_CHECKING:
     from model_etl.frames.frame_model import FrameModel
@@ -227,9 +227,11 @@ class Model:
             outputs, exposed = both
             return _checked_sequence(outputs, count, "outputs"), _checked_sequence(exposed, count, "internals")
         if self._frames is not None:
-            return self._frames.predict(records, self.output.accepted_names), ()
+            table = self._frames.predict(records, self.output.accepted_names)
+            return _with_columns(table, "predict_frame", self.output.required_names), ()
         if self._predict_columns is not None and self._field_types:
-            return _checked_table(self._predict_columns(records_to_arrays(records, self._field_types)), count), ()
+            table = _checked_table(self._predict_columns(records_to_arrays(records, self._field_types)), count)
+            return _with_columns(table, "predict_columns", self.output.required_names), ()
         if self._predict_batch is None:
             raise TypeError(f"{self.reference} lacks predict_batch")
         return _checked_sequence(self._predict_batch(records), count, "outputs"), ()
@@ -252,6 +254,12 @@ def _checked_table(columns: Any, expected: int) -> Table:
         if len(column) != expected:
             raise WrongAnswer(f"predict_columns returned {len(column)} values of {name!r} for {expected} records")
     return Table(columns, dict)
+
+
+def _with_columns(table: Table, method: str, required: Collection[str]) -> Table:
+    if missing := [name for name in required if name not in table.columns]:
+        raise WrongAnswer(f"{method} returned no column {', '.join(map(repr, sorted(missing)))} for the output schema")
+    return table
 
 
 def _checked_sequence(values: Any, expected: int, name: str) -> Sequence[Any]:
