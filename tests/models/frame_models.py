@@ -181,6 +181,14 @@ class Text(ByFrame):
         return "high"
 
 
+class Lacking(ByFrame):
+    """Answers without a column that the output schema requires."""
+
+    def predict_frame(self, frame: Any) -> Any:
+        """Return one of two columns."""
+        return {"risk": [0.5] * len(frame)}
+
+
 class UnknownFrame(ByFrame):
     """Wants a frame that nobody makes."""
 

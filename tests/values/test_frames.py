@@ -68,6 +68,7 @@ def test_a_record_that_the_model_refuses_costs_only_itself(etl: Etl, workers: st
         ("Reindexed", "with another index than that of the frame"),
         ("Short", "returned 3 values of 'risk' for 4 records"),
         ("Text", "returned str, not a column for each of risk, group"),
+        ("Lacking", "returned no column 'group' for the output schema"),
     ],
 )
 def test_a_wrong_answer_predicts_nothing(loans: Etl, model: str, message: str) -> None:

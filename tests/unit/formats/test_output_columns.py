@@ -31,7 +31,7 @@ TEXTS = [
     "",
     "null",
     "=1+1",
-    "－2",
+    "\uff0d2",
     'a "b"',
     "a,b",
     "tab\there",
@@ -90,20 +90,23 @@ def one_by_one(schema: OutputSchema, table: Table) -> tuple[list[bytes], dict[in
 
 
 def batch_of(documents: Sequence[bytes], outputs: Sequence[bytes]) -> Batch:
+    """Return a scored batch of CSV, whatever its documents are."""
     source = Source("in.csv", "0" * 32, "csv", b"id,size", ["id", "size"])
     texts = [b"id%d,1.50" % number for number in range(COUNT)]
     return Batch(source, range(1, COUNT + 1), range(10, 10 * COUNT + 10, 10), texts, documents, outputs=outputs)
 
 
 def documents_of(*, escaped: bool) -> list[bytes]:
+    """Return records, some of which lack a field, with texts that JSON escapes or not."""
     ids = TEXTS if escaped else TEXTS[:6]
     encode = msgspec.json.encode
     sizes = [encode({"size": 1.5}), b'{"size":1.50 }', b"{}", b'{"size":null}']
     members = [encode({"id": ids[number % len(ids)]})[:-1] for number in range(COUNT)]
-    return [m + (b"," + sizes[i % 4][1:] if i % 4 != 2 else b"}") for i, m in enumerate(members)]  # noqa: PLR2004
+    return [m + (b"," + sizes[i % 4][1:] if i % 4 != 2 else b"}") for i, m in enumerate(members)]
 
 
 def written(name: str, layout: Layout, batch: Batch) -> bytes | str:
+    """Return a file with a batch and then all but two records of it, or why it cannot be written."""
     file = io.BytesIO()
     writer = NAMED_FORMATS[name].writer(file, layout)
     try:
@@ -117,12 +120,13 @@ def written(name: str, layout: Layout, batch: Batch) -> bytes | str:
 
 @pytest.fixture(scope="module")
 def outputs() -> OutputSchema:
+    """Return a schema that msgspec can express."""
     return OutputSchema(Outputs)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_columns_have_the_json_of_each_output(outputs: OutputSchema, seed: int) -> None:
-    """numpy arrays of any type, lists and missing columns are encoded as each output alone is."""
+    """Arrays of any type of numpy, lists and missing columns are encoded as each output alone is."""
     table = Table(columns(seed), dict)
     lines, failed = outputs.encode_batch(table)
     assert (list(lines), failed) == one_by_one(outputs, table)
@@ -224,7 +228,7 @@ def test_a_model_may_use_its_arrays_again(outputs: OutputSchema) -> None:
     lines, _ = outputs.encode_batch(Table(made, dict))
     for name in ("score", "rank"):
         made[name][:] = 7
-    assert list(lines)[0].startswith(b'{"score":1.0,"rank":1,')
+    assert next(iter(lines)).startswith(b'{"score":1.0,"rank":1,')
 
 
 def test_a_batch_beyond_32_bits_is_joined_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
