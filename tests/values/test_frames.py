@@ -66,7 +66,7 @@ def test_a_record_that_the_model_refuses_costs_only_itself(etl: Etl, workers: st
     ("model", "message"),
     [
         ("Reindexed", "with another index than that of the frame"),
-        ("Short", "returned 3 values of 'risk' for 4 records"),
+        ("Short", "returned 19 values of 'risk' for 20 records"),
         ("Text", "returned str, not a column for each of risk, group"),
         ("Lacking", "returned no column 'group' for the output schema"),
     ],
