@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from model_etl.errors import printable_message
+from model_etl.formats.table_remedies import remedy_for_rejects
 from model_etl.job.estimate import estimate_run
 from model_etl.job.fetched_model import fetched_model
 from model_etl.job.run_files import RunFiles, report_location
@@ -69,7 +70,9 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
                 score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
         _check_other_names(config, files, inputs, sample)
         counts = counters.counts()
-        check_outcomes(config, counts, map(RejectSummary.from_rejection, counters.first_rejects), files.name)
+        likely = remedy_for_rejects(counters.first_rejects, scoring.facts.inputs)
+        first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
+        check_outcomes(config, counts, first_rejects, files.name, likely=likely)
         return [
             *_describe(scoring, files, counts),
             *sample.describe_names(),

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.evidence.run_report import describe_run
 from model_etl.formats import format_for
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
+from model_etl.formats.csv_tsv import Delimited
 from model_etl.formats.output_layout import Layout
+from model_etl.formats.rejects import RejectsFile
 from model_etl.graphs.scoring import get_graph
 from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile, OutputFile
@@ -21,6 +24,7 @@ from model_etl.pipeline.reader import RecordReader
 from model_etl.pipeline.workers_node import WorkersTransformer
 from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
 from model_etl.records.batch import Batch, Source
+from model_etl.records.dialect import Dialect
 from model_etl.records.run_counts import FileCounts, RunCounters
 from model_etl.runtime.supervision import LOADING_S, limit_model_calls, model_call
 from model_etl.scoring.model import ModelFacts
@@ -201,6 +205,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         input_file(config, graph_input, counters.add_input(), scoring.facts, any_year=outputs == {"parquet"})
         for graph_input in graph_files.inputs
     ]
+    _require_table(config.dialect, files)
     facts, settings = scoring.facts, config.scoring
     model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
     return RecordReader(
@@ -210,6 +215,20 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         limit=config.limit,
         expected_names=ExpectedNames(settings.keep, settings.redact, model_fields),
     )
+
+
+def _require_table(dialect: Dialect, files: Sequence[InputFile]) -> None:
+    """Check that options of tables are set only if an input is a table of text.
+
+    Raises:
+        ConfigurationError: if they would change nothing.
+    """
+    if dialect and not any(isinstance(file.file_format, (Delimited, RejectsFile)) for file in files):
+        flags = ", ".join(f"--{name}" for name in dialect.as_members())
+        raise ConfigurationError(
+            f"{flags}: no input is a table of text; {files[0].source.name} is read as {files[0].file_format.name}",
+            "Remove the options, or pass --input_format csv.",
+        )
 
 
 def input_file(
@@ -239,6 +258,8 @@ def input_file(
         config.input_compression,
         tsv_quotes=config.tsv_quotes,
     )
+    if config.dialect and isinstance(file_format, (Delimited, RejectsFile)):
+        file_format = file_format.with_dialect(config.dialect)
     source = Source(
         graph_input.name,
         graph_input.identity,

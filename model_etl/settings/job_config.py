@@ -16,6 +16,7 @@ from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.names import beside
 from model_etl.publishing.publication import IfExists
 from model_etl.records.batch import MAX_RECORD_BYTES
+from model_etl.records.dialect import FIELD_NAMES, DecimalSeparator, Dialect
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
 from model_etl.settings.values import MaxErrors
@@ -122,6 +123,11 @@ class JobConfig:
         input_compression: name of the input's compression; None if its name shows it.
         output_compression: name of the output's compression; None if its name shows it.
         tsv_quotes: whether cells of TSV may have quotes around them.
+        delimiter: the character between the cells of a table of text; None for that of its format.
+        encoding: the encoding of a table of text; None for UTF-8.
+        null_values: texts of cells of such a table that have no value, beside the empty text.
+        decimal: the character before the decimals of its numbers; None for a point.
+        no_header: whether its first row is a record.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
         rejects: name of the rejects file, or None for a file beside the output.
         max_errors: how many rejects are tolerated.
@@ -147,6 +153,11 @@ class JobConfig:
     input_compression: str | None = None
     output_compression: str | None = None
     tsv_quotes: bool = False
+    delimiter: str | None = None
+    encoding: str | None = None
+    null_values: tuple[str, ...] = ()
+    decimal: DecimalSeparator | None = None
+    no_header: bool = False
     prediction_log: str | None = None
     rejects: str | None = None
     max_errors: MaxErrors = field(default=MaxErrors())
@@ -188,6 +199,11 @@ class JobConfig:
         scoring = ScoringSettings(**fields_from(ScoringSettings, values))
         storage = StorageSettings(**fields_from(StorageSettings, values))
         return cls(scoring=scoring, storage=storage, **fields_from(cls, values))
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the tables of the input are written."""
+        return Dialect(**{name: getattr(self, name) for name in FIELD_NAMES})
 
     def masked_options(self) -> dict[str, Any]:
         """Return all options by name as plain values for the report and the prediction log, with secrets masked."""
