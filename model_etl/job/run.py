@@ -17,6 +17,7 @@ from model_etl.job.fetched_model import fetched_model
 from model_etl.job.reporting import reported
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.score_files import score_files
+from model_etl.job.self_test_file import read_self_test
 from model_etl.job.verification import RejectSummary, check_unchanged, no_records, state_and_identity, too_many_rejects
 from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
 from model_etl.pipeline.writers import TooManyRejects
@@ -136,6 +137,7 @@ class Run:
                 judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
                 python=self._config.model_python,
                 fetched=fetched,
+                self_test=read_self_test(self._config),
             )
         self._report.model = describe_model(scoring.facts)
         return scoring

@@ -31,6 +31,7 @@ from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
+from model_etl.scoring.self_test import SelfTest
 from model_etl.scoring.worker_pool import WorkerPool
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 from model_etl.settings.values import MaxErrors
@@ -121,6 +122,7 @@ def load_scoring(
     python: str | None = None,
     lasting: bool = False,
     fetched: str | None = None,
+    self_test: SelfTest | None = None,
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
@@ -133,6 +135,7 @@ def load_scoring(
         python: the interpreter that runs the worker processes, or None for that of this process.
         lasting: whether worker processes go on until `close`; else they end with the graph.
         fetched: path of the local copy of a model that lies elsewhere.
+        self_test: known records, which each model must predict as expected.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -145,6 +148,8 @@ def load_scoring(
         expect_version=settings.expect_version,
         judged=judged,
         artefact=dataclasses.replace(settings.artefact, fetched=fetched),
+        decorators=settings.configured_decorators,
+        self_test=self_test,
     )
     if workers == 1 and python is None:
         limit_model_calls(timeout_s)

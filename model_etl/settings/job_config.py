@@ -17,7 +17,7 @@ from model_etl.publishing.names import beside
 from model_etl.publishing.publication import IfExists
 from model_etl.records.batch import MAX_RECORD_BYTES
 from model_etl.records.dialect import FIELD_NAMES, DecimalSeparator, Dialect
-from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
+from model_etl.settings.options import CONFIGURATIONS, OPTIONS, did_you_mean, mask_configuration, mask_secrets
 from model_etl.settings.sources import convert_value
 from model_etl.settings.values import MaxErrors
 
@@ -31,6 +31,9 @@ class ScoringSettings:
 
     Attributes:
         model: reference of the model: its class, `package.module:ClassName`, or the name of an artefact.
+        decorator: references of the classes of the decorators around the model, the innermost first.
+        decorators: configurations of decorators by their references.
+        self_test: name of a file with known records and their predictions, or None for no self-test.
         rules: references of the business rules' classes, in the order in which they are applied.
         expect_version: the only version of the model to accept, or None for any.
         job: name of the job, part of the prediction ids.
@@ -45,11 +48,14 @@ class ScoringSettings:
         trust_pickle: the SHA-256 of the artefact whose code may run.
 
     Raises:
-        ConfigurationError: if both `join` and `keep` are given.
+        ConfigurationError: if both `join` and `keep` are given, or a decorator twice.
     """
 
     model: str
     rules: tuple[str, ...] = ()
+    decorator: tuple[str, ...] = ()
+    decorators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    self_test: str | None = None
     expect_version: str | None = None
     job: str = "model_etl"
     join: bool = False
@@ -65,6 +71,13 @@ class ScoringSettings:
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
+        if len(set(self.decorator)) < len(self.decorator):
+            raise ConfigurationError("a --decorator is given twice", "Derive a class for the second, or remove it.")
+
+    @property
+    def configured_decorators(self) -> dict[str, Mapping[str, Any]]:
+        """The decorators around the model with their configurations, the innermost first."""
+        return {name: self.decorators.get(name, {}) for name in self.decorator}
 
     @property
     def artefact(self) -> ArtefactOptions:
@@ -188,7 +201,7 @@ class JobConfig:
         """
         values = {}
         for name, value in options.items():
-            if name not in OPTIONS:
+            if name not in (*OPTIONS, CONFIGURATIONS):
                 close = did_you_mean(name, OPTIONS)
                 raise TypeError(f"there is no option {name!r}" + (f"; did you mean {close!r}?" if close else ""))
             if isinstance(value, (str, int, float, list)):
@@ -208,7 +221,9 @@ class JobConfig:
     def masked_options(self) -> dict[str, Any]:
         """Return all options by name as plain values for the report and the prediction log, with secrets masked."""
         values = {**vars(self.scoring), **vars(self.storage), **vars(self), "max_errors": str(self.max_errors)}
-        return mask_secrets({name: values[name] for name in OPTIONS})
+        masked = mask_secrets({name: values[name] for name in OPTIONS})
+        configured = self.scoring.configured_decorators
+        return {**masked, **({CONFIGURATIONS: mask_configuration(configured)} if configured else {})}
 
     def log_name(self, *, stream: bool) -> str | None:
         """Return the name of the prediction log, or None for no log.

@@ -277,6 +277,20 @@ OPTIONS = option_table(
         repeatable=True, metavar=_MODEL_CLASS, everyday=True,
     ),
     Option(
+        "decorator", SCORING,
+        "class of a decorator around the model; repeat it for more, the innermost first",
+        "the class of a decorator (`MLModelDecorator` of ml_base) around the model; repeat it for more, the innermost"
+        " first. `[decorators]` in the file gives their configurations: [extending.md](extending.md#a-decorator)",
+        repeatable=True, metavar=_MODEL_CLASS,
+    ),
+    Option(
+        "self_test", SCORING,
+        "file of known records with their predictions, which are scored first",
+        "a file of known records with their predictions, which are scored first; a difference ends the run with 69:"
+        " [extending.md](extending.md#a-self-test)",
+        file=True, metavar="FILE",
+    ),
+    Option(
         "join", SCORING,
         "write the original record with each prediction",
         "put the original record first in each output record, its values byte for byte; it is an error (78) if the"
@@ -447,6 +461,31 @@ INIT_OPTIONS = option_table(
     Option("frame", SCORING, "the model predicts data frames of pandas", switch=True, everyday=True),
 )  # fmt: skip
 """Flags of `model-etl init` alone; it also takes the options that say how a file is read."""
+
+
+CONFIGURATIONS = "decorators"
+"""The table of a TOML file with the configurations of decorators by their references."""
+
+_SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private)_?key", re.IGNORECASE)
+
+
+def mask_configuration(value: Any, *, secrets: bool = True) -> Any:
+    """Return the configurations of decorators as plain values of JSON.
+
+    Args:
+        value: the configurations, or a part of them.
+        secrets: whether what is named like a secret is masked.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if secrets and _SECRET_NAME.search(name) else mask_configuration(member, secrets=secrets)
+            for name, member in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [mask_configuration(item, secrets=secrets) for item in value]
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    return printable(mask_urls(str(value)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
