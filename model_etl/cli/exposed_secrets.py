@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from model_etl.runtime.failure import print_to_stderr
-from model_etl.settings.options import CONFIG, CONFIGURATIONS, OPTIONS, mask_configuration
+from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
+from model_etl.settings.options import CONFIG, OPTIONS
 from model_etl.settings.sources import read_toml
 
 _FILES = ("input_file", "output_file", "prediction_log", "rejects", "report")

@@ -65,6 +65,12 @@ def likely_separator(row: str, fields: Collection[str]) -> str | None:
     return next(numbers, None)
 
 
+def has_decimal_commas(row: str) -> bool:
+    """Return whether a row is of numbers with decimal commas between other separators."""
+    cells = (cell for separator in ";|\t" if separator in row for cell in split_names(row, separator))
+    return any(map(_DECIMAL_COMMA.fullmatch, cells))
+
+
 def split_names(row: str, separator: str) -> list[str]:
     """Return the names between separators, without their quotes."""
     return [part.strip().strip('"') for part in row.split(separator)]

@@ -463,31 +463,6 @@ INIT_OPTIONS = option_table(
 """Flags of `model-etl init` alone; it also takes the options that say how a file is read."""
 
 
-CONFIGURATIONS = "decorators"
-"""The table of a TOML file with the configurations of decorators by their references."""
-
-_SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private)_?key", re.IGNORECASE)
-
-
-def mask_configuration(value: Any, *, secrets: bool = True) -> Any:
-    """Return the configurations of decorators as plain values of JSON.
-
-    Args:
-        value: the configurations, or a part of them.
-        secrets: whether what is named like a secret is masked.
-    """
-    if isinstance(value, Mapping):
-        return {
-            name: MASK if secrets and _SECRET_NAME.search(name) else mask_configuration(member, secrets=secrets)
-            for name, member in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [mask_configuration(item, secrets=secrets) for item in value]
-    if isinstance(value, (bool, int, float)) or value is None:
-        return value
-    return printable(mask_urls(str(value)))
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a mistyped name most resembles, or None if it resembles none."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)

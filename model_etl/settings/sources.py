@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from model_etl.errors import ConfigurationError, printable
+from model_etl.settings.configurations import CONFIGURATIONS
 from model_etl.settings.options import (
     CONFIG,
-    CONFIGURATIONS,
     ENVIRONMENT_PREFIX,
     OPTIONS,
     OTHER_VARIABLES,
