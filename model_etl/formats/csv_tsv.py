@@ -272,14 +272,15 @@ class Delimited(Format):
         """Return the cells of the first row, checked."""
         names = header.cells
         text, cells = as_utf8(header.text, self.encoding), () if isinstance(names, RecordError) else names
-        remedy = f"{remedy_for_names(text or header.text, cells, fields)} The first row must name the columns, each once.".lstrip()
+        likely = remedy_for_names(text or header.text, cells, fields)
+        remedy = f"{likely} The first row must name the columns, each once.".lstrip()
         if isinstance(names, RecordError) or utf8_error(header.text, self.encoding):
             if header.problem.startswith(_CARRIAGE_RETURN):
                 raise carriage_returns(source, block.offset + header.offset)
             if header.line_count > 1 or header.problem.startswith(_NEVER_CLOSED):
                 self._require_one_row(header, block, source, 0)
-            reason = f"its first row is not a valid row of {self.encoding.upper()} text"
-            raise DataError(f"cannot read {source.name}: {reason}", remedy)
+            expected = f"a valid row of {self.encoding.upper()} text"
+            raise DataError(f"cannot read {source.name}: its first row is not {expected}", remedy)
         if not all(names):
             raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
         if (name := first_duplicate(names)) is not None:
