@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from model_etl.errors import DataError
-from model_etl.formats.table_remedies import SEPARATORS, has_decimal_commas, likely_separator, shown_delimiter
+from model_etl.formats.table_remedies import (
+    SEPARATORS,
+    has_decimal_commas,
+    likely_separator,
+    shown_delimiter,
+    split_names,
+)
 from model_etl.records.batch import Source
 from model_etl.schema.fields import Field, Fields
 
@@ -61,7 +67,7 @@ def _likely_cause(names: Sequence[str], fields: Fields, source: Source, header: 
     """Return the rest of the sentence and the remedy, both empty if no cause is likely."""
     row = names[0] if len(names) == 1 else header
     separator = likely_separator(row, fields) if len(names) == 1 or has_decimal_commas(row) else None
-    if separator:
+    if separator and split_names(row, separator) != list(names):
         read_as = _READ_AS.get(separator)
         remedy = f"Use --input_format {read_as}." if read_as else f"Use --delimiter {shown_delimiter(separator)}."
         return f". Its cells have {SEPARATORS[separator]} between them", remedy
