@@ -135,11 +135,10 @@ class Delimited(Format):
             header = self._header(block, lines, source)
             if header is None:
                 continue  # blank lines
-            rest: Sequence[Block]
+            rest: Sequence[Block] = (block, *pulled)
             if self.dialect.no_header:
                 names = self._names_by_position(header, fields, source)
                 named = dataclasses.replace(source, header=row_of_names(names, self.delimiter, quotes=self.quotes))
-                rest = (block, *pulled)
             else:
                 names = self._column_names(header, block, source, fields)
                 check_table_names(names, fields, source, header.text)
@@ -150,10 +149,11 @@ class Delimited(Format):
             cells = Cells(names, fields, self.delimiter, quotes=self.quotes, dialect=self.dialect)
             columns = CellColumns(names, fields, self.delimiter, quotes=self.quotes)
             builder = BatchBuilder(dataclasses.replace(named, columns=names, dialect=self.dialect_of_texts))
-            for rows in chain(rest, blocks):
+            following = chain(rest, blocks)
+            for rows in following:
                 may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
                 batch = None if may_be_long else self._block_batch(rows, cells, columns, builder)
-                yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
+                yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, following)
             if not builder.position:
                 yield builder.empty_batch()
 
@@ -271,8 +271,8 @@ class Delimited(Format):
     def _column_names(self, header: _Row, block: Block, source: Source, fields: Mapping[str, Field]) -> Sequence[str]:
         """Return the cells of the first row, checked."""
         names = header.cells
-        text, cells = as_utf8(header.text, self.encoding), () if isinstance(names, RecordError) else names
-        likely = remedy_for_names(text or header.text, cells, fields)
+        cells = () if isinstance(names, RecordError) else names
+        likely = remedy_for_names(as_utf8(header.text, self.encoding) or header.text, cells, fields)
         remedy = f"{likely} The first row must name the columns, each once.".lstrip()
         if isinstance(names, RecordError) or utf8_error(header.text, self.encoding):
             if header.problem.startswith(_CARRIAGE_RETURN):
@@ -320,6 +320,7 @@ class Delimited(Format):
             width: the number of columns; 0 if the first row determines it.
         """
         csv.field_size_limit(lines.longest)
+        blanks = b" \t\r".replace(self.delimiter.encode(), b"")
         offset = lines_before = 0
         # Without quotes, csv takes them for a part of the text.
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
@@ -337,7 +338,7 @@ class Delimited(Format):
             raw, line_count = lines.take_row()
             text = raw.removesuffix(b"\n").removesuffix(b"\r")
             # Blanks are a value where there is but one column, and nothing elsewhere.
-            if text if width == 1 else text.strip(b" \t\r".replace(self.delimiter.encode(), b"")):
+            if text if width == 1 else text.strip(blanks):
                 width = width or len(cells) if not isinstance(cells, RecordError) else width
                 yield _Row(offset, text, cells, len(raw), lines_before, line_count, problem)
             offset += len(raw)

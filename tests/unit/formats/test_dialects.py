@@ -136,6 +136,15 @@ def test_without_a_row_of_names_the_first_row_is_a_record(form: Delimited, row: 
     assert {tuple(b.source.column_names) for b in found} == {tuple(FIELDS)}
 
 
+@pytest.mark.parametrize("size", [4, 40, 400])
+def test_a_first_record_of_several_blocks_is_read_whole(size: int) -> None:
+    """Blocks that were read to find the end of the first record are not lost."""
+    row = '1,2,true,"a\nb, and a longer line\n""c""",\n'
+    found = rows(read(row.encode() * 5, no_header=True, size=size))
+    assert [r.offset for r in found] == list(range(0, len(row) * 5, len(row)))
+    assert {json.loads(r.document or b"{}")["text"] for r in found} == {'a\nb, and a longer line\n"c"'}
+
+
 def test_columns_have_numbers_if_the_model_declares_no_fields() -> None:
     """A model that reads whatever there is gets c1, c2 and so on."""
     form = CSV.with_dialect(Dialect(no_header=True))
