@@ -141,8 +141,8 @@ class Delimited(Format):
                 named = dataclasses.replace(source, header=row_of_names(names, self.delimiter, quotes=self.quotes))
             else:
                 names = self._column_names(header, block, source, fields)
-                check_table_names(names, fields, source, header.text)
                 named = dataclasses.replace(source, header=as_utf8(header.text, self.encoding) or b"")
+                check_table_names(names, fields, source, named.header)
                 remaining = lines.remaining()
                 offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
                 rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
