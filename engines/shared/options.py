@@ -15,11 +15,12 @@ from model_etl.runtime.failure import report_failure
 from model_etl.runtime.shutdown import flush_standard_streams
 from model_etl.runtime.signals import Interrupts
 from model_etl.settings.arguments import Parser, add_grouped_options, add_options
+from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
 from model_etl.settings.job_config import ScoringSettings, fields_from, require_options
-from model_etl.settings.options import CONFIG, Option, mask_secrets
+from model_etl.settings.options import CONFIG, OPTIONS, Option, mask_secrets
 from model_etl.settings.sources import merge_settings
 
-SCORING_NAMES = tuple(item.name for item in dataclasses.fields(ScoringSettings))
+SCORING_NAMES = tuple(item.name for item in dataclasses.fields(ScoringSettings) if item.name in OPTIONS)
 """Names of the options that `scorer_settings` reads."""
 ENGINE_CONFIG = dataclasses.replace(CONFIG, help="TOML file with options of model-etl run as keys")
 
@@ -81,7 +82,8 @@ def masked_settings(settings: ScorerSettings, **others: Any) -> dict[str, Any]:
         settings: of the scorer.
         others: more settings of the engine.
     """
-    return mask_secrets({**dataclasses.asdict(settings), **others})
+    values = mask_secrets({**dataclasses.asdict(settings), **others})
+    return {**values, CONFIGURATIONS: mask_configuration(settings.configured_decorators)}
 
 
 def run(main: Callable[[Interrupts], int], *, until_exit: bool = False) -> int:

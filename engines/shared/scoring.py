@@ -78,6 +78,7 @@ class Scorer:
             internals=settings.log,
             expect_version=settings.expect_version,
             artefact=settings.artefact,
+            decorators=settings.configured_decorators,
         )
         self._settings = settings
         self.facts: ModelFacts = self._steps.facts

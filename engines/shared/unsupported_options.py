@@ -11,6 +11,7 @@ from model_etl.settings.options import OPTIONS
 
 Engine = Literal["Beam", "Kafka", "MapReduce"]
 _STORAGE = "set the variables AWS_* for the launcher and the workers"
+_TABLES = "it reads CSV and TSV as their standards have them; have the tables converted to Parquet"
 _TOPICS = "it reads and writes topics, not files"
 _RECORD_SIZE = "a record of more than 64 MiB is rejected"
 _KAFKA_REJECTS = "rejects go to the errors topic, and never end it"
@@ -19,6 +20,11 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     "output_file": {"Kafka": _TOPICS},
     "input_format": {"Kafka": "each message is a JSON object"},
     "tsv_quotes": {"Kafka": "each message is a JSON object"},
+    **{
+        name: {"Beam": _TABLES, "Kafka": "each message is a JSON object", "MapReduce": _TABLES}
+        for name in ("delimiter", "encoding", "null_values", "decimal", "no_header")
+    },
+    "self_test": dict.fromkeys(("Beam", "Kafka", "MapReduce"), "try the model before: model-etl check --self_test"),
     "output_format": {"Kafka": "each message is a JSON object", "MapReduce": "it writes JSON Lines"},
     "input_compression": {"Kafka": _TOPICS},
     "output_compression": {"Kafka": _TOPICS},
@@ -63,8 +69,8 @@ UNSUPPORTED: Mapping[str, Mapping[Engine, str]] = {
     **{
         name: {}
         for name in (
-            "model", "expect_version", "rules", "join", "keep", "prediction_log", "log_inputs", "redact", "job",
-            "schema", "outputs", "trust", "trust_pickle",
+            "model", "expect_version", "rules", "decorator", "join", "keep", "prediction_log", "log_inputs", "redact",
+            "job", "schema", "outputs", "trust", "trust_pickle",
         )
     },
 }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from model_etl.runtime.failure import print_to_stderr
+from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
 from model_etl.settings.options import CONFIG, OPTIONS
 from model_etl.settings.sources import read_toml
 
@@ -63,5 +64,8 @@ def _is_readable_by_others(config: str) -> bool:
         return False
     if not stat.S_ISREG(mode) or not mode & _GROUP_AND_OTHERS_READ:  # a pipe can be read only once
         return False
-    table = read_toml(config, OPTIONS, CONFIG.flag)
+    table = read_toml(config, (*OPTIONS, CONFIGURATIONS), CONFIG.flag)
+    configurations = table.get(CONFIGURATIONS)
+    if mask_configuration(configurations) != mask_configuration(configurations, secrets=False):
+        return True
     return any(option.secret and table.get(name) for name, option in OPTIONS.items())

@@ -31,7 +31,16 @@ _USAGES = {
     "try": "-m PACKAGE.MODULE:CLASS ['{\"NAME\": VALUE}' | NAME=VALUE ...]",
     "schema": "--from FILE",
 }
-_DESCRIBE_OPTIONS = ("model", "model_python", "expect_version", "schema", "outputs", "trust", "trust_pickle")
+_DESCRIBE_OPTIONS = (
+    "model",
+    "model_python",
+    "expect_version",
+    "decorator",
+    "schema",
+    "outputs",
+    "trust",
+    "trust_pickle",
+)
 _TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
 _SAMPLE_OPTIONS = ("input_format", "input_compression", "tsv_quotes", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")

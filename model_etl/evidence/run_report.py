@@ -25,6 +25,7 @@ def describe_model(facts: ModelFacts) -> dict[str, Any]:
         "package_version": facts.package_version,
         **python,
         **({"artefact": dict(facts.artefact)} if facts.artefact else {}),
+        **({"decorators": list(facts.decorators)} if facts.decorators else {}),
     }
 
 

@@ -210,13 +210,15 @@ def _incomplete_character(text: bytes) -> int:
     return 0
 
 
-def utf8_error(text: bytes) -> RecordError | None:
-    """Return the error of a record whose text is not UTF-8, or None if it is."""
+def utf8_error(text: bytes, encoding: str = "utf-8") -> RecordError | None:
+    """Return the error of a record whose text is not UTF-8, or not in another encoding; None if it is."""
     try:
-        text.decode()
+        text.decode(encoding)
     except UnicodeDecodeError as exc:
-        reason = f"not UTF-8: byte 0x{text[exc.start]:02x} at byte {exc.start + 1} of the record"
-        return RecordError("parse", "InvalidUTF8", reason)
+        is_utf8 = encoding == "utf-8"
+        name = "UTF-8" if is_utf8 else encoding
+        reason = f"not {name}: byte 0x{text[exc.start]:02x} at byte {exc.start + 1} of the record"
+        return RecordError("parse", "InvalidUTF8" if is_utf8 else "InvalidEncoding", reason)
     return None
 
 

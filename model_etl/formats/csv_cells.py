@@ -11,7 +11,9 @@ import msgspec
 
 from model_etl.columns.source_columns import Missing
 from model_etl.errors import RecordError
+from model_etl.formats.csv_dialect import cell_converter, is_null
 from model_etl.formats.line_blocks import is_utf8_without_cr
+from model_etl.records.dialect import PLAIN, Dialect
 from model_etl.records.lazy_sequences import LineBlock
 from model_etl.schema.fields import Field
 
@@ -31,16 +33,27 @@ class Cells:
         fields: the model's input fields by name.
         delimiter: the character between two cells.
         quotes: whether a cell may have quotes around it.
+        dialect: how cells are written.
 
     Attributes:
         width: the number of columns.
     """
 
     def __init__(
-        self, names: Sequence[str], fields: Mapping[str, Field], delimiter: str, *, quotes: bool = True
+        self,
+        names: Sequence[str],
+        fields: Mapping[str, Field],
+        delimiter: str,
+        *,
+        quotes: bool = True,
+        dialect: Dialect = PLAIN,
     ) -> None:
         self.width = len(names)
-        self._columns = [(encode_basestring(name) + ":", converter(fields.get(name))) for name in names]
+        self._columns = [
+            (encode_basestring(name) + ":", cell_converter(converter(field), name, field, dialect, _ABSENT))
+            for name, field in zip(names, map(fields.get, names), strict=True)
+        ]
+        self._dialect = dialect
         self._delimiter = delimiter.encode()
         self._quotes = quotes
         self._special = bytes(_SPECIAL - set(self._delimiter) - (set() if quotes else set(b'"\\')))
@@ -65,7 +78,9 @@ class Cells:
             quotes or control characters, a blank or ragged row, or a cell that is not a JSON value of its column's
             type as it stands.
         """
-        if not is_utf8_without_cr(block) or len(block.translate(None, self._special)) < len(block):
+        if self._dialect.reads_cells or not is_utf8_without_cr(block):
+            return None
+        if len(block.translate(None, self._special)) < len(block):
             return None
         if not self._quotes:
             block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
@@ -88,7 +103,12 @@ class Cells:
         """Return whether a row has all columns, and numbers and booleans where the model has them, at least one."""
         if len(row) != self.width:
             return False
-        typed = [(cell, field.type) for cell, field in zip(row, self._fields, strict=True) if field and cell]
+        comma = self._dialect.decimal == ","
+        typed = [
+            (cell.replace(",", ".") if comma else cell, field.type)
+            for cell, field in zip(row, self._fields, strict=True)
+            if field and not is_null(cell, self._dialect)
+        ]
         typed = [(cell, kind) for cell, kind in typed if kind not in ("text", "json")]
         return bool(typed) and all(
             cell in ("true", "false") if kind == "boolean" else _NUMBER.fullmatch(cell) for cell, kind in typed

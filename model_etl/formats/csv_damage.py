@@ -26,6 +26,20 @@ def has_rows_between_returns(text: bytes, parse: ParseLine, width: int) -> bool:
     return len(pieces) > 1 and all(len(parse(piece) or ()) == width for piece in pieces)
 
 
+def long_row(source: Source, position: int) -> DataError:
+    """Return the error for a row that is too long, after which the next row cannot be found.
+
+    Args:
+        source: the file.
+        position: the row's number; 0 for the first row, which has the names.
+    """
+    row = f"record {position}, a row of several lines," if position else "its first row"
+    return DataError(
+        f"cannot read {source.name}: {row} is longer than the {source.max_record_size:,} bytes of --max_record_size",
+        "Correct its quotes, if it is not meant to be so long; otherwise give a larger --max_record_size.",
+    )
+
+
 def quote_not_closed(source: Source, text: bytes, line: int, offset: int, reason: str) -> DataError:
     """Return the error for a row whose last cell is open.
 

@@ -38,6 +38,13 @@ def numbered_blocks(blocks: Iterable[tuple[int, bytes]]) -> Iterator[Block]:
         line += text.count(b"\n") + 1
 
 
+def kept(blocks: Iterator[Block], pulled: list[Block]) -> Iterator[Block]:
+    """Yield blocks and keep them in a list."""
+    for block in blocks:
+        pulled.append(block)
+        yield block
+
+
 class RowLines:
     """The lines of a block; a quoted cell that spans blocks pulls in as many further blocks as it needs.
 
@@ -45,12 +52,16 @@ class RowLines:
         block: whole lines.
         following: the blocks after it.
         longest: the most bytes of a row.
+        encoding: of the lines; the bytes of ASCII stand for its characters.
     """
 
-    def __init__(self, block: bytes, following: Iterator[Block], longest: int = MOST_RECORD_BYTES) -> None:
+    def __init__(
+        self, block: bytes, following: Iterator[Block], longest: int = MOST_RECORD_BYTES, encoding: str = "utf-8"
+    ) -> None:
         self._lines = iter(block.split(b"\n"))
         self._following = following
         self.longest = longest
+        self._encoding = encoding
         self._lines_of_row: list[bytes] = []
         self._earlier_blocks: list[bytes] = []  # the lines of the row in blocks before the present one
         self._earlier_lines = 0
@@ -71,7 +82,7 @@ class RowLines:
                     if size > self.longest + _SLACK_BYTES or isinstance(line, LongLine):
                         raise LongRow
                 self._lines_of_row.append(line + b"\n")
-                yield self._lines_of_row[-1].decode("utf-8", "surrogateescape")
+                yield self._decoded(self._lines_of_row[-1])
             if not self._lines_of_row and not self._earlier_blocks:
                 return
             block = next(self._following, None)
@@ -81,6 +92,15 @@ class RowLines:
             self._earlier_lines += len(self._lines_of_row)
             self._lines_of_row.clear()
             self._lines = iter([block.text] if isinstance(block.text, LongLine) else block.text.split(b"\n"))
+
+    def _decoded(self, line: bytes) -> str:
+        """Return the text of a line; what is not in its encoding is found later, in the whole row."""
+        if self._encoding == "utf-8":
+            return line.decode("utf-8", "surrogateescape")
+        try:
+            return line.decode(self._encoding)
+        except UnicodeDecodeError:
+            return line.decode("ascii", "surrogateescape")
 
     def take_row(self) -> tuple[bytes, int]:
         """Return the text that was read of the present row, and the number of its lines; the next line starts a row."""

@@ -10,6 +10,7 @@ cell of a field that the schema does not know is text. An empty cell means no va
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,16 +27,29 @@ from model_etl.formats.csv_damage import (
     has_rows_between_returns,
     hides_rows,
     holds_rows,
+    long_row,
     quote_not_closed,
     rows_in_a_cell,
 )
-from model_etl.formats.csv_lines import Block, LongRow, RowLines, numbered_blocks
+from model_etl.formats.csv_dialect import (
+    UTF8,
+    as_utf8,
+    names_of_columns,
+    narrowed,
+    record_encoding,
+    refuse_byte_order_mark,
+    row_of_names,
+    with_texts,
+)
+from model_etl.formats.csv_lines import Block, LongRow, RowLines, kept, numbered_blocks
 from model_etl.formats.csv_writer import DelimitedWriter
 from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
 from model_etl.formats.line_blocks import LongLine, carriage_returns, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.table_names import check_table_names, first_duplicate
+from model_etl.formats.table_remedies import remedy_for_names
 from model_etl.records.batch import Batch, Source
+from model_etl.records.dialect import PLAIN, Dialect
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
 
@@ -46,7 +60,7 @@ _CARRIAGE_RETURN = "new-line character seen in unquoted field"
 return outside of quotes."""
 
 
-_LAST_CELLS: dict[str, tuple[bytes, Mapping[str, Field], Cells]] = {}
+_LAST_CELLS: dict[str, tuple[tuple[bytes, Dialect], Mapping[str, Field], Cells]] = {}
 """The last header that `document` got, by format, with the fields and the converter of its rows."""
 
 
@@ -71,15 +85,15 @@ class _Row(NamedTuple):
     line_count: int
     problem: str = ""
 
-    def valid_cells(self) -> Sequence[str]:
+    def valid_cells(self, encoding: str) -> Sequence[str]:
         """Return the cells.
 
         Raises:
-            RecordError: if the row is not valid, or not UTF-8.
+            RecordError: if the row is not valid, or not in its encoding.
         """
         if isinstance(self.cells, RecordError):
             raise self.cells
-        if not self.text.isascii() and (error := utf8_error(self.text)):
+        if not self.text.isascii() and (error := utf8_error(self.text, encoding)):
             raise error
         return self.cells
 
@@ -90,41 +104,90 @@ class Delimited(Format):
     Attributes:
         delimiter: the character between two cells.
         quotes: whether a cell may have quotes around it.
+        dialect: how the table is written, where that differs from the format.
+        encoding: the encoding of records and their texts.
     """
 
     compressible = True
     delimiter: str
     quotes = True
+    dialect = PLAIN
+    encoding = UTF8
+
+    def with_dialect(self, dialect: Dialect) -> Delimited:
+        """Return the same format, for tables that are written in another way."""
+        bound = copy.copy(self)
+        bound.dialect = dialect
+        bound.delimiter = dialect.delimiter or type(self).delimiter
+        bound.encoding = record_encoding(dialect)
+        return bound
 
     @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
+        file = narrowed(file, self.dialect, source)
         blocks = numbered_blocks(line_blocks(file, source, divisor=4))  # JSON has a name before each value
         for block in blocks:  # until the header is found; the inner loop takes the other blocks
             if kind := json_kind(block.text[:START_BYTES]):
                 raise wrong_kind(source, kind)
-            lines = RowLines(block.text, blocks, source.max_record_size)
+            refuse_byte_order_mark(source, self.encoding, block.offset)
+            pulled: list[Block] = []
+            lines = RowLines(block.text, kept(blocks, pulled), source.max_record_size, self.encoding)
             header = self._header(block, lines, source)
             if header is None:
                 continue  # blank lines
-            names = self._column_names(header, block, source)
-            check_table_names(names, fields, source, header.text)
-            cells = Cells(names, fields, self.delimiter, quotes=self.quotes)
+            rest: Sequence[Block] = (block, *pulled)
+            if self.dialect.no_header:
+                names = self._names_by_position(header, fields, source)
+                named = dataclasses.replace(source, header=row_of_names(names, self.delimiter, quotes=self.quotes))
+            else:
+                names = self._column_names(header, block, source, fields)
+                named = dataclasses.replace(source, header=as_utf8(header.text, self.encoding) or b"")
+                check_table_names(names, fields, source, named.header)
+                remaining = lines.remaining()
+                offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
+                rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
+            cells = Cells(names, fields, self.delimiter, quotes=self.quotes, dialect=self.dialect)
             columns = CellColumns(names, fields, self.delimiter, quotes=self.quotes)
-            builder = BatchBuilder(dataclasses.replace(source, header=header.text, columns=names))
-            remaining = lines.remaining()
-            offset, line = block.offset + header.offset + header.size, header.lines_before + header.line_count
-            rest = () if remaining is None else (Block(offset, remaining, block.line + line),)
-            for rows in chain(rest, blocks):
+            builder = BatchBuilder(dataclasses.replace(named, columns=names, dialect=self.dialect_of_texts))
+            following = chain(rest, blocks)
+            for rows in following:
                 may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
-                batch = None
-                if not may_be_long and not source.in_columns:
-                    batch = _verbatim_batch(rows.text, rows.offset, cells, builder)
-                if batch is None and not may_be_long:
-                    converted = convert_block(rows.text, columns)
-                    batch = _converted_batch(converted, rows.offset, builder) if converted else None
-                yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, blocks)
+                batch = None if may_be_long else self._block_batch(rows, cells, columns, builder)
+                yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, following)
             if not builder.position:
                 yield builder.empty_batch()
+
+    def _block_batch(self, rows: Block, cells: Cells, columns: CellColumns, builder: BatchBuilder) -> Batch | None:
+        """Return the batch of a block that can be converted at once, or None."""
+        text = as_utf8(rows.text, self.encoding)
+        if text is None or self.dialect.reads_cells:
+            return None
+        batch = None if builder.source.in_columns else _verbatim_batch(text, rows.offset, cells, builder)
+        if batch is None and len(self.delimiter.encode()) == 1:
+            converted = convert_block(text, columns)
+            batch = _converted_batch(converted, rows.offset, builder) if converted else None
+        return batch if batch is None or text is rows.text else with_texts(batch, rows.text, rows.offset)
+
+    @property
+    def dialect_of_texts(self) -> Dialect:
+        """The dialect of the texts that are kept of records: they have a row of names."""
+        return dataclasses.replace(
+            self.dialect,
+            delimiter=None if self.delimiter == type(self).delimiter else self.delimiter,
+            encoding=None if self.encoding == UTF8 else self.encoding,
+            decimal="," if self.dialect.decimal == "," else None,
+            no_header=False,
+        )
+
+    def _names_by_position(self, first: _Row, fields: Mapping[str, Field], source: Source) -> Sequence[str]:
+        try:
+            return names_of_columns(first.valid_cells(self.encoding), fields, source)
+        except RecordError as exc:
+            raise DataError(
+                f"cannot read {source.name} as {source.format} without a row of names: the number of its columns is"
+                f" unknown, since its first row is {exc.message}",
+                "Correct its first row, or give it a row that names the columns, and remove --no_header.",
+            ) from exc
 
     def _header(self, block: Block, lines: RowLines, source: Source) -> _Row | None:
         """Return the first row, or None if there are but blank lines.
@@ -135,9 +198,9 @@ class Delimited(Format):
         try:
             header = None if isinstance(block.text, LongLine) else next(self._parse(lines), None)
         except LongRow:
-            raise _long_row(source, 0) from None
+            raise long_row(source, 0) from None
         if isinstance(block.text, LongLine) or (header and not header.problem and header.size > lines.longest):
-            raise carriage_returns(source, block.offset) if b"\r" in block.text else _long_row(source, 0)
+            raise carriage_returns(source, block.offset) if b"\r" in block.text else long_row(source, 0)
         return header
 
     def _row_batches(
@@ -151,7 +214,7 @@ class Delimited(Format):
         try:
             yield from self._rows_of(block, cells, builder, following)
         except LongRow:
-            raise _long_row(builder.source, builder.position + 1) from None
+            raise long_row(builder.source, builder.position + 1) from None
 
     def _rows_of(
         self, block: Block, cells: Cells, builder: BatchBuilder, following: Iterator[Block]
@@ -163,12 +226,12 @@ class Delimited(Format):
             builder.reject_long(block.offset, LongText(block.text, block.text.size))
             yield from builder.take()
             return
-        for row in self._parse(RowLines(block.text, following, longest), cells.width):
+        for row in self._parse(RowLines(block.text, following, longest, self.encoding), cells.width):
             if len(row.text) > longest and (row.line_count == 1 or not row.problem):
                 builder.reject_long(block.offset + row.offset, row.text)
                 continue
             try:
-                document = cells.document(row.valid_cells())
+                document = cells.document(row.valid_cells(self.encoding))
                 if row.line_count > 1 and holds_rows(row.text, self._cells_of_line, cells.fit):
                     raise rows_in_a_cell(
                         builder.source, row.text, block.line + row.lines_before, block.offset + row.offset
@@ -202,19 +265,22 @@ class Delimited(Format):
 
     def _cells_of_line(self, line: bytes) -> Sequence[str] | None:
         """Return the cells of a line that is a row by itself, or None if it is not valid."""
-        rows = list(self._parse(RowLines(line, iter(()))))
+        rows = list(self._parse(RowLines(line, iter(()), encoding=self.encoding)))
         return None if len(rows) != 1 or isinstance(rows[0].cells, RecordError) else rows[0].cells
 
-    def _column_names(self, header: _Row, block: Block, source: Source) -> Sequence[str]:
+    def _column_names(self, header: _Row, block: Block, source: Source, fields: Mapping[str, Field]) -> Sequence[str]:
         """Return the cells of the first row, checked."""
         names = header.cells
-        remedy = "The first row must name the columns, each once."
-        if isinstance(names, RecordError) or utf8_error(header.text):
+        cells = () if isinstance(names, RecordError) else names
+        likely = remedy_for_names(as_utf8(header.text, self.encoding) or header.text, cells, fields)
+        remedy = f"{likely} The first row must name the columns, each once.".lstrip()
+        if isinstance(names, RecordError) or utf8_error(header.text, self.encoding):
             if header.problem.startswith(_CARRIAGE_RETURN):
                 raise carriage_returns(source, block.offset + header.offset)
             if header.line_count > 1 or header.problem.startswith(_NEVER_CLOSED):
                 self._require_one_row(header, block, source, 0)
-            raise DataError(f"cannot read {source.name}: its first row is not a valid row of UTF-8 text", remedy)
+            expected = f"a valid row of {self.encoding.upper()} text"
+            raise DataError(f"cannot read {source.name}: its first row is not {expected}", remedy)
         if not all(names):
             raise DataError(f"cannot read {source.name}: its first row has a column without a name", remedy)
         if (name := first_duplicate(names)) is not None:
@@ -224,25 +290,27 @@ class Delimited(Format):
     @override
     def document(self, text: bytes, header: bytes, fields: Mapping[str, Field]) -> bytes:
         cells = self._cells_of(header, fields)
-        return cells.document(self._only_row(text, "text", cells.width))
+        return cells.document(self._only_row(text, "text", cells.width, self.encoding))
 
     def _cells_of(self, header: bytes, fields: Mapping[str, Field]) -> Cells:
         """Return the converter of the last header, or a new one: rejects follow each other with the same header."""
         last = _LAST_CELLS.get(self.name)
-        if last is None or last[0] != header or last[1] is not fields:
-            cells = Cells(self._only_row(header, "header"), fields, self.delimiter, quotes=self.quotes)
-            _LAST_CELLS[self.name] = last = header, fields, cells
+        key = header, self.dialect
+        if last is None or last[0] != key or last[1] is not fields:
+            names = self._only_row(header, "header", encoding=UTF8)
+            cells = Cells(names, fields, self.delimiter, quotes=self.quotes, dialect=self.dialect)
+            _LAST_CELLS[self.name] = last = key, fields, cells
         return last[2]
 
-    def _only_row(self, text: bytes, name: str, width: int = 0) -> Sequence[str]:
-        rows = list(self._parse(RowLines(text, iter(())), width))
+    def _only_row(self, text: bytes, name: str, width: int = 0, encoding: str = UTF8) -> Sequence[str]:
+        rows = list(self._parse(RowLines(text, iter(()), encoding=encoding), width))
         if len(rows) != 1:
             raise RecordError("parse", "InvalidRow", f"the {name} has {len(rows)} rows, expected one")
-        return rows[0].valid_cells()
+        return rows[0].valid_cells(encoding)
 
     @override
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
-        return DelimitedWriter(file, layout, self.name, self.delimiter, quotes=self.quotes)
+        return DelimitedWriter(file, layout, self.name, type(self).delimiter, quotes=self.quotes)
 
     def _parse(self, lines: RowLines, width: int = 0) -> Iterator[_Row]:
         """Yield the rows that are not blank.
@@ -252,6 +320,7 @@ class Delimited(Format):
             width: the number of columns; 0 if the first row determines it.
         """
         csv.field_size_limit(lines.longest)
+        blanks = b" \t\r".replace(self.delimiter.encode(), b"")
         offset = lines_before = 0
         # Without quotes, csv takes them for a part of the text.
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
@@ -269,25 +338,11 @@ class Delimited(Format):
             raw, line_count = lines.take_row()
             text = raw.removesuffix(b"\n").removesuffix(b"\r")
             # Blanks are a value where there is but one column, and nothing elsewhere.
-            if text if width == 1 else text.strip(b" \t\r" if self.delimiter != "\t" else b" \r"):
+            if text if width == 1 else text.strip(blanks):
                 width = width or len(cells) if not isinstance(cells, RecordError) else width
                 yield _Row(offset, text, cells, len(raw), lines_before, line_count, problem)
             offset += len(raw)
             lines_before += line_count
-
-
-def _long_row(source: Source, position: int) -> DataError:
-    """Return the error for a row that is too long, after which the next row cannot be found.
-
-    Args:
-        source: the file.
-        position: the row's number; 0 for the first row, which has the names.
-    """
-    row = f"record {position}, a row of several lines," if position else "its first row"
-    return DataError(
-        f"cannot read {source.name}: {row} is longer than the {source.max_record_size:,} bytes of --max_record_size",
-        "Correct its quotes, if it is not meant to be so long; otherwise give a larger --max_record_size.",
-    )
 
 
 def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:

@@ -70,7 +70,8 @@ class DelimitedWriter(Writer):
             self._write_names(self._rows_of(self._unpublished), {})
 
     def _rows_of(self, source: Source | None) -> _Rows:
-        can_copy = source is not None and source.format == self._name and source.header and not self._escapes
+        can_copy = source is not None and source.format == self._name and bool(source.header) and not self._escapes
+        can_copy = can_copy and source is not None and not source.dialect
         return (_ExtendedRows if self._layout.join and can_copy else _NewRows)(self._layout, source)
 
     def _write_names(self, rows: _Rows, first: Iterable[str]) -> None:
@@ -200,7 +201,7 @@ class _ExtendedRows(_Rows):
         return batch.texts
 
     def _check(self, batch: Batch) -> None:
-        if batch.source.format != self._format or batch.source.header != self.header:
+        if batch.source.format != self._format or batch.source.header != self.header or batch.source.dialect:
             raise ConfigurationError(
                 f"record {batch.positions[0]} of {batch.source.name} has other columns than the records before",
                 "Write JSON Lines, or choose the columns with --keep.",

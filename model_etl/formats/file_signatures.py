@@ -25,10 +25,12 @@ class FileKind(NamedTuple):
     Attributes:
         description: completes the sentence "it is ...".
         remedy: what to do with such a file.
+        encoding: of a text that is not UTF-8, in which tables can be read; otherwise empty.
     """
 
     description: str
     remedy: str
+    encoding: str = ""
 
 
 _TO_UTF8 = "Convert it to UTF-8, for example with iconv."
@@ -41,7 +43,7 @@ _FETCH_LFS = "Fetch the file itself: git lfs pull."
 _COPY_AGAIN = "Have the file written or copied again, whole."
 
 _SPREADSHEET = FileKind("a spreadsheet of Excel (.xlsx)", _EXPORT)
-_UTF16, _UTF32 = FileKind("in UTF-16", _TO_UTF8), FileKind("in UTF-32", _TO_UTF8)
+_UTF16, _UTF32 = FileKind("in UTF-16", _TO_UTF8, "utf-16"), FileKind("in UTF-32", _TO_UTF8, "utf-32")
 
 _BINARY = {
     b"\xff\xfe\0\0": _UTF32,
@@ -154,7 +156,7 @@ def _wide_characters(start: bytes) -> FileKind | None:
         for ascii_column in (0, width - 1):
             others = [column for i, column in enumerate(columns) if i != ascii_column]
             if len(text) >= 4 and all(columns[ascii_column]) and not any(map(any, others)):  # noqa: PLR2004
-                return kind
+                return kind._replace(encoding=f"{kind.encoding}-{'be' if ascii_column else 'le'}")
     return None
 
 
@@ -188,4 +190,6 @@ class StartedFile:
 
 def wrong_kind(source: Source, kind: FileKind) -> DataError:
     """Return the error for a file that is not in the format of its source."""
-    return DataError(f"cannot read {source.name} as {source.format}: it is {kind.description}", kind.remedy)
+    is_table = kind.encoding and source.format in ("csv", "tsv", "quoted_tsv")
+    remedy = f"Use --encoding {kind.encoding}." if is_table else kind.remedy
+    return DataError(f"cannot read {source.name} as {source.format}: it is {kind.description}", remedy)

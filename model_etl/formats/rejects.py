@@ -1,17 +1,18 @@
 """The rejects file: one JSON object a line for each rejected record, with all that is needed to score it again.
 
 The first members are for people: position, stage, type, message, code (file and line, where code of a model or a rule
-raised the exception) and text. The others say where the text came from
-(input, format, offset, source and, for CSV and TSV, header), so that `model-etl retry` gives the record its original
-position and prediction id. What is not UTF-8, or has many control characters, is written in base64, as `text_base64` or
-`header_base64`. The member `cut` says that the text is only the beginning of a record that is too long.
-A long header is written once; other rejects name it by its `header_sha256`.
+raised the exception) and text. The others say where the text came from (input, format, offset, source and, for CSV and
+TSV, header and dialect), so that `model-etl retry` gives the record its original position and prediction id. What is
+not text in its encoding, or has many control characters, is written in base64, as `text_base64` or `header_base64`. The
+member `cut` says that the text is only the beginning of a record that is too long. A long header is written once; other
+rejects name it by its `header_sha256`.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,9 +23,12 @@ from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError, UsageError
 from model_etl.formats.base import BATCH_RECORDS, Format, Writer, long_rejection
+from model_etl.formats.csv_dialect import dialect_of
+from model_etl.formats.csv_tsv import Delimited
 from model_etl.formats.json_lines import LDJSON
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Rejection, Source
+from model_etl.records.dialect import PLAIN, Dialect
 from model_etl.records.strict_json import grows_in_json, one_line, parse_object
 from model_etl.schema.fields import Field
 
@@ -85,10 +89,10 @@ def decode(line: bytes, headers: dict[str, bytes]) -> RejectedText:
             raise ValueError("no line before it has its header; keep the first reject of each input")
     elif len(header) > _LONG_HEADER_BYTES:
         header = headers.setdefault(hashlib.sha256(header).hexdigest(), header)
-    source = Source(str(members["input"]), str(members["source"]), members["format"], header)
-    return RejectedText(
-        source, int(members["position"]), int(members["offset"]), _bytes_of(members, "text"), "cut" in members
-    )
+    dialect = dialect_of(members.get("dialect") or {})
+    source = Source(str(members["input"]), str(members["source"]), members["format"], header, dialect)
+    text = _bytes_of(members, "text", dialect.encoding)
+    return RejectedText(source, int(members["position"]), int(members["offset"]), text, "cut" in members)
 
 
 def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
@@ -99,12 +103,13 @@ def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
         "type": rejection.type_name,
         "message": rejection.message,
         **({"code": rejection.code} if rejection.code else {}),
-        **_text_member("text", rejection.text),
+        **_text_member("text", rejection.text, source.dialect.encoding),
         **({"cut": True} if rejection.cut else {}),
         "input": source.name,
         "format": source.format,
         "offset": rejection.offset,
         "source": source.identity,
+        **({"dialect": source.dialect.as_members()} if source.dialect else {}),
     }
     if not source.header:
         return members
@@ -116,17 +121,20 @@ def _members(rejection: Rejection, written: set[str] | None) -> dict[str, Any]:
     return {**members, **_text_member("header", source.header)}
 
 
-def _text_member(name: str, text: bytes) -> dict[str, str]:
-    with contextlib.suppress(UnicodeDecodeError):
-        if not grows_in_json(text):
-            return {name: text.decode()}
+def _text_member(name: str, text: bytes, encoding: str | None = None) -> dict[str, str]:
+    with contextlib.suppress(UnicodeError):
+        shown = text.decode(encoding or "utf-8")
+        if not grows_in_json(text) and (encoding is None or shown.encode(encoding) == text):
+            return {name: shown}
     return {f"{name}_base64": base64.b64encode(text).decode()}
 
 
-def _bytes_of(members: Mapping[str, Any], name: str) -> bytes:
+def _bytes_of(members: Mapping[str, Any], name: str, encoding: str | None = None) -> bytes:
     """Return the bytes that `_text_member` encoded."""
     encoded = members.get(f"{name}_base64")
-    return str(members[name]).encode() if encoded is None else base64.b64decode(encoded, validate=True)
+    if encoded is None:
+        return str(members[name]).encode(encoding or "utf-8")
+    return base64.b64decode(encoded, validate=True)
 
 
 class RejectsFile(Format):
@@ -143,6 +151,13 @@ class RejectsFile(Format):
 
     def __init__(self, formats: Mapping[str, Format]) -> None:
         self._formats = formats
+        self._dialect = PLAIN
+
+    def with_dialect(self, dialect: Dialect) -> RejectsFile:
+        """Return the same format, for rejected rows that are to be read in another way than when they were rejected."""
+        bound = copy.copy(self)
+        bound._dialect = dialect  # noqa: SLF001
+        return bound
 
     @override
     def read(self, file: BinaryIO, source: Source, fields: Mapping[str, Field]) -> Iterator[Batch]:
@@ -180,7 +195,7 @@ class RejectsFile(Format):
         try:
             record = decode(line, headers)
             known = record.source.format in self._formats
-        except (RecordError, KeyError, ValueError, TypeError, OverflowError) as exc:
+        except (RecordError, LookupError, ValueError, TypeError, OverflowError) as exc:
             raise _invalid_line(source, number, str(exc)) from exc
         if not known:
             raise _invalid_line(source, number, f"its format {record.source.format!r} is unknown")
@@ -189,6 +204,10 @@ class RejectsFile(Format):
     def _batch(self, group: list[RejectedText], fields: Mapping[str, Field], file: Source) -> Batch:
         source = group[0].source
         text_format = self._formats[source.format]
+        dialect = self._dialect.over(source.dialect)
+        if dialect and isinstance(text_format, Delimited):
+            text_format = text_format.with_dialect(dialect)
+            source = dataclasses.replace(source, dialect=text_format.dialect_of_texts)
         parsed: list[tuple[int, int, bytes, bytes]] = []
         rejected: list[Rejection] = []
         for _, position, offset, text, cut in group:

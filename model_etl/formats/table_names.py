@@ -6,12 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from model_etl.errors import DataError
+from model_etl.formats.table_remedies import (
+    SEPARATORS,
+    has_decimal_commas,
+    likely_separator,
+    shown_delimiter,
+    split_names,
+)
 from model_etl.records.batch import Source
 from model_etl.schema.fields import Field, Fields
 
 _SHOWN_NAMES = 5
 _SHOWN_CHARS = 40
-_SEPARATORS = {";": "semicolons", "|": "bars", "\t": "tabs", ",": "commas"}
 _READ_AS = {"\t": "tsv", ",": "csv"}
 _NO_LETTER = re.compile(r"[^\w]|_")
 _NUMBER = re.compile(r"[-+]?[0-9.,]+(?:[eE][-+]?[0-9]+)?")
@@ -59,24 +65,19 @@ def lookalike(names: Iterable[str], fields: Iterable[str]) -> tuple[str, str] | 
 
 def _likely_cause(names: Sequence[str], fields: Fields, source: Source, header: str) -> tuple[str, str]:
     """Return the rest of the sentence and the remedy, both empty if no cause is likely."""
-    for separator, words in _SEPARATORS.items():
-        if len(names) == 1 and not fields.keys().isdisjoint(_split(names[0], separator)):
-            read_as = _READ_AS.get(separator)
-            remedy = (
-                f"Use --input_format {read_as}." if read_as else "Have the file written with commas between its cells."
-            )
-            return f". Its cells have {words} between them", remedy
+    row = names[0] if len(names) == 1 else header
+    separator = likely_separator(row, fields) if len(names) == 1 or has_decimal_commas(row) else None
+    if separator and split_names(row, separator) != list(names):
+        read_as = _READ_AS.get(separator)
+        remedy = f"Use --input_format {read_as}." if read_as else f"Use --delimiter {shown_delimiter(separator)}."
+        return f". Its cells have {SEPARATORS[separator]} between them", remedy
     if source.format == "tsv" and not fields.keys().isdisjoint(name.strip('"') for name in names):
         return ". Its names have quotes around them", "Use --tsv_quotes."
     if found := lookalike(names, fields):
         return f". It has {found[0]!r}, not {found[1]!r}", "Rename its columns, or give the model's fields aliases."
-    if header and all(map(_NUMBER.fullmatch, names)):
-        return ". Its first row is data", "The first row must name the columns, each once."
+    if header and any(map(_NUMBER.fullmatch, names)):
+        return ". Its first row looks like a record", "Use --no_header, or give it a first row that names the columns."
     return "", ""
-
-
-def _split(text: str, separator: str) -> list[str]:
-    return [part.strip().strip('"') for part in text.split(separator)]
 
 
 def _simplified(name: str) -> str:

@@ -7,11 +7,13 @@ import dataclasses
 from collections.abc import Sequence
 
 from model_etl.errors import printable_message
+from model_etl.formats.table_remedies import remedy_for_rejects
 from model_etl.job.estimate import estimate_run
 from model_etl.job.fetched_model import fetched_model
 from model_etl.job.run_files import RunFiles, report_location
 from model_etl.job.sample import Sample
 from model_etl.job.score_files import score_files
+from model_etl.job.self_test_file import read_self_test
 from model_etl.job.verification import RejectSummary, check_outcomes
 from model_etl.pipeline.build import GraphInput, LoadedScoring, input_file, load_scoring
 from model_etl.pipeline.writers import TooManyRejects
@@ -45,6 +47,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
     if config.if_exists == "fail":
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
+    self_test = read_self_test(config)
     with fetched_model(first.scoring.model, config.storage) as fetched:
         loading = load_scoring(
             first.scoring,
@@ -55,6 +58,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
             python=config.model_python,
             lasting=True,
             fetched=fetched,
+            self_test=self_test,
         )
     counters = RunCounters()
     inputs = [
@@ -69,9 +73,12 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
                 score_files(first, files, identities, publication, sample.scoring, counters, run_id="check")
         _check_other_names(config, files, inputs, sample)
         counts = counters.counts()
-        check_outcomes(config, counts, map(RejectSummary.from_rejection, counters.first_rejects), files.name)
+        likely = remedy_for_rejects(counters.first_rejects, scoring.facts.inputs)
+        first_rejects = map(RejectSummary.from_rejection, counters.first_rejects)
+        check_outcomes(config, counts, first_rejects, files.name, likely=likely)
         return [
             *_describe(scoring, files, counts),
+            *([f"self-test {len(self_test.records)} records are predicted as expected"] if self_test else ()),
             *sample.describe_names(),
             *sample.predictions(config.scoring.redact),
             *sample.compare(),

@@ -51,6 +51,7 @@ def loaded_model(
             settings.rules,
             expect_version=settings.expect_version,
             artefact=dataclasses.replace(settings.artefact, fetched=fetched),
+            decorators=settings.configured_decorators,
         )
         if python is None:
             steps = load_steps()

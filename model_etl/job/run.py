@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from model_etl.errors import out_of_memory, printable
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report, describe_model
 from model_etl.formats import media_type
+from model_etl.formats.table_remedies import remedy_for_rejects
 from model_etl.job.fetched_model import fetched_model
 from model_etl.job.reporting import reported
 from model_etl.job.run_files import RunFiles, raise_open_file_limit, report_location
 from model_etl.job.score_files import score_files
+from model_etl.job.self_test_file import read_self_test
 from model_etl.job.verification import RejectSummary, check_unchanged, no_records, state_and_identity, too_many_rejects
 from model_etl.pipeline.build import LoadedScoring, load_scoring, output_format_of
 from model_etl.pipeline.writers import TooManyRejects
@@ -23,6 +25,7 @@ from model_etl.publishing.publication import Publication, RunPublication
 from model_etl.publishing.storage import Location
 from model_etl.records.run_counts import FileCounts, RunCounters
 from model_etl.runtime.signals import Interrupts
+from model_etl.schema.fields import Field
 from model_etl.settings.job_config import JobConfig
 
 
@@ -115,7 +118,7 @@ class Run:
                         self._files.inputs, self._counters.inputs, self._files.name
                     )
                 with self._timed("publish"):
-                    self._refuse_rejects(stopped=stopped)
+                    self._refuse_rejects(scoring.facts.inputs, stopped=stopped)
                     self._verify_and_publish()
 
     def _stage_outputs(self) -> bool:
@@ -134,6 +137,7 @@ class Run:
                 judged=self._config.input_format != "rejects",  # which may all be refused again, and alike
                 python=self._config.model_python,
                 fetched=fetched,
+                self_test=read_self_test(self._config),
             )
         self._report.model = describe_model(scoring.facts)
         return scoring
@@ -157,7 +161,7 @@ class Run:
                 return True
         return False
 
-    def _refuse_rejects(self, *, stopped: bool) -> None:
+    def _refuse_rejects(self, fields: Mapping[str, Field], *, stopped: bool) -> None:
         """Check that the rejects are tolerated; if not, publish them, and nothing else.
 
         Raises:
@@ -178,6 +182,7 @@ class Run:
             rejects_name,
             stopped=stopped,
             quote=self._config.scoring.may_quote,
+            likely=remedy_for_rejects(self._counters.first_rejects, fields),
         )
 
     def _verify_and_publish(self) -> None:

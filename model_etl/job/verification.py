@@ -69,6 +69,7 @@ def too_many_rejects(
     *,
     stopped: bool = False,
     quote: bool = True,
+    likely: str = "",
 ) -> DataError:
     """Return the error for a run with more rejects than are tolerated.
 
@@ -79,6 +80,7 @@ def too_many_rejects(
         rejects_name: name of the published rejects file, or None if there is no such file.
         stopped: whether the run was stopped before it read all records.
         quote: whether the messages of the rejects, which may quote records, are shown.
+        likely: what probably cures the rejects, in sentences, or empty.
     """
     shown = [reject for _, reject in zip(range(FIRST_REJECTS), first, strict=False)]
     described = [f"  {reject if quote else reject._replace(message='')}" for reject in shown]
@@ -87,7 +89,8 @@ def too_many_rejects(
     headline = f"{counts.rejected} of {counts.read} records were rejected, {max_errors} are tolerated"
     headline += ", so the run was stopped; nothing was published" if stopped else "; nothing was published"
     remedy = "Correct the records or the model and run again, or tolerate some with --max_errors N."
-    error = DataError("\n".join([headline, *described]), f"See {rejects_name}. {remedy}" if rejects_name else remedy)
+    see = f"See {rejects_name}." if rejects_name else ""
+    error = DataError("\n".join([headline, *described]), " ".join(filter(None, (likely, see, remedy))))
     error.quotes_records = quote and bool(described)
     return error
 
@@ -107,6 +110,7 @@ def check_outcomes(
     first: Iterable[RejectSummary],
     input_name: str,
     publish_rejects: Callable[[], str | None] = lambda: None,
+    likely: str = "",
 ) -> None:
     """Check that the rejects are tolerated, and that there are records or none are needed.
 
@@ -116,13 +120,14 @@ def check_outcomes(
         first: the first rejects; what it reads must still be there after `publish_rejects`.
         input_name: the input, as the user named it.
         publish_rejects: publishes rejects that are not tolerated, and nothing else; returns the name of their file.
+        likely: what probably cures the rejects, in sentences, or empty.
 
     Raises:
         DataError: if the run may not be published.
     """
     if config.max_errors.exceeded(counts.rejected, counts.read):
         name = publish_rejects()
-        raise too_many_rejects(counts, config.max_errors, first, name, quote=config.scoring.may_quote)
+        raise too_many_rejects(counts, config.max_errors, first, name, quote=config.scoring.may_quote, likely=likely)
     if not counts.read and config.on_empty == "fail":
         raise no_records(input_name)
 

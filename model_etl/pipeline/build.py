@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from model_etl.errors import ConfigurationError
 from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.evidence.run_report import describe_run
 from model_etl.formats import format_for
 from model_etl.formats.base import Format
 from model_etl.formats.compression import Compression
+from model_etl.formats.csv_tsv import Delimited
 from model_etl.formats.output_layout import Layout
+from model_etl.formats.rejects import RejectsFile
 from model_etl.graphs.scoring import get_graph
 from model_etl.pipeline.expected_names import ExpectedNames
 from model_etl.pipeline.files import InputFile, OutputFile
@@ -21,12 +24,14 @@ from model_etl.pipeline.reader import RecordReader
 from model_etl.pipeline.workers_node import WorkersTransformer
 from model_etl.pipeline.writers import PredictionLogWriter, RecordWriter, RejectsWriter
 from model_etl.records.batch import Batch, Source
+from model_etl.records.dialect import Dialect
 from model_etl.records.run_counts import FileCounts, RunCounters
 from model_etl.runtime.supervision import LOADING_S, limit_model_calls, model_call
 from model_etl.scoring.model import ModelFacts
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.rule_step import BusinessRuleTransformer
 from model_etl.scoring.scorer import ScoringSteps
+from model_etl.scoring.self_test import SelfTest
 from model_etl.scoring.worker_pool import WorkerPool
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 from model_etl.settings.values import MaxErrors
@@ -117,6 +122,7 @@ def load_scoring(
     python: str | None = None,
     lasting: bool = False,
     fetched: str | None = None,
+    self_test: SelfTest | None = None,
 ) -> LoadedScoring:
     """Load the model and the rules, or start worker processes that do.
 
@@ -129,6 +135,7 @@ def load_scoring(
         python: the interpreter that runs the worker processes, or None for that of this process.
         lasting: whether worker processes go on until `close`; else they end with the graph.
         fetched: path of the local copy of a model that lies elsewhere.
+        self_test: known records, which each model must predict as expected.
 
     Raises:
         ModelUnavailable, ConfigurationError, UsageError: if the model or a rule cannot be loaded.
@@ -141,6 +148,8 @@ def load_scoring(
         expect_version=settings.expect_version,
         judged=judged,
         artefact=dataclasses.replace(settings.artefact, fetched=fetched),
+        decorators=settings.configured_decorators,
+        self_test=self_test,
     )
     if workers == 1 and python is None:
         limit_model_calls(timeout_s)
@@ -201,6 +210,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         input_file(config, graph_input, counters.add_input(), scoring.facts, any_year=outputs == {"parquet"})
         for graph_input in graph_files.inputs
     ]
+    _require_table(config.dialect, files)
     facts, settings = scoring.facts, config.scoring
     model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
     return RecordReader(
@@ -210,6 +220,20 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         limit=config.limit,
         expected_names=ExpectedNames(settings.keep, settings.redact, model_fields),
     )
+
+
+def _require_table(dialect: Dialect, files: Sequence[InputFile]) -> None:
+    """Check that options of tables are set only if an input is a table of text.
+
+    Raises:
+        ConfigurationError: if they would change nothing.
+    """
+    if dialect and not any(isinstance(file.file_format, (Delimited, RejectsFile)) for file in files):
+        flags = ", ".join(f"--{name}" for name in dialect.as_members())
+        raise ConfigurationError(
+            f"{flags}: no input is a table of text; {files[0].source.name} is read as {files[0].file_format.name}",
+            "Remove the options, or pass --input_format csv.",
+        )
 
 
 def input_file(
@@ -239,6 +263,8 @@ def input_file(
         config.input_compression,
         tsv_quotes=config.tsv_quotes,
     )
+    if config.dialect and isinstance(file_format, (Delimited, RejectsFile)):
+        file_format = file_format.with_dialect(config.dialect)
     source = Source(
         graph_input.name,
         graph_input.identity,

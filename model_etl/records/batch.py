@@ -11,6 +11,7 @@ from itertools import compress
 from typing import Any, Literal, NamedTuple, Protocol
 
 from model_etl.errors import RecordError, RecordStep
+from model_etl.records.dialect import PLAIN, Dialect
 from model_etl.records.lazy_sequences import LazySequence, LineOffsets, SelectedItems
 
 BATCH_BYTES = 512 * 1024
@@ -41,6 +42,7 @@ class Source:
         identity: 32 hexadecimal digits that change when the input does (see `source_identity`).
         format: the name of the format that its texts are in.
         header: the exact bytes without which a text cannot be parsed (the first row of CSV and TSV), or empty.
+        dialect: how a table of text is written, without which a text of it cannot be parsed either.
         columns: the column names of CSV and TSV, the Arrow schema of Parquet, or None where records are objects.
         published: the names of the fields of its records that are published; None for all.
         scale: how many times the usual bytes and records a batch has; models that predict frames want large batches.
@@ -53,6 +55,7 @@ class Source:
     identity: str
     format: str
     header: bytes = b""
+    dialect: Dialect = PLAIN
     columns: Sequence[str] | TableSchema | None = dataclasses.field(default=None, compare=False)
     published: tuple[str, ...] | None = dataclasses.field(default=(), compare=False)
     any_year: bool = dataclasses.field(default=False, compare=False)

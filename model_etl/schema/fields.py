@@ -44,10 +44,12 @@ class Fields(dict[str, Field]):
     Attributes:
         others: what becomes of a record's other fields; "read" also where the schema does not tell.
         aliases: for each field, its names in records; empty if the schema does not tell.
+        in_order: one name for each field, in the order of the schema.
     """
 
     others: Others = "read"
     aliases: tuple[tuple[str, ...], ...] = ()
+    in_order: tuple[str, ...] = ()
 
 
 def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | None = None) -> Fields:
@@ -62,6 +64,7 @@ def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | No
     fields = Fields({name: declared[name] for name in declared if not names.aliases or name in names.all})
     fields.others = names.others
     fields.aliases = names.aliases
+    fields.in_order = tuple(aliases[0] for aliases in names.aliases) or tuple(declared)
     for aliases in names.aliases:
         known = next((declared[name] for name in aliases if name in declared), Field("text", required=False))
         for name in aliases:

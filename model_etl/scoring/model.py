@@ -54,6 +54,7 @@ class ModelFacts:
         python: the version of Python that runs it, if that is not the Python of the run.
         artefact: what identifies the file that it was loaded from: kind, library, bytes, sha256; None for a class.
         takes_columns: whether it predicts columns.
+        decorators: the references of the decorators around it, the innermost first.
     """
 
     reference: str
@@ -68,6 +69,7 @@ class ModelFacts:
     python: str | None = None
     artefact: Mapping[str, Any] | None = None
     takes_columns: bool = False
+    decorators: tuple[str, ...] = ()
 
 
 class NotAModelError(ValueError):
@@ -80,12 +82,13 @@ class Model:
     Args:
         instance: an object with the attributes of MLModel.
         reference: the model as the user named it, `package.module:ClassName`.
+        decorators: the references of the decorators that the instance has around it.
 
     Raises:
         NotAModelError: if the object lacks an attribute, or a schema is neither a pydantic class nor a `schema.Schema`.
     """
 
-    def __init__(self, instance: Any, reference: str) -> None:
+    def __init__(self, instance: Any, reference: str, decorators: tuple[str, ...] = ()) -> None:
         missing = [name for name in _REQUIRED_ATTRIBUTES if not hasattr(instance, name)]
         if getattr(instance, "version", None) is None and getattr(instance, "major_version", None) is None:
             missing.append("version (it is None)" if hasattr(instance, "version") else "version")
@@ -99,6 +102,7 @@ class Model:
                 )
         self.instance = instance
         self.reference = reference
+        self.decorators = decorators
         self.name: str = str(instance.qualified_name)
         self.display_name: str = str(instance.display_name)
         self.description: str = str(instance.description)
@@ -142,7 +146,10 @@ class Model:
         """`__version__` of the package that defines the model's class, or None; of an artefact, its library's."""
         if self.artefact is not None:
             return str(self.artefact["library"]).rpartition(" ")[2]
-        top = sys.modules.get(type(self.instance).__module__.partition(".")[0])
+        instance = self.instance
+        for _ in self.decorators:
+            instance = instance.__dict__["_model"]
+        top = sys.modules.get(type(instance).__module__.partition(".")[0])
         version = getattr(top, "__version__", None)
         return version if isinstance(version, str) else None
 
@@ -160,6 +167,7 @@ class Model:
             self.takes_frames,
             artefact=self.artefact,
             takes_columns=self.takes_columns,
+            decorators=self.decorators,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -172,6 +180,7 @@ class Model:
             "version": self.version,
             "package_version": self.package_version,
             **({"artefact": self.artefact} if self.artefact else {}),
+            **({"decorators": list(self.decorators)} if self.decorators else {}),
             "predict_batch": self._predict_batch is not None,
             "predict_columns": self.takes_columns,
             "predict_frame": self.takes_frames,

@@ -9,6 +9,7 @@ from model_etl.artefacts.names import artefact_name
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.errors import Interrupted, ModelEtlError, ModelTimedOut, ModelUnavailable, UsageError, describe_exception
 from model_etl.runtime.named_modules import import_named
+from model_etl.scoring.decorators import Configurations, decorate
 from model_etl.scoring.faults import describe_frames, is_interrupt
 from model_etl.scoring.model import Model, NotAModelError
 
@@ -39,17 +40,24 @@ def load_class(reference: str) -> Any:
     return loaded
 
 
-def load_model(reference: str, *, expect_version: str | None = None, artefact: ArtefactOptions | None = None) -> Model:
+def load_model(
+    reference: str,
+    *,
+    expect_version: str | None = None,
+    artefact: ArtefactOptions | None = None,
+    decorators: Configurations | None = None,
+) -> Model:
     """Import and construct a model, or load an artefact as one.
 
     Args:
         reference: `package.module:ClassName`, or the name of an artefact.
         expect_version: the only version to accept, or None for any; of an artefact also its whole SHA-256.
         artefact: what the user says about an artefact.
+        decorators: the decorators around it, with their configurations.
 
     Raises:
         UsageError: if the reference is malformed.
-        ModelUnavailable: if the model cannot be loaded, is not an MLModel, or has another version.
+        ModelUnavailable: if the model or a decorator cannot be loaded, is not an MLModel, or has another version.
         ConfigurationError: if the user does not trust an artefact, or its schema is not known.
     """
     artefact = artefact or ArtefactOptions()
@@ -63,8 +71,11 @@ def load_model(reference: str, *, expect_version: str | None = None, artefact: A
             from model_etl.artefacts.kinds import load_artefact  # noqa: PLC0415  it imports pyarrow
 
             instance = load_artefact(reference, name, artefact)
-        model = Model(instance, reference)
-    except UsageError:
+        if decorators:
+            Model(instance, reference)  # which is refused for what it lacks itself
+            instance = decorate(instance, reference, decorators, load_class)
+        model = Model(instance, reference, tuple(decorators or ()))
+    except (UsageError, ModelUnavailable):
         raise
     except (Interrupted, ModelTimedOut):
         raise

@@ -7,11 +7,13 @@ from typing import Any
 
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.records.batch import Batch
+from model_etl.scoring.decorators import Configurations
 from model_etl.scoring.faults import run_ending_exceptions
 from model_etl.scoring.model_loading import load_model
 from model_etl.scoring.model_step import MLModelTransformer
 from model_etl.scoring.neighbours import check_neighbours
 from model_etl.scoring.rule_step import load_rule
+from model_etl.scoring.self_test import SelfTest
 
 
 class ScoringSteps:
@@ -24,6 +26,8 @@ class ScoringSteps:
         expect_version: the only version of the model to accept, or None for any.
         judged: whether a first batch that fails as a whole is a fault of the model or of a rule, and ends the run.
         artefact: what the user says about an artefact.
+        decorators: the decorators around the model, with their configurations.
+        self_test: known records, which the model must predict as expected.
 
     Attributes:
         facts: what a run must know of the model.
@@ -31,7 +35,7 @@ class ScoringSteps:
         rules: the steps that apply the rules.
 
     Raises:
-        ModelUnavailable: if the model cannot be loaded or has another version.
+        ModelUnavailable: if the model cannot be loaded, has another version, or does not pass the self-test.
         ConfigurationError: if a rule cannot be loaded.
         UsageError: if a name is malformed.
     """
@@ -45,8 +49,12 @@ class ScoringSteps:
         expect_version: str | None = None,
         judged: bool = False,
         artefact: ArtefactOptions | None = None,
+        decorators: Configurations | None = None,
+        self_test: SelfTest | None = None,
     ) -> None:
-        loaded = load_model(model, expect_version=expect_version, artefact=artefact)
+        loaded = load_model(model, expect_version=expect_version, artefact=artefact, decorators=decorators)
+        if self_test is not None:
+            self_test.run(loaded)
         self._model = loaded
         self.facts = loaded.facts()
         self._decode_batch = loaded.input.decode_batch

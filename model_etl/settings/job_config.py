@@ -16,6 +16,8 @@ from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.names import beside
 from model_etl.publishing.publication import IfExists
 from model_etl.records.batch import MAX_RECORD_BYTES
+from model_etl.records.dialect import FIELD_NAMES, DecimalSeparator, Dialect
+from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
 from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
 from model_etl.settings.sources import convert_value
 from model_etl.settings.values import MaxErrors
@@ -30,6 +32,9 @@ class ScoringSettings:
 
     Attributes:
         model: reference of the model: its class, `package.module:ClassName`, or the name of an artefact.
+        decorator: references of the classes of the decorators around the model, the innermost first.
+        decorators: configurations of decorators by their references.
+        self_test: name of a file with known records and their predictions, or None for no self-test.
         rules: references of the business rules' classes, in the order in which they are applied.
         expect_version: the only version of the model to accept, or None for any.
         job: name of the job, part of the prediction ids.
@@ -44,11 +49,14 @@ class ScoringSettings:
         trust_pickle: the SHA-256 of the artefact whose code may run.
 
     Raises:
-        ConfigurationError: if both `join` and `keep` are given.
+        ConfigurationError: if both `join` and `keep` are given, or a decorator twice.
     """
 
     model: str
     rules: tuple[str, ...] = ()
+    decorator: tuple[str, ...] = ()
+    decorators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    self_test: str | None = None
     expect_version: str | None = None
     job: str = "model_etl"
     join: bool = False
@@ -64,6 +72,13 @@ class ScoringSettings:
     def __post_init__(self) -> None:
         if self.join and self.keep:
             raise ConfigurationError("--join and --keep exclude each other", "Give one of them.")
+        if len(set(self.decorator)) < len(self.decorator):
+            raise ConfigurationError("a --decorator is given twice", "Derive a class for the second, or remove it.")
+
+    @property
+    def configured_decorators(self) -> dict[str, Mapping[str, Any]]:
+        """The decorators around the model with their configurations, the innermost first."""
+        return {name: self.decorators.get(name, {}) for name in self.decorator}
 
     @property
     def artefact(self) -> ArtefactOptions:
@@ -122,6 +137,11 @@ class JobConfig:
         input_compression: name of the input's compression; None if its name shows it.
         output_compression: name of the output's compression; None if its name shows it.
         tsv_quotes: whether cells of TSV may have quotes around them.
+        delimiter: the character between the cells of a table of text; None for that of its format.
+        encoding: the encoding of a table of text; None for UTF-8.
+        null_values: texts of cells of such a table that have no value, beside the empty text.
+        decimal: the character before the decimals of its numbers; None for a point.
+        no_header: whether its first row is a record.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.
         rejects: name of the rejects file, or None for a file beside the output.
         max_errors: how many rejects are tolerated.
@@ -147,6 +167,11 @@ class JobConfig:
     input_compression: str | None = None
     output_compression: str | None = None
     tsv_quotes: bool = False
+    delimiter: str | None = None
+    encoding: str | None = None
+    null_values: tuple[str, ...] = ()
+    decimal: DecimalSeparator | None = None
+    no_header: bool = False
     prediction_log: str | None = None
     rejects: str | None = None
     max_errors: MaxErrors = field(default=MaxErrors())
@@ -177,7 +202,7 @@ class JobConfig:
         """
         values = {}
         for name, value in options.items():
-            if name not in OPTIONS:
+            if name not in (*OPTIONS, CONFIGURATIONS):
                 close = did_you_mean(name, OPTIONS)
                 raise TypeError(f"there is no option {name!r}" + (f"; did you mean {close!r}?" if close else ""))
             if isinstance(value, (str, int, float, list)):
@@ -189,10 +214,17 @@ class JobConfig:
         storage = StorageSettings(**fields_from(StorageSettings, values))
         return cls(scoring=scoring, storage=storage, **fields_from(cls, values))
 
+    @property
+    def dialect(self) -> Dialect:
+        """How the tables of the input are written."""
+        return Dialect(**{name: getattr(self, name) for name in FIELD_NAMES})
+
     def masked_options(self) -> dict[str, Any]:
         """Return all options by name as plain values for the report and the prediction log, with secrets masked."""
         values = {**vars(self.scoring), **vars(self.storage), **vars(self), "max_errors": str(self.max_errors)}
-        return mask_secrets({name: values[name] for name in OPTIONS})
+        masked = mask_secrets({name: values[name] for name in OPTIONS})
+        configured = self.scoring.configured_decorators
+        return {**masked, **({CONFIGURATIONS: mask_configuration(configured)} if configured else {})}
 
     def log_name(self, *, stream: bool) -> str | None:
         """Return the name of the prediction log, or None for no log.

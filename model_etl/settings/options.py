@@ -17,11 +17,14 @@ from model_etl.errors import MASK, encodable, mask_urls, printable
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS, INPUT_FORMATS
 from model_etl.formats.compression import COMPRESSIONS
+from model_etl.formats.csv_dialect import check_encoding
 from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
+from model_etl.records.dialect import DecimalSeparator
 from model_etl.settings.values import (
     MaxErrors,
     parse_bool,
+    parse_delimiter,
     parse_digest,
     parse_names,
     parse_outputs,
@@ -170,6 +173,38 @@ OPTIONS = option_table(
         parse=parse_bool, switch=True,
     ),
     Option(
+        "delimiter", FILES,
+        "the character between the cells of a CSV or TSV input",
+        "the character between the cells of a CSV or TSV input, such as `;`, `|` or `\\t`; see"
+        " [formats.md](formats.md#tables-that-are-written-in-another-way)",
+        parse=parse_delimiter, metavar="CHARACTER",
+    ),
+    Option(
+        "encoding", FILES,
+        "the encoding of a CSV or TSV input: latin-1, cp1252, utf-16 and others",
+        "the encoding of a CSV or TSV input, as Python names it: `latin-1`, `cp1252`, `utf-16` and others",
+        parse=check_encoding, metavar="NAME",
+    ),
+    Option(
+        "null_values", FILES,
+        "texts of cells of a CSV or TSV input that have no value, beside the empty text",
+        "the texts of cells of a CSV or TSV input that have no value, beside the empty text",
+        parse=parse_names, metavar="TEXT,TEXT",
+    ),
+    Option(
+        "decimal", FILES,
+        "the character before the decimals of numbers in a CSV or TSV input",
+        "the character before the decimals of numbers in a CSV or TSV input, `.` or `,`",
+        choices=get_args(DecimalSeparator),
+    ),
+    Option(
+        "no_header", FILES,
+        "the first row of a CSV or TSV input is a record",
+        "the first row of a CSV or TSV input is a record; the columns have the names of the model's fields, in their"
+        " order",
+        parse=parse_bool, switch=True,
+    ),
+    Option(
         "if_exists", FILES,
         "what to do if the output exists",
         "what to do if the output exists: `replace` it, `fail` (exit code 73) or `skip` the run (exit code 0)",
@@ -240,6 +275,20 @@ OPTIONS = option_table(
         "class of a business rule; repeat it for more rules",
         "the class of a business rule; repeat it for more rules",
         repeatable=True, metavar=_MODEL_CLASS, everyday=True,
+    ),
+    Option(
+        "decorator", SCORING,
+        "class of a decorator around the model; repeat it for more, the innermost first",
+        "the class of a decorator (`MLModelDecorator` of ml_base) around the model; repeat it for more, the innermost"
+        " first. `[decorators]` in the file gives their configurations: [extending.md](extending.md#a-decorator)",
+        repeatable=True, metavar=_MODEL_CLASS,
+    ),
+    Option(
+        "self_test", SCORING,
+        "file of known records with their predictions, which are scored first",
+        "a file of known records with their predictions, which are scored first; a difference ends the run with 69:"
+        " [extending.md](extending.md#a-self-test)",
+        file=True, metavar="FILE",
     ),
     Option(
         "join", SCORING,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from model_etl.errors import ConfigurationError, printable
+from model_etl.settings.configurations import CONFIGURATIONS
 from model_etl.settings.options import (
     CONFIG,
     ENVIRONMENT_PREFIX,
@@ -54,7 +55,10 @@ def merge_settings(
     """
     merged = dict(defaults or {})
     if file is not None:
-        for name, value in read_toml(file, options, CONFIG.flag).items():
+        table = read_toml(file, (*options, CONFIGURATIONS), CONFIG.flag)
+        if configurations := _configurations(file, table.pop(CONFIGURATIONS, {})):
+            merged |= {"decorator": tuple(configurations), CONFIGURATIONS: configurations}
+        for name, value in table.items():
             merged[name] = convert_value(f"the setting {name!r} in {file}", options[name], value)
     environment = os.environ if environment is None else environment
     _refuse_unknown_variables(environment, options)
@@ -67,6 +71,20 @@ def merge_settings(
         if value is not None:
             merged[name] = tuple(value) if isinstance(value, list) else value
     return merged
+
+
+def _configurations(file: str, table: object) -> dict[str, dict[str, Any]]:
+    """Return the configurations of decorators in a TOML file, in its order.
+
+    Raises:
+        ConfigurationError: if it is not a table of tables.
+    """
+    if not isinstance(table, dict) or not all(isinstance(value, dict) for value in table.values()):
+        raise ConfigurationError(
+            f"the setting {CONFIGURATIONS!r} in {file} must be a table with a table for each decorator",
+            f'Write [{CONFIGURATIONS}."package.module:Class"], and the configuration below it.',
+        )
+    return table
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str], options: Mapping[str, Option]) -> None:

@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import dataclass
 
+from model_etl.formats.csv_dialect import check_delimiter
 from model_etl.records.batch import MOST_RECORD_BYTES
 
 _MOST_RETRIES = 100
@@ -83,6 +84,15 @@ def parse_digest(text: str) -> str:
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise ValueError(f"{text!r} is not a SHA-256: 64 hexadecimal digits, as sha256sum prints them")
     return digest
+
+
+def parse_delimiter(text: str) -> str:
+    r"""Read a character that stands between cells; `\t` is a tab.
+
+    Raises:
+        ValueError: if the text is not such a character.
+    """
+    return check_delimiter("\t" if text == "\\t" else text)
 
 
 def parse_bool(text: str) -> bool:

@@ -38,6 +38,18 @@ def test_the_example_models_and_rules_run(extended: Etl, model: str) -> None:
     assert extended.lines("out.json") == [{"total": 3.0}, {"total": 100.0}]
 
 
+def test_the_example_decorator_runs_with_its_configuration_and_the_self_test(extended: Etl) -> None:
+    """The decorator rounds, and the known records have the predictions that the page says."""
+    text = (ROOT / "docs/extending.md").read_text()
+    extended.write("score.toml", re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    extended.write("known.json", re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    extended.write("in.json", [{"a": 1.239, "b": 2}])
+    run = extended("-i", "in.json", "-o", "out.json", "-m", "sum_model:SumModel", "--config", "score.toml",
+                   "--self_test", "known.json")  # fmt: skip
+    assert (run.code, run.err) == (0, "")
+    assert extended.lines("out.json") == [{"total": 3.24}]
+
+
 def test_the_example_format_and_service_run(extended: Etl) -> None:
     """One line in a registry adds a format, one line adds a service."""
     extended.write("in.eq", "a=1 b=2\nnonsense\na=4\n")
