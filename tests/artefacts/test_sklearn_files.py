@@ -116,7 +116,8 @@ def test_dates_need_a_schema_and_are_dates(tmp_path: Path) -> None:
         (make_pipeline(ColumnTransformer([("n", StandardScaler(), make_column_selector("inc"))]), Ridge()), range(8)),
         (make_pipeline(ColumnTransformer([("n", StandardScaler(), slice(0, 2))]), Ridge()), range(8)),
     ],
-    ids=str,
+    ids=["classifier", "whole numbers", "regressor", "pipeline", "clusters", "search", "union", "columns by number",
+         "columns by pattern", "columns by slice"],
 )  # fmt: skip
 def test_estimators_of_every_kind(estimator: Any, target: Any, tmp_path: Path) -> None:
     """Classifiers of texts, numbers and booleans, regressors, clusters, searches and unions predict as they are."""
