@@ -163,10 +163,6 @@ RUN_ENDING_EXCEPTIONS = (Interrupted, ModelTimedOut, SystemExit, MemoryError)
 not an `Exception`: Rust code that panics raises such ones, and so does a call that asyncio cancels."""
 
 
-class WrongAnswer(ValueError):
-    """A model answered something that does not belong to the records that it was asked for."""
-
-
 class RecordError(Exception):
     """A record cannot be scored; the other records of its batch can.
 

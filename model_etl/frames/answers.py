@@ -7,8 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from model_etl.errors import WrongAnswer
-from model_etl.schema.columns import Table
+from model_etl.schema.columns import Table, WrongAnswer
 
 
 def table_of_answer(answer: Any, expected: int, fields: Sequence[str]) -> Table:

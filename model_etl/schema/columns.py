@@ -40,6 +40,10 @@ class ColumnSource(Protocol):
         """
 
 
+class WrongAnswer(ValueError):
+    """A model answered something that does not belong to the records that it was asked for."""
+
+
 class Table(Sequence[Any]):
     """Records or outputs as columns; iteration and indexing build objects.
 

@@ -25,9 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from model_etl.columns.column_input import ColumnInput
-from model_etl.errors import WrongAnswer
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
-from model_etl.schema.columns import Table, records_to_arrays
+from model_etl.schema.columns import Table, WrongAnswer, records_to_arrays
 from model_etl.schema.fields import Field
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep, WrongAnswer
+from model_etl.errors import RUN_ENDING_EXCEPTIONS, ConfigurationError, RecordError, RecordStep
 from model_etl.records.batch import Batch
 from model_etl.records.lazy_sequences import LazySequence
 from model_etl.records.strict_json import NotJsonError, encode_json
 from model_etl.runtime.home_thread import in_home_thread
-from model_etl.schema.columns import Table
+from model_etl.schema.columns import Table, WrongAnswer
 from model_etl.scoring.failure_search import FailureSearch
 from model_etl.scoring.faults import (
     FirstBatch,

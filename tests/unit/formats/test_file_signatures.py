@@ -61,7 +61,7 @@ AS_CSV: dict[str, tuple[bytes, str]] = {
     "bars": (CSV.replace(",", "|").encode(), "bars between them"),
     "tabs": (CSV.replace(",", "\t").encode(), "--input_format tsv"),
     "capitals": (b"Age,Income\n30,1000\n", "It has 'Age', not 'age'"),
-    "no first row": (b"30,1000\n40,2000\n", "Its first row is data"),
+    "no first row": (b"30,1000\n40,2000\n", "Its first row looks like a record"),
     "other table": (b"sku,price\n1,2\n", "none of its columns ('sku', 'price') is a field of the model"),
     "old line ends": (CSV.replace("\n", "\r").encode(), "carriage return alone"),
 }

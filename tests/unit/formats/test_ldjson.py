@@ -68,7 +68,7 @@ def test_a_file_without_records_has_none(data):
 @pytest.mark.parametrize(
     ("start", "remedy"),
     [
-        ('{"a":1}'.encode("utf-16"), "iconv"),
+        ('{"a":1}'.encode("utf-16"), "UTF-16"),
         (b"\x1f\x8b\x08\x00", r"end in \.gz"),
         (b"\x28\xb5\x2f\xfd\x00", r"end in \.zst"),
         (b"PAR1\x15\x04", "--input_format parquet"),

@@ -91,7 +91,7 @@ def one_by_one(schema: OutputSchema, table: Table) -> tuple[list[bytes], dict[in
 
 def batch_of(documents: Sequence[bytes], outputs: Sequence[bytes]) -> Batch:
     """Return a scored batch of CSV, whatever its documents are."""
-    source = Source("in.csv", "0" * 32, "csv", b"id,size", ["id", "size"])
+    source = Source("in.csv", "0" * 32, "csv", b"id,size", columns=["id", "size"])
     texts = [b"id%d,1.50" % number for number in range(COUNT)]
     return Batch(source, range(1, COUNT + 1), range(10, 10 * COUNT + 10, 10), texts, documents, outputs=outputs)
 
