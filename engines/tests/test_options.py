@@ -71,7 +71,7 @@ def value_of(option: Option) -> str:
         return "true"
     if option.choices:
         return next(choice for choice in option.choices if choice != DEFAULTS.get(option.name))
-    return "3"
+    return {"delimiter": ";", "encoding": "latin-1", "decimal": ","}.get(option.name, "3")
 
 
 def test_no_option_is_unknown_to_an_engine(command: Command, tmp_path: Path) -> None:
