@@ -13,7 +13,9 @@ from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, Option
 from model_etl.settings.sources import merge_settings
 
 LATIN_1 = os.fsdecode("größe".encode("latin-1"))
-FILE_NAMES = {"input_file", "output_file", "prediction_log", "rejects", "report", "config"}
+FILE_NAMES = {
+    "input_file", "output_file", "prediction_log", "rejects", "report", "config", "model_python", "self_test", "schema",
+}  # fmt: skip
 TEXTS = [option for option in OPTIONS.values() if not option.switch and not option.file]
 
 
