@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_etl.formats.csv_rows import encode_rows
 from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, joined
 from model_etl.records.json_rows import JsonColumn
 from model_etl.records.lazy_sequences import LineBlock
@@ -64,15 +63,9 @@ def _texts(rows: Sequence[bytes]) -> pa.Array:
 
 
 def _quoted(cells: pa.Array, delimiter: str) -> list[str]:
-    file = io.StringIO(newline="")
-    rows: list[str] = []
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
-    for cell in cells.to_pylist():
-        writer.writerow([cell, ""])
-        rows.append(file.getvalue().removesuffix(f"{delimiter}\r\n"))
-        file.seek(0)
-        file.truncate()
-    return rows
+    end = len(f"{delimiter}\n".encode())
+    # The second cell keeps a row of one empty cell from being quoted.
+    return [row[:-end].decode() for row in encode_rows(([cell, ""] for cell in cells.to_pylist()), delimiter)]
 
 
 def _escaped(cells: pa.Array, is_text: pa.Array, formulas: Sequence[str]) -> pa.Array:

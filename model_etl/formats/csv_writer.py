@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO, Protocol
 
@@ -11,6 +10,7 @@ from typing_extensions import override
 
 from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
+from model_etl.formats.csv_rows import encode_rows
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.unquoted_rows import unquoted_rows
 from model_etl.records.batch import Batch, Source
@@ -116,9 +116,7 @@ class DelimitedWriter(Writer):
     def _encode(self, table: Iterable[Sequence[str]], batch: Batch | None = None) -> list[bytes]:
         if not self._quotes:
             return unquoted_rows(table, self._columns, self._delimiter, batch)
-        rows = _EncodedRows()
-        csv.writer(rows, delimiter=self._delimiter, lineterminator="\r\n").writerows(table)
-        return rows.lines
+        return encode_rows(table, self._delimiter)
 
 
 class _Rows(Protocol):
@@ -215,19 +213,6 @@ class _ExtendedRows(_Rows):
     @override
     def lines(self, originals: Sequence[bytes], cells: list[bytes], delimiter: bytes) -> list[bytes]:
         return [original + delimiter + line for original, line in zip(originals, cells, strict=True)]
-
-
-class _EncodedRows:
-    """Collects the rows that `csv.writer` writes, one call a row.
-
-    The writer quotes a cell with a CR or LF only if its own line terminator has that character, hence CR LF there.
-    """
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-    def write(self, line: str) -> None:
-        self.lines.append(line.removesuffix("\r\n").encode() + b"\n")
 
 
 def _parse(documents: Iterable[bytes]) -> list[_Object]:
