@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_etl.errors import DataError, printable
-from model_etl.formats.table_remedies import TABLES
+from model_etl.formats.table_remedies import SEPARATORS, TABLES, remedy_for_rejects, shown_delimiter
 from model_etl.pipeline.build import GraphInput, input_file, require_table
-from model_etl.records.batch import Batch
+from model_etl.records.batch import Batch, Rejection
 from model_etl.records.dialect import DecimalSeparator
 from model_etl.records.run_counts import FileCounts
 from model_etl.records.strict_json import decode_document
@@ -18,6 +18,7 @@ from model_etl.settings.job_config import JobConfig, ScoringSettings, StorageSet
 
 SAMPLE_RECORDS = 10_000
 """How many records are read unless the user says otherwise."""
+_MOST_REJECTED = 10
 _NOT_OF_A_SAMPLE = ("input_file", "output_file", "scoring", "storage")
 
 
@@ -32,6 +33,7 @@ class SampleFile:
         texts: whether the file is a table of text, which does not tell its types.
         decimal: the character before the decimals of its numbers; None for a point.
         unreadable: which of its first records cannot be read, and why.
+        remedy: the options that probably cure that, as a sentence; empty if none does.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SampleFile:
     texts: bool
     decimal: DecimalSeparator | None = None
     unreadable: Sequence[str] = ()
+    remedy: str = ""
 
     def require_readable(self) -> None:
         """Check that all records can be read.
@@ -47,7 +50,7 @@ class SampleFile:
             DataError: if one of them cannot.
         """
         if self.unreadable:
-            raise DataError(self.unreadable[0], "Correct the sample.")
+            raise DataError(self.unreadable[0], self.remedy or "Correct the sample.")
 
 
 def read_sample_file(name: str, options: Mapping[str, Any], limit: int = SAMPLE_RECORDS) -> SampleFile:
@@ -62,31 +65,41 @@ def read_sample_file(name: str, options: Mapping[str, Any], limit: int = SAMPLE_
         DataError: if it has no records, or none of them can be read.
         ModelEtlError: if it cannot be read.
     """
-    # All fields of the records are wanted, as if they were to be published.
-    settings = ScoringSettings(model="", join=True)
-    storage = StorageSettings(**fields_from(StorageSettings, options))
-    others = {key: value for key, value in fields_from(JobConfig, options).items() if key not in _NOT_OF_A_SAMPLE}
-    config = JobConfig(input_file=name, output_file="-", scoring=settings, storage=storage, **others)
-    location = locate(name, **storage.as_options())
+    config = _config(name, options)
+    location = locate(name, **config.storage.as_options())
     file = input_file(config, GraphInput(name, location.path, location.identity()), FileCounts())
     require_table(config.dialect, [file])
     records: list[dict[str, Any]] = []
     unreadable: list[str] = []
+    rejected: list[Rejection] = []
     formats: set[str] = set()
     with file.opened(location.fs) as stream:
         for batch in file.read(stream, {}):
             formats.add(batch.source.format)
-            records += _records(batch.first(limit - len(records) - len(unreadable)), unreadable)
+            first = batch.first(limit - len(records) - len(unreadable))
+            records += _records(first, unreadable)
+            rejected += first.rejected[: _MOST_REJECTED - len(rejected)]
             if len(records) + len(unreadable) >= limit:
                 break
     if "parquet" in formats:
         _drop_nan(records)
     texts = not formats.isdisjoint(TABLES)
-    sample = SampleFile(name, records, texts, config.decimal if texts else None, unreadable)
+    decimal = config.decimal if texts else None
+    sample = SampleFile(name, records, texts, decimal, unreadable, remedy_for_rejects(rejected, {}))
     if not records:
         sample.require_readable()
         raise DataError(f"{printable(name)} has no records", "Give a file with some records of the kind to be scored.")
+    if texts and config.delimiter is None:
+        _refuse_joined_names(name, list(records[0]), "," if "csv" in formats else "\t")
     return sample
+
+
+def _config(name: str, options: Mapping[str, Any]) -> JobConfig:
+    # All fields of the records are wanted, as if they were to be published.
+    settings = ScoringSettings(model="", join=True)
+    storage = StorageSettings(**fields_from(StorageSettings, options))
+    others = {key: value for key, value in fields_from(JobConfig, options).items() if key not in _NOT_OF_A_SAMPLE}
+    return JobConfig(input_file=name, output_file="-", scoring=settings, storage=storage, **others)
 
 
 def _records(batch: Batch, unreadable: list[str]) -> Iterator[dict[str, Any]]:
@@ -104,13 +117,29 @@ def _records(batch: Batch, unreadable: list[str]) -> Iterator[dict[str, Any]]:
             unreadable.append(f"record {position} of {name} is not an object")
 
 
+def _refuse_joined_names(name: str, columns: Sequence[str], delimiter: str) -> None:
+    """Check that the only column of a table is not likely to be several.
+
+    Raises:
+        DataError: if its name has another character that separates columns.
+    """
+    likely = next((s for s in SEPARATORS if s in columns[0] and s != delimiter), None)
+    if len(columns) == 1 and likely is not None:
+        other = f"if that is its name, --delimiter {shown_delimiter(delimiter)}"
+        raise DataError(
+            f"the only column of {printable(name)} is {printable(columns[0])!r}",
+            f"Use --delimiter {shown_delimiter(likely)}; {other}.",
+        )
+
+
 def _drop_nan(records: Sequence[dict[str, Any]]) -> None:
     """Take NaN out of columns of numbers, where it means no value; JSON has it as a text."""
     for name in dict.fromkeys(name for record in records for name in record):
         values = [record[name] for record in records if name in record]
         if "NaN" in values and all(value is None or value == "NaN" or _is_number(value) for value in values):
             for record in records:
-                record[name] = None if record[name] == "NaN" else record[name]
+                if record.get(name) == "NaN":
+                    record[name] = None
 
 
 def _is_number(value: object) -> bool:

@@ -178,6 +178,9 @@ def test_what_no_column_holds_is_left_out(tmp_path: Path, capfd: pytest.CaptureF
         ("in.json", "{\n", (), 65, "record 1 of"),
         ("in.json", "{}\n", (), 65, "have no fields\n"),
         ("in.json", '{"a": [1]}\n', (), 65, "can be a column: left out, because they hold lists or objects: a\n"),
+        ("in.json", "[1]\n", (), 65, "record 1 of"),
+        ("in.csv", "a;b\n1;2\n", (), 65, "Use --delimiter ';'; if that is its name, --delimiter ,."),
+        ("in.csv", b"a,b\n\xe4,2\n", (), 65, "--encoding latin-1"),
         ("in.json", '{"a": 1}\n', ("--delimiter", ";"), 78, "--delimiter: no input is a table of text"),
     ],
 )
@@ -186,7 +189,7 @@ def test_no_draft(
 ) -> None:
     """A file without a usable record ends the command with its code and its cause, and nothing is printed."""
     if content is not None:
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert main(["schema", "--from", str(tmp_path / name), *options]) == code
     out, err = capfd.readouterr()
     assert (out, message in err) == ("", True), err
