@@ -15,6 +15,7 @@ from typing import Any
 
 from model_etl.artefacts.fields import FieldSpec
 from model_etl.errors import ConfigurationError, printable
+from model_etl.schema.draft import ZONED
 
 _TOP = {"type", "properties", "required", "additionalProperties"}
 _ANNOTATIONS = {"$schema", "$id", "$comment", "title", "description", "examples", "deprecated", "readOnly", "writeOnly"}
@@ -160,7 +161,21 @@ class _Property:
             raise self._error(
                 f"has the format {json.dumps(declared)}, which cannot be checked", f"Use {', '.join(_FORMATS)} or none."
             )
-        return _FORMATS[declared]
+        return self._with_zone(_FORMATS[declared])
+
+    def _with_zone(self, field_type: str) -> str:
+        """Return the type of a date or a time, as x-time-zone says of a date-time that a draft has."""
+        zoned = self._declaration.get(ZONED)
+        if zoned is None:
+            return field_type
+        if not isinstance(zoned, bool):
+            raise self._error(f"has {ZONED} {json.dumps(zoned)}, neither true nor false", "Write one of them.")
+        if field_type == "date" or (zoned and field_type == "datetime-local"):
+            raise self._error(
+                f"has {ZONED}, which contradicts its format {json.dumps(self._declaration['format'])}",
+                f'Write "format": "date-time", or remove {ZONED}.',
+            )
+        return field_type if zoned else "datetime-local"
 
     def _values(self, field_type: str) -> tuple[Any, ...] | None:
         declaration = self._declaration

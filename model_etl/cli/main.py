@@ -25,7 +25,7 @@ from model_etl.settings.job_config import (
     require_options,
     sibling_name,
 )
-from model_etl.settings.options import INIT_OPTIONS, OPTIONS
+from model_etl.settings.options import OPTIONS, SAMPLE_OPTIONS
 from model_etl.settings.sources import merge_settings
 
 if TYPE_CHECKING:
@@ -169,11 +169,11 @@ def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
         raise ConfigurationError(
             "--from is given without --data", "Add --data FILE: records that the pipeline predicts."
         )
-    artefact = load_artefact(file, flags["trust_pickle"], values) if file else None
+    artefact = load_artefact(file, values.get("trust_pickle"), values) if file else None
     sample = read_sample(data, values) if data else own_sample()
     target = flags["target"] or (None if data else OWN_TARGET)
-    given = [option for name, option in OPTIONS.items() if flags.get(name) and name not in INIT_OPTIONS]
-    words = [word for o in given if not o.secret for word in (o.flag, *([] if o.switch else [str(flags[o.name])]))]
+    given = [OPTIONS[name] for name in SAMPLE_OPTIONS if flags.get(name)]
+    words = [word for option in given if not option.secret for word in option.words(flags[option.name])]
     return NewPackage(flags["folder"], sample, target, artefact, bool(flags["frame"]), tuple(words)).write()
 
 
@@ -221,9 +221,9 @@ def _piped_text() -> bytes | None:
 
 
 def _draft_schema(name: str, values: Mapping[str, Any]) -> int:
-    from model_etl.job.schema_draft import draft_schema  # noqa: PLC0415  --help must not wait for Bonobo
+    from model_etl.job.schema_draft import draft_schema_file  # noqa: PLC0415  --help must not wait for Bonobo
 
-    text, notices = draft_schema(name, values)
+    text, notices = draft_schema_file(name, values)
     _write_stdout(text)
     for notice in notices:
         print_to_stderr(f"model-etl: warning: {notice}")

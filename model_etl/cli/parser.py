@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from model_etl import __version__
 from model_etl.settings.arguments import Parser, add_grouped_options
-from model_etl.settings.options import COMMAND_OPTIONS, INIT_OPTIONS, OPTIONS, STORAGE, did_you_mean
+from model_etl.settings.options import COMMAND_OPTIONS, INIT_OPTIONS, OPTIONS, SAMPLE_OPTIONS, did_you_mean
 
 VERBS = {
     "run": "score a file (the default)",
@@ -42,7 +42,6 @@ _DESCRIBE_OPTIONS = (
     "trust_pickle",
 )
 _TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
-_SAMPLE_OPTIONS = ("input_format", "input_compression", "tsv_quotes", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
@@ -134,8 +133,10 @@ def add_default_verb(arguments: Sequence[str], *, help_of_all_verbs: bool) -> li
 def _takes(verb: str, name: str) -> bool:
     if verb == "describe":
         return name in _DESCRIBE_OPTIONS
-    if verb in ("init", "schema"):
-        return name in _SAMPLE_OPTIONS or (name == "limit" and verb == "schema") or OPTIONS[name].group == STORAGE
+    if verb == "init":
+        return name in (*SAMPLE_OPTIONS, "trust_pickle")
+    if verb == "schema":
+        return name in (*SAMPLE_OPTIONS, "limit")
     if verb == "try":
         return name in _TRY_OPTIONS
     return verb != "retry" or name not in _NOT_FOR_RETRY

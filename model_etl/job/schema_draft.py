@@ -1,25 +1,20 @@
-"""Drafts a JSON Schema from the first records of a file."""
+"""Drafts a JSON Schema for `--schema` from the first records of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from model_etl.artefacts.draft import SchemaDraft
-from model_etl.errors import DataError
-from model_etl.formats import format_for
-from model_etl.pipeline.files import InputFile
-from model_etl.records.batch import MAX_RECORD_BYTES, Source
-from model_etl.services import locate
-from model_etl.settings.job_config import StorageSettings, fields_from
+from model_etl.errors import DataError, printable
+from model_etl.job.sample_file import SAMPLE_RECORDS, read_sample_file
+from model_etl.schema.draft import draft_schema, types_of
 
-SAMPLE_RECORDS = 10_000
-"""How many records are read unless the user says otherwise."""
-_TEXT_FORMATS = ("csv", "tsv", "tsv_quoted")
+_NESTED = {"array", "object"}
 
 
-def draft_schema(name: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Draft a schema.
+def draft_schema_file(name: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Draft a schema of the columns of a model that is a file.
 
     Args:
         name: of a file.
@@ -29,41 +24,44 @@ def draft_schema(name: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
         The JSON Schema, and what a person should know of it.
 
     Raises:
-        DataError: if the file has no records.
+        DataError: if the file has no records, or none of their fields can be a column.
         ModelEtlError: if it cannot be read.
     """
-    storage = StorageSettings(**fields_from(StorageSettings, values))
-    location = locate(name, **storage.as_options())
-    compression = values.get("input_compression")
-    file_format, compressed = format_for(
-        location.name,
-        values.get("input_format"),
-        "--input_format",
-        compression,
-        tsv_quotes=bool(values.get("tsv_quotes")),
-    )
-    size = values.get("max_record_size") or MAX_RECORD_BYTES
-    source = Source(location.name, location.identity(), file_format.name, published=None, max_record_size=size)
-    file = InputFile(location.path, file_format, compressed, source, compression_is_set=compression is not None)
-    limit = values.get("limit") or SAMPLE_RECORDS
-    draft = SchemaDraft(texts=file_format.name in _TEXT_FORMATS)
-    unreadable = 0
-    with file.opened(location.fs) as stream:
-        for batch in file.read(stream, {}):
-            unreadable += len(batch.rejected)
-            for document in batch.documents[: limit - draft.count]:
-                draft.add(document)
-            if draft.count >= limit:
-                break
-    if not draft.count:
-        raise DataError(f"{location.name} has no records to draft a schema from", "Name a file with records.")
-    return draft.text(), _notices(draft, unreadable)
+    sample = read_sample_file(name, values, values.get("limit") or SAMPLE_RECORDS)
+    if not any(sample.records):
+        raise DataError(f"the records of {printable(name)} have no fields", "Name a file with other records.")
+    schema = draft_schema(sample.records, texts=sample.texts, decimal=sample.decimal)
+    types = {field: types_of(declared) for field, declared in schema["properties"].items()}
+    nested = [field for field, found in types.items() if found & _NESTED]
+    mixed = [field for field, found in types.items() if len(found) > 1 and field not in nested]
+    notices = [
+        *_left_out("they hold lists or objects", nested),
+        *_left_out("they hold values of several types", mixed),
+    ]
+    if sample.unreadable:
+        notices.append(f"left out, because they cannot be read: {len(sample.unreadable)} records")
+    schema["properties"] = {f: value for f, value in schema["properties"].items() if f not in {*nested, *mixed}}
+    schema["required"] = [field for field in schema["required"] if field in schema["properties"]]
+    if not schema["properties"]:
+        raise DataError(
+            f"no field of {printable(name)} can be a column: {'; '.join(notices)}",
+            "Name a file whose records have a number, a boolean or a text in each field.",
+        )
+    return _text(schema), notices
 
 
-def _notices(draft: SchemaDraft, unreadable: int) -> list[str]:
-    lines = []
-    if draft.nested:
-        lines.append(f"left out, because they hold lists or objects: {', '.join(draft.nested)}")
-    if unreadable:
-        lines.append(f"left out, because they cannot be read: {unreadable} records")
-    return lines
+def _left_out(cause: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"left out, because {cause}: {', '.join(map(printable, names))}"
+
+
+def _text(schema: Mapping[str, Any]) -> str:
+    """Return a schema with a line for each field, which is easy to edit."""
+    fields = ",\n".join(f"    {_json(name)}: {_json(value)}" for name, value in schema["properties"].items())
+    texts = {name: _json(value) for name, value in schema.items()} | {"properties": f"{{\n{fields}\n  }}"}
+    lines = ",\n".join(f"  {_json(name)}: {text}" for name, text in texts.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

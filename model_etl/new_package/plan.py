@@ -103,7 +103,7 @@ def prediction_of(sample: Sample, target: str | None, artefact: Artefact | None)
     schema = sample.schema([target])
     annotation = field_codes(schema)[0].annotation
     annotation = annotation if annotation in _BASELINES else "str"
-    values = [record[target] for record in sample.records if record.get(target) not in (None, "")]
+    values = [value for value in sample.column(target) if value not in (None, "")]
     if schema["properties"][target].get(SAMPLE, {}).get("missing") == 1 or not values:
         return Prediction(annotation, _BASELINES[annotation])
     return Prediction(annotation, _baseline(annotation, values))

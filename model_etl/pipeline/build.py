@@ -210,7 +210,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
         input_file(config, graph_input, counters.add_input(), scoring.facts, any_year=outputs == {"parquet"})
         for graph_input in graph_files.inputs
     ]
-    _require_table(config.dialect, files)
+    require_table(config.dialect, files)
     facts, settings = scoring.facts, config.scoring
     model_fields = None if facts.exposes_internals or not facts.outputs else {*facts.inputs, *facts.outputs}
     return RecordReader(
@@ -222,7 +222,7 @@ def _reader(config: JobConfig, scoring: LoadedScoring, graph_files: GraphFiles, 
     )
 
 
-def _require_table(dialect: Dialect, files: Sequence[InputFile]) -> None:
+def require_table(dialect: Dialect, files: Sequence[InputFile]) -> None:
     """Check that options of tables are set only if an input is a table of text.
 
     Raises:

@@ -13,8 +13,9 @@ import math
 import numbers
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from model_etl.records.dialect import DecimalSeparator
 from model_etl.records.times import FIRST_DAY, parse_date
 
 SAMPLE = "x-sample"
@@ -31,6 +32,7 @@ _BEYOND = 2**63
 """The least integer that 64 bits do not hold."""
 _SIGNIFICANT_DIGITS = 3
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*),[0-9]+(?:[eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -42,7 +44,12 @@ Sample: TypeAlias = Mapping[str, Values] | Iterable[Mapping[str, Any]]
 
 
 def draft_schema(
-    sample: Sample, *, texts: bool = False, null_texts: Collection[str] = ("",), title: str = "Record"
+    sample: Sample,
+    *,
+    texts: bool = False,
+    null_texts: Collection[str] = ("",),
+    decimal: DecimalSeparator | None = None,
+    title: str = "Record",
 ) -> dict[str, Any]:
     """Draft the JSON Schema of records that are like those of a sample.
 
@@ -52,6 +59,7 @@ def draft_schema(
         sample: the records, or the values of each column by its name, all of one length. None and NaN are missing.
         texts: whether each value is the text of a cell, as in CSV, so that numbers and booleans are recognised too.
         null_texts: the texts of cells that mean no value.
+        decimal: the character before the decimals of numbers in cells; None for a point.
         title: the title of the schema.
 
     Raises:
@@ -61,8 +69,32 @@ def draft_schema(
     if not count or not columns:
         raise ValueError("there are no records to draft a schema from" if not count else "the records have no fields")
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
-    schema |= _object(columns, count, texts=texts, null_texts=null_texts if texts else ())
+    schema |= _object(columns, count, _Cells(frozenset(null_texts), comma=decimal == ",") if texts else None)
     return {**schema, SAMPLE: {"records": count}}
+
+
+def types_of(declared: Mapping[str, Any]) -> set[str]:
+    """Return the types of a drafted field, without null."""
+    types = declared["type"]
+    return {types} if isinstance(types, str) else {*types} - {"null"}
+
+
+class _Cells(NamedTuple):
+    """How the cells of a table of text are written.
+
+    Attributes:
+        nulls: the texts that mean no value.
+        comma: whether numbers have a comma before their decimals.
+    """
+
+    nulls: Collection[str]
+    comma: bool
+
+    def is_number(self, text: str) -> bool:
+        """Return whether a run reads a cell as a number."""
+        if not self.comma:
+            return _NUMBER.fullmatch(text) is not None
+        return _INTEGER.fullmatch(text) is not None or _COMMA_NUMBER.fullmatch(text) is not None
 
 
 def _columns(sample: Sample) -> tuple[dict[str, list[Any]], int]:
@@ -81,28 +113,26 @@ def _columns(sample: Sample) -> tuple[dict[str, list[Any]], int]:
     return columns, count
 
 
-def _object(
-    columns: Mapping[str, Values], count: int, *, texts: bool = False, null_texts: Collection[str] = ()
-) -> dict[str, Any]:
-    properties = {name: _field(values, count, texts=texts, null_texts=null_texts) for name, values in columns.items()}
+def _object(columns: Mapping[str, Values], count: int, cells: _Cells | None = None) -> dict[str, Any]:
+    properties = {name: _field(values, count, cells) for name, values in columns.items()}
     required = [name for name, declared in properties.items() if not declared.get(SAMPLE, {}).get("missing")]
     return {"type": "object", "properties": properties, "required": required}
 
 
-def _field(values: Values, count: int, *, texts: bool, null_texts: Collection[str]) -> dict[str, Any]:
+def _field(values: Values, count: int, cells: _Cells | None = None) -> dict[str, Any]:
     """Return the declaration of one field.
 
     Args:
         values: of the records that have it.
         count: the number of records.
-        texts: whether each value is the text of a cell.
-        null_texts: the texts that mean no value.
+        cells: how the cells are written whose texts the values are; None if they are values.
     """
     present = [plain for value in values if (plain := _plain(value)) is not None]
-    present = [value for value in present if not (isinstance(value, str) and value in null_texts)]
+    if cells:
+        present = [value for value in present if not (isinstance(value, str) and value in cells.nulls)]
     if not present:
         return {"type": ["string", "null"], SAMPLE: {"missing": 1.0}}
-    declared = _of_texts(present, cells=texts) if _all(present, str) else _of_values(present)
+    declared = _of_texts(present, cells) if _all(present, str) else _of_values(present)
     if len(present) == count:
         return declared
     types = declared.get("type", [])
@@ -135,39 +165,39 @@ def _share(part: int, whole: int) -> float:
     return round(share, digits)
 
 
-def _of_texts(values: Sequence[str], *, cells: bool) -> dict[str, Any]:
+def _of_texts(values: Sequence[str], cells: _Cells | None) -> dict[str, Any]:
     if cells and {value.lower() for value in values} <= {"true", "false"}:
         return {"type": "boolean"}
-    if cells and (declared := _of_number_cells(values)):
+    if cells and (declared := _of_number_cells(values, cells)):
         return declared
     if all(map(_is_date, values)):
         return {"type": "string", "format": "date", SAMPLE: _range(values)}
     zones = {_zone(value) for value in values}
     if None not in zones and len(zones) == 1:
         return {"type": "string", "format": "date-time", ZONED: zones.pop(), SAMPLE: _range(values)}
-    return {"type": "string", SAMPLE: _text_facts(values, cells=cells)}
+    return {"type": "string", SAMPLE: _text_facts(values, cells)}
 
 
-def _of_number_cells(values: Sequence[str]) -> dict[str, Any] | None:
+def _of_number_cells(values: Sequence[str], cells: _Cells) -> dict[str, Any] | None:
     """Return the declaration of cells that are all numbers, or None; a leading zero shows that they are codes."""
-    if any(map(_LEADING_ZERO.match, values)) or not all(map(_NUMBER.fullmatch, values)):
+    if any(map(_LEADING_ZERO.match, values)) or not all(map(cells.is_number, values)):
         return None
     if all(map(_INTEGER.fullmatch, values)):
         integers = [int(value) if len(value) <= _MOST_DIGITS else _BEYOND for value in values]
         # Longer ones are keys, in which no digit may be lost.
         return {"type": "integer", SAMPLE: _range(integers)} if max(map(abs, integers)) < _BEYOND else None
-    floats = [float(value) for value in values]
+    floats = [float(value.replace(",", ".")) for value in values]
     return {"type": "number", SAMPLE: _range(floats)} if all(map(math.isfinite, floats)) else None
 
 
-def _text_facts(values: Sequence[str], *, cells: bool) -> dict[str, Any]:
+def _text_facts(values: Sequence[str], cells: _Cells | None) -> dict[str, Any]:
     distinct = dict.fromkeys(values)
     facts: dict[str, Any] = {"longest": max(map(len, values))}
     # Texts that differ nearly everywhere are names, addresses or keys of people, which do not belong into a schema.
     if len(distinct) <= _MOST_CATEGORIES and 2 * len(distinct) <= len(values):
         facts = {"categories": sorted(distinct)}
-    others = [value for value in values if not _NUMBER.fullmatch(value)]
-    if cells and others and len(others) <= (1 - _LEAST_SHARE_OF_NUMBERS) * len(values):
+    others = [value for value in values if not cells.is_number(value)] if cells else []
+    if others and len(others) <= (1 - _LEAST_SHARE_OF_NUMBERS) * len(values):
         facts["not_numbers"] = list(dict.fromkeys(others))[:_MOST_OTHERS]
     return facts
 
@@ -194,7 +224,7 @@ def _of_values(values: Values) -> dict[str, Any]:
 
 
 def _item(items: Values) -> dict[str, Any]:
-    declared = _field(items, len(items), texts=False, null_texts=()) if items else {}
+    declared = _field(items, len(items)) if items else {}
     declared.pop(SAMPLE, None)
     return declared
 

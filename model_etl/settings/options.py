@@ -20,6 +20,7 @@ from model_etl.formats.compression import COMPRESSIONS
 from model_etl.formats.csv_dialect import check_encoding
 from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
+from model_etl.records.dialect import FIELD_NAMES as DIALECT_OPTIONS
 from model_etl.records.dialect import DecimalSeparator
 from model_etl.settings.values import (
     MaxErrors,
@@ -101,6 +102,16 @@ class Option:
     def variable(self) -> str:
         """The name of the environment variable."""
         return ENVIRONMENT_PREFIX + self.name.upper()
+
+    def words(self, value: Any) -> list[str]:
+        """Return a value as words of a command line.
+
+        Args:
+            value: of this option; not None, and not False for a switch.
+        """
+        if self.switch:
+            return [self.flag]
+        return [self.flag, ",".join(value) if isinstance(value, tuple) else str(value)]
 
     def read(self, text: str) -> Any:
         """Return the value that a text of the command line or the environment stands for.
@@ -454,13 +465,17 @@ INIT_OPTIONS = option_table(
         "from", SCORING, "a fitted pipeline that the package is to wrap: .joblib, .pkl", file=True, metavar="FILE",
         everyday=True,
     ),
-    Option(
-        "trust_pickle", SCORING, "the SHA-256 of that file, whose loading runs code that is in it", metavar="SHA256",
-        everyday=True,
-    ),
     Option("frame", SCORING, "the model predicts data frames of pandas", switch=True, everyday=True),
 )  # fmt: skip
-"""Flags of `model-etl init` alone; it also takes the options that say how a file is read."""
+"""Flags of `model-etl init` alone; it also takes `trust_pickle` and `SAMPLE_OPTIONS`."""
+
+SAMPLE_OPTIONS = tuple(
+    name
+    for name, option in OPTIONS.items()
+    if name in ("input_format", "input_compression", "tsv_quotes", "max_record_size", *DIALECT_OPTIONS)
+    or option.group == STORAGE
+)
+"""The names of the options that say how a sample is read."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

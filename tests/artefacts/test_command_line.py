@@ -85,8 +85,9 @@ def test_a_run_with_evidence(folder: Etl) -> None:
 
 
 def test_check_and_describe(folder: Etl) -> None:
-    """Check scores the first records in any company; describe shows the schemas. Both know the expected digest."""
+    """With a drafted schema, check scores the first records and describe shows it. Both know the expected digest."""
     folder.write("in.json", RECORDS)
+    folder.write("schema.json", folder("schema", "--from", "in.json").out)
     digest = hashlib.sha256((folder.folder / "when.onnx").read_bytes()).hexdigest()
     more = ["-m", "when.onnx", "--schema", "schema.json", "--expect_version", digest]
     checked = folder("check", "-i", "in.json", "-o", "out.json", *more)

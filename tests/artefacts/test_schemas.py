@@ -1,4 +1,4 @@
-"""What a JSON Schema says is what is checked; what is drafted from a sample describes it."""
+"""What a JSON Schema says is what is checked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-from helpers.command import Etl
 from pydantic import ValidationError
 
-from model_etl.artefacts.draft import SchemaDraft
 from model_etl.artefacts.fields import schema_class
 from model_etl.artefacts.schema_file import read_schema_file
 from model_etl.errors import ConfigurationError
@@ -41,7 +38,15 @@ def schema_of(path: Path, properties: Any, required: Any = None, **more: Any) ->
         ({"type": "string", "format": "date"}, ["2020-02-29"], ["2021-02-29", "x"]),
         ({"type": "string", "format": "date-time"}, ["2020-02-29T10:00:00Z"], ["2020-02-29T10:00:00"]),
         ({"type": "string", "format": "date-time-local"}, ["2020-02-29T10:00:00"], ["2020-02-29T10:00:00Z"]),
-        ({"type": ["number", "integer", "null"], "description": "d", "x-missing": 0.5}, [1, None], ["a"]),
+        ({"type": ["number", "integer", "null"], "description": "d", "x-note": 0.5}, [1, None], ["a"]),
+        (
+            {"type": "string", "format": "date-time", "x-time-zone": True},
+            ["2020-02-29T10:00:00Z"],
+            ["2020-02-29T10:00"],
+        ),
+        ({"type": "string", "format": "date-time", "x-time-zone": False}, ["2020-02-29 10:00"], ["2020-02-29T10:00Z"]),
+        ({"type": "string", "format": "date-time-local", "x-time-zone": False}, ["2020-02-29T10:00"], ["2020"]),
+        ({"type": "integer", "x-sample": {"minimum": 5, "maximum": 6}}, [4, 7], ["a"]),
     ],
 )
 def test_each_keyword_is_checked(declaration: Any, good: Any, bad: Any, tmp_path: Path) -> None:
@@ -95,6 +100,12 @@ def test_required_default_and_closed(tmp_path: Path) -> None:
         ('{"properties": {"a": {"type": "string", "pattern": "("}}, "required": ["a"]}', "pattern .* not valid"),
         ('{"properties": {"a": {"type": "number", "enum": [1]}}, "required": ["a"]}', "enum, which a number"),
         ('{"properties": {"a": {"type": "string", "enum": []}}, "required": ["a"]}', "an enum without values"),
+        ('{"properties": {"a": {"type": "string", "format": "date", "x-time-zone": true}}, "required": ["a"]}',
+         'x-time-zone, which contradicts its format "date"'),
+        ('{"properties": {"a": {"type": "string", "format": "date-time-local", "x-time-zone": true}}}',
+         'x-time-zone, which contradicts its format "date-time-local"'),
+        ('{"properties": {"a": {"type": "string", "format": "date-time", "x-time-zone": 1}}, "required": ["a"]}',
+         "x-time-zone 1, neither true nor false"),
         ('{"properties": {"a": {"type": "integer", "default": "x"}}}', 'default "x", which is not a integer'),
     ],
 )  # fmt: skip
@@ -109,69 +120,3 @@ def test_no_schema(tmp_path: Path) -> None:
     """A schema that is not there is exit code 78."""
     with pytest.raises(ConfigurationError, match="cannot read the schema"):
         read_schema_file(str(tmp_path / "s.json"))
-
-
-SAMPLE = """id,zip,age,income,name,opened,seen,paid,empty
-1,0123,30,1500.5,ann,2020-01-01,2020-01-01T10:00:00Z,true,
-2,9999,,12,bob,2020-01-02,2020-01-01T10:00:00+01:00,false,
-3,1234,31,1e3,"",,2020-02-28T10:00:00Z,,
-"""
-EXPECTED = {
-    "id": {"type": "integer", "x-range": [1, 3]},
-    "zip": {"type": "string", "x-values": ["0123", "1234", "9999"]},
-    "age": {"type": ["integer", "null"], "x-missing": 0.3333, "x-range": [30, 31]},
-    "income": {"type": "number", "x-range": [12, 1500.5]},
-    "name": {"type": ["string", "null"], "x-missing": 0.3333, "x-values": ["ann", "bob"]},
-    "opened": {
-        "type": ["string", "null"], "format": "date", "x-missing": 0.3333, "x-range": ["2020-01-01", "2020-01-02"]
-    },
-    "seen": {"type": "string", "format": "date-time", "x-range": ["2020-01-01T10:00:00+01:00", "2020-02-28T10:00:00Z"]},
-    "paid": {"type": ["boolean", "null"], "x-missing": 0.3333},
-    "empty": {"type": ["string", "null"], "x-missing": 1.0},
-}  # fmt: skip
-
-
-def test_a_draft_describes_the_sample(etl: Etl) -> None:
-    """Types, missing shares, ranges and values of a table come out as JSON Schema, which `--schema` takes."""
-    etl.write("sample.csv", SAMPLE)
-    result = etl("schema", "--from", "sample.csv")
-    assert (result.code, result.err) == (0, "")
-    drafted = json.loads(result.out)
-    jsonschema.Draft202012Validator.check_schema(drafted)
-    assert drafted["properties"] == EXPECTED
-    assert drafted["required"] == ["id", "zip", "income", "seen"]
-    etl.write("schema.json", result.out)
-    assert len(read_schema_file(str(etl.folder / "schema.json")).fields) == len(EXPECTED)
-    assert etl("schema", "--from", "none.csv").code == 66
-    etl.write("none.json", "")
-    assert etl("schema", "--from", "none.json").code == 65
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (["1", "2"], {"type": "string", "x-values": ["1", "2"]}),
-        ([1, 2.5], {"type": "number", "x-range": [1, 2.5]}),
-        ([1, None], {"type": ["integer", "null"], "x-missing": 0.5, "x-range": [1, 1]}),
-        ([2**70], {"type": "number", "x-range": [2.0**70, 2.0**70]}),
-        ([True, 1], {"type": "string", "x-values": ["True"]}),
-        (["2020-01-01", "2020-13-01"], {"type": "string", "x-values": ["2020-01-01", "2020-13-01"]}),
-        ([str(n) for n in range(30)], {"type": "string"}),
-        (["2020-01-01T00:00:00", "2020-01-02 00:00"], {"type": "string", "format": "date-time-local",
-                                                       "x-range": ["2020-01-01T00:00:00", "2020-01-02 00:00"]}),
-    ],
-)  # fmt: skip
-def test_types_of_json(values: Any, expected: Any) -> None:
-    """What JSON has as a text stays a text; numbers, dates and times are recognised."""
-    draft = SchemaDraft()
-    for value in values:
-        draft.add(json.dumps({"a": value}).encode())
-    assert draft.json_schema()["properties"]["a"] == expected
-
-
-def test_nested_fields_are_left_out(etl: Etl) -> None:
-    """Lists and objects have no column: a warning names them."""
-    etl.write("in.json", [{"a": 1, "b": [1]}, {"a": 2, "c": {"d": 1}}])
-    result = etl("schema", "--from", "in.json", "--limit", "1")
-    assert (result.code, list(json.loads(result.out)["properties"])) == (0, ["a"])
-    assert "left out, because they hold lists or objects: b" in result.err

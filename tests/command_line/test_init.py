@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -193,3 +194,46 @@ def test_a_sample_of_objects_is_kept_as_objects(etl: Etl) -> None:
     _made(etl, "new", "--data", "in.json", "--input_format", "json")
     assert Etl(etl.folder / "new" / "data").lines("sample.jsonl")[1] == {"a": [], "b": {}, "d": 2}
     assert "--input_format json" in (etl.folder / "new" / "crontab").read_text()
+
+
+GERMAN = "1,5;Köln;NA;ja\n2;Ulm;-7,25;nein\n"
+GERMAN_OPTIONS = ("--delimiter", ";", "--encoding", "cp1252", "--decimal", ",", "--null_values", "NA")
+
+
+@pytest.mark.parametrize(
+    ("first_row", "more", "target"), [("", ("--no_header",), None), ("a;b;c;class\n", (), "class")], ids=["c1", "a"]
+)
+def test_a_table_of_another_country_is_a_sample(etl: Etl, capfd, first_row: str, more, target: str | None) -> None:
+    """The new package passes its check on a plain sample, and the crontab reads the file as it was written."""
+    etl.write("in.csv", (first_row + GERMAN).encode("cp1252"))
+    name = f"german_{'with' if target else 'without'}_names"
+    words = ("--target", target) if target else ()
+    package = _made(etl, name, "--data", "in.csv", *words, *GERMAN_OPTIONS, *more)
+    rows = (package.folder / "data" / "sample.csv").read_text(encoding="utf-8").splitlines()
+    assert rows == (
+        ["a,b,c", "1.5,Köln,", "2,Ulm,-7.25"] if target else ["c1,c2,c3,c4", "1.5,Köln,,ja", "2,Ulm,-7.25,nein"]
+    )
+    record = json.loads((package.folder / "data" / "record.json").read_text(encoding="utf-8"))
+    assert list(record.values()) == [2, "Ulm", -7.25, "nein"][: len(record)]
+    with _current_folder(package.folder):
+        assert main(_words_of_crontab(package)) == 0, capfd.readouterr().err
+    assert len(package.lines("out.json")) == 2
+
+
+def _words_of_crontab(package: Etl) -> list[str]:
+    """Return the arguments of the command in the crontab."""
+    words = shlex.split((package.folder / "crontab").read_text(encoding="utf-8").splitlines()[-1].replace(r"\%", "%"))
+    return words[words.index("run") :]
+
+
+def test_the_digest_of_a_pickle_is_an_option_of_a_run(etl: Etl, capfd) -> None:
+    """A text that is not a SHA-256 is refused as in a run, and the variable of the option is read."""
+    etl.write("in.json", [{"x": 1.0}])
+    etl.write("p.pkl", b"no pickle")
+    digest = _digest(etl, "p.pkl")
+    with _current_folder(etl.folder), pytest.MonkeyPatch.context() as patch:
+        with pytest.raises(SystemExit, match="2"):
+            main(["init", "new", "--data", "in.json", "--from", "p.pkl", "--trust_pickle", "abc"])
+        patch.setenv("MODEL_ETL_TRUST_PICKLE", digest)
+        assert main(["init", "new", "--data", "in.json", "--from", "p.pkl"]) == 69
+    assert "is not a SHA-256" in capfd.readouterr().err

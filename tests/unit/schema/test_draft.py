@@ -124,6 +124,22 @@ def test_texts_that_mean_missing_can_be_named() -> None:
     assert schema["properties"]["x"]["type"] == ["integer", "null"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "declared"),
+    [
+        (["1,5", "2", "-3e2"], {"type": "string", "x-sample": {"longest": 4}}),  # a run reads no such exponent
+        (["1,5", "2"], {"type": "number", "x-sample": {"minimum": 1.5, "maximum": 2.0}}),
+        (["1", "2"], {"type": "integer", "x-sample": {"minimum": 1, "maximum": 2}}),
+        (["1.500", "2.000"], {"type": "string", "x-sample": {"longest": 5}}),
+        (["1,2,3", "01,5"], {"type": "string", "x-sample": {"longest": 5}}),
+        ([*["1,5"] * 19, "NA"], {"type": "string", "x-sample": {"categories": ["1,5", "NA"], "not_numbers": ["NA"]}}),
+    ],
+)
+def test_numbers_with_commas(cells, declared) -> None:
+    """With a decimal comma, those cells are numbers that a run reads as numbers."""
+    assert draft_schema({"x": cells}, texts=True, decimal=",")["properties"]["x"] == declared
+
+
 def test_values_of_numpy_and_pandas_are_plain_ones() -> None:
     """The columns of a data frame can be a sample."""
     pd = pytest.importorskip("pandas")
