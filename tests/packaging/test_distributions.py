@@ -227,6 +227,13 @@ def test_the_newest_packages_of_others_stay_as_they_are(wheel: Path, project: Pa
     assert (project / "out.json").read_text() == '{"y":2.0}\n{"y":5.0}\n'
     succeed(python, "-c", "import mlflow, mlflow.pyfunc", cwd=environment)
     succeed(environment / "bin/black", "--quiet", project / "doubled.py")
+    succeed(*pip, "pytest", "pytest-timeout", "skops")
+    tests = ROOT / "tests"
+    folders = tests / "artefacts" / "test_mlflow_folders.py"  # its tests are skipped where there is no MLflow
+    options = ("-q", "--noconftest", "-p", "no:cacheprovider", "-o", "addopts=")
+    path = f"{tests}:{tests / 'models'}"
+    done = command(python, "-m", "pytest", *options, folders, cwd=ROOT, PYTHONPATH=path)
+    assert (done.returncode, "skipped" in done.stdout) == (0, False), done.stdout
 
 
 def test_a_user_cannot_import_our_folders_by_bare_names(scripts: Path, tmp_path: Path) -> None:
