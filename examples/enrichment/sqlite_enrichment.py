@@ -6,6 +6,7 @@ See README.md beside this file.
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +49,9 @@ class SQLiteEnrichment(MLModelDecorator):
         self.__dict__["_query"] = f"SELECT {columns} FROM {_quoted(table)} WHERE {_quoted(table)}.{_quoted(key)} IN "  # noqa: S608
         # It is called by one thread at a time, which need not be the thread that made the connection.
         uri = f"{Path(database).resolve().as_uri()}?mode=ro"
-        self.__dict__["_connection"] = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self.__dict__["_connection"] = connection
+        weakref.finalize(self, connection.close)  # Python 3.13 warns of a connection that nobody closes
         self._rows([None])  # a wrong name is found now
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -170,7 +171,7 @@ def shops(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that loads the model with rates from SQLite around it."""
     monkeypatch.syspath_prepend(str(ROOT / "examples" / "enrichment"))
     path = tmp_path / "shops.sqlite"
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("create table shops (shop integer primary key, rate real)")
         database.executemany("insert into shops values (?, ?)", [(n, n * 10.0) for n in range(1, 1301)])
 

@@ -47,6 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder for PYTHONPATH with the recorder."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "sitecustomize.py").write_text(RECORDER)
+    (folder / "asked").touch()
     return folder
 
 
