@@ -90,7 +90,7 @@ class ArtefactModel:
         if hasattr(frame, "rename_columns"):
             frame = frame.rename_columns(self._names)
         else:
-            frame.columns = self._names  # fields whose names are no identifiers have others in the class
+            frame.columns = self._names  # fields whose names are not identifiers have others in the class
         if len(self._read) < len(self._names):
             frame = frame.select(self._read) if hasattr(frame, "rename_columns") else frame[self._read]
         prediction, probabilities = self._predict(frame, self._probability)

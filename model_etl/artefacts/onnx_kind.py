@@ -81,7 +81,7 @@ class _Session:
         floats: whether it can read missing numbers, as NaN.
 
     Raises:
-        ModelUnavailable: if its inputs or outputs are no columns.
+        ModelUnavailable: if its inputs or outputs are not columns.
     """
 
     def __init__(self, session: Any, artefact: ArtefactFile) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import override
 
@@ -204,17 +204,10 @@ class CellDocuments(LineBlock):
         document = self.columns.rows.document
         return [document([cell or "" for cell in row]) for row in zip(*columns, strict=True)]
 
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[bytes]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice) or "_all" in vars(self):
-            return self._all[index]
-        return self.documents_at([range(len(self))[index]])[0]
+    def _item(self, index: int) -> bytes:
+        document: bytes = self.documents_at([index])[0]
+        return document
 
     @override
     def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> CellDocuments:

@@ -165,7 +165,7 @@ def with_texts(batch: Batch, block: bytes, offset: int) -> Batch:
 
 
 def refuse_byte_order_mark(source: Source, encoding: str, offset: int) -> None:
-    """Check that a file which is said to have another encoding does not start with the mark of UTF-8.
+    """Check that a file for which another encoding is set does not start with the mark of UTF-8.
 
     Args:
         source: the file.

@@ -21,7 +21,7 @@ class MissingColumns:
     Attributes:
         required: the fields without which each record is invalid.
         optional: the fields that will be missing in each record.
-        instead: for each of them that resembles a name which is no field of the model, that name.
+        instead: for each of them that resembles a name which is not a field of the model, that name.
         unread: the names that the model does not read.
     """
 

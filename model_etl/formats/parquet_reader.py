@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -269,17 +269,10 @@ class RowDocuments(LazySequence):
         """Return the documents of some records, without building all."""
         return self._taken(indexes) or [self[index] for index in indexes]
 
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[bytes]: ...
-
     @override
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice) or "_all" in vars(self):
-            return self._all[index]
-        return self.row(range(len(self))[index])[:][0]
+    def _item(self, index: int) -> bytes:
+        document: bytes = self.row(index)[:][0]
+        return document
 
     @override
     def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> LazySequence:

@@ -138,6 +138,6 @@ def _names_of(batch: Batch) -> list[str]:
     """Return the names of all fields of a batch of objects."""
     names: dict[str, None] = {}
     for document in batch.documents[:_PROBED_RECORDS]:
-        with contextlib.suppress(ValueError, RecursionError):  # it is no object, and will be rejected
+        with contextlib.suppress(ValueError, RecursionError):  # it is not an object, and will be rejected
             names |= dict.fromkeys(msgspec.json.decode(document, type=dict[str, msgspec.Raw]))
     return list(names)

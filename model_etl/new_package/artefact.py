@@ -83,7 +83,7 @@ def load_artefact(name: str, trusted: str | None, options: Mapping[str, Any]) ->
         options: how to reach the storage, by name.
 
     Raises:
-        UsageError: if it is no pickle by its name.
+        UsageError: if its name is not that of a pickle.
         ConfigurationError: if the user has not confirmed the digest, or joblib is not installed.
         ModelUnavailable: if it cannot be loaded, or cannot predict.
     """

@@ -47,6 +47,12 @@ class LazySequence(Sequence[Any]):
     def __getitem__(self, index: slice) -> list[Any]: ...
 
     def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice) or "_all" in vars(self):
+            return self._all[index]
+        return self._item(range(len(self))[index])
+
+    def _item(self, index: int) -> Any:
+        """Return an item before all are built; the index is not negative."""
         return self._all[index]
 
     def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> LazySequence:

@@ -147,20 +147,20 @@ class ColumnSchema:
 
     Args:
         struct: the msgspec type of the schema (see `fast_struct_for`).
-        fields: its fields, of the types in `_PYTHON_TYPES`.
+        fields: its fields, of the types in `PYTHON_TYPES`.
     """
 
     def __init__(self, struct: type[msgspec.Struct], fields: Sequence[inspect.Field]) -> None:
         self._struct = struct
         self._fields = fields
-        self._types = {field.encode_name: _PYTHON_TYPES[type(field.type)] for field in fields}
+        self._types = {field.encode_name: PYTHON_TYPES[type(field.type)] for field in fields}
 
     @classmethod
     def of(cls, struct: type[msgspec.Struct]) -> ColumnSchema | None:
         """Return the column schema of a msgspec type, or None if one of its fields is of another type."""
         info = inspect.type_info(struct)
         fields = info.fields if isinstance(info, inspect.StructType) else ()
-        return cls(struct, fields) if fields and all(type(field.type) in _PYTHON_TYPES for field in fields) else None
+        return cls(struct, fields) if fields and all(type(field.type) in PYTHON_TYPES for field in fields) else None
 
     def table(self, documents: Sequence[bytes]) -> Table | None:
         """Return the columns that documents come from, validated.
@@ -175,7 +175,7 @@ class ColumnSchema:
         return Table(_read_only({field.name: columns[field.encode_name] for field in self._fields}), self._struct)
 
 
-_PYTHON_TYPES: dict[type[inspect.Type], type] = {
+PYTHON_TYPES: dict[type[inspect.Type], type] = {
     inspect.FloatType: float,
     inspect.IntType: int,
     inspect.BoolType: bool,

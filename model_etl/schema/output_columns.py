@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from msgspec import inspect
 
 from model_etl.records.json_rows import JsonColumn, JsonRows
-from model_etl.schema.columns import python_values
+from model_etl.schema.columns import PYTHON_TYPES, python_values
 
 _ARROW_TYPES: dict[type[inspect.Type], pa.DataType] = {
     inspect.FloatType: pa.float64(),
@@ -24,13 +24,6 @@ _ARROW_TYPES: dict[type[inspect.Type], pa.DataType] = {
     inspect.BoolType: pa.bool_(),
     inspect.StrType: pa.string(),
     inspect.LiteralType: pa.string(),
-}
-_PYTHON_TYPES: dict[type[inspect.Type], type] = {
-    inspect.FloatType: float,
-    inspect.IntType: int,
-    inspect.BoolType: bool,
-    inspect.StrType: str,
-    inspect.LiteralType: str,
 }
 _ARRAY_KINDS: dict[type[inspect.Type], str] = {
     inspect.FloatType: "fiu",
@@ -109,9 +102,9 @@ def _array(values: Any, column: _OutputColumn) -> pa.Array | None:
         too_long = values.dtype.itemsize >= _LONGEST_NUMBER + (values.dtype.kind != "u")
         if too_long or values.ndim != 1:
             return None
-        return pa.array(values.astype(_PYTHON_TYPES[field_type]))  # a copy: the model may use its array again
+        return pa.array(values.astype(PYTHON_TYPES[field_type]))  # a copy: the model may use its array again
     objects = python_values(values)
-    allowed = {_PYTHON_TYPES[field_type], type(None)} if column.nullable else {_PYTHON_TYPES[field_type]}
+    allowed = {PYTHON_TYPES[field_type], type(None)} if column.nullable else {PYTHON_TYPES[field_type]}
     if not set(map(type, objects)) <= allowed:
         return None
     try:

@@ -118,7 +118,7 @@ def test_columns_of_categories_are_refused(library: Any, tmp_path: Path) -> None
 
 
 def test_damaged_files(library: Any, tmp_path: Path) -> None:
-    """What is no model, or a part of one, is exit code 69, and never a traceback."""
+    """A file that is not a model, or a part of one, ends with exit code 69 and without a traceback."""
     reference = saved(trained(library, "two"), tmp_path)
     path = Path(reference.partition(":")[2])
     content = path.read_bytes()

@@ -144,7 +144,7 @@ FLOAT, INT8, STRING = 1, 3, 8
     ],
 )  # fmt: skip
 def test_wrong_shapes(onnx: Any, inputs: Any, outputs: Any, opset: int, words: str, tmp_path: Path) -> None:
-    """Inputs that no column stands for, and outputs that are no prediction, are exit code 69."""
+    """Inputs that are not columns, and outputs that are not predictions, end with exit code 69."""
     with pytest.raises(ModelUnavailable, match=words) as raised:
         load_model(graph(onnx, tmp_path / "m.onnx", inputs, outputs, opset))
     assert opset == 13 or "pip install --upgrade onnxruntime" in raised.value.remedy
@@ -165,7 +165,7 @@ def test_integers_texts_and_one_record_at_a_time(onnx: Any, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\0" * 50, b'{"a": 1}'])
 def test_damaged_files(onnx: Any, content: bytes, tmp_path: Path) -> None:
-    """What is no model is exit code 69, with the name of the file."""
+    """A file that is not a model ends with exit code 69, and the message names it."""
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ModelUnavailable, match=r"cannot load the model .*m\.onnx: "):
         load_model(f"{tmp_path}/m.onnx")

@@ -272,7 +272,7 @@ def test_damaged_files(suffix: str, skops_file: Path, pipeline: Any, tmp_path: P
     ids=str,
 )
 def test_files_that_hold_no_model(content: Any, words: str, tmp_path: Path) -> None:
-    """What is no fitted estimator is exit code 69, and says what it is."""
+    """An object that is not a fitted estimator ends with exit code 69, and the message says what it is."""
     trusted = pickled(content, tmp_path / "m.pkl")
     with pytest.raises(ModelUnavailable, match=words):
         load_model(f"{tmp_path}/m.pkl", artefact=ArtefactOptions(**trusted))

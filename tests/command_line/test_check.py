@@ -41,7 +41,7 @@ AGE = {"age": Field("integer")}
     ],
 )
 def test_what_names_lack(names, fields, described) -> None:
-    """Each name that is there instead is told once; capitals and punctuation come before typing mistakes."""
+    """Each name that is there instead is named once; capitals and punctuation come before typing mistakes."""
     missing = missing_columns(names, fields)
     assert described in missing.describe(missing.required)
 

@@ -105,10 +105,10 @@ def test_check_names_the_rules_and_compares_the_records_there(etl: Etl) -> None:
     named = ("check", "-i", "in.json", "-o", "out.json", *THERE)
     done = etl(*named, *RULES, "-m", "failing_models:GoodBatch")
     assert (done.code, done.err) == (0, "")
-    said = done.out.decode().splitlines()
-    assert said[0].startswith("model    failing 1.0.0 (failing_models:GoodBatch, Python 3.")
-    assert said[1] == "rule     business:NotInQuebec, before the model"
-    assert "batches  2 records have the same predictions alone and in any company" in said
+    lines = done.out.decode().splitlines()
+    assert lines[0].startswith("model    failing 1.0.0 (failing_models:GoodBatch, Python 3.")
+    assert lines[1] == "rule     business:NotInQuebec, before the model"
+    assert "batches  2 records have the same predictions alone and in any company" in lines
     etl.write("ranks.py", RANKS)
     refused = etl(*named, "-m", "ranks:Ranks")
     assert refused.code == 69

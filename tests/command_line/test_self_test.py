@@ -52,7 +52,7 @@ def test_equal_predictions_pass(expected: Any, found: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "found", "said"),
+    ("expected", "found", "message"),
     [
         ({"a": 0.1}, {"a": 0.10000000000000002}, "a: expected 0.1, found 0.10000000000000002"),
         ({"a": 1}, {"a": True}, "a: expected 1, found true"),
@@ -64,11 +64,11 @@ def test_equal_predictions_pass(expected: Any, found: Any) -> None:
         ({"a": "x"}, {"a": "X"}, 'a: expected "x", found "X"'),
     ],
 )
-def test_a_difference_names_the_record_the_field_and_both_values(expected: Any, found: Any, said: str) -> None:
+def test_a_difference_names_the_record_the_field_and_both_values(expected: Any, found: Any, message: str) -> None:
     """Without a tolerance the last digit counts."""
     with pytest.raises(ModelUnavailable) as caught:
         run({"input": {"found": {}}, "output": {}}, b"", {"input": {"found": found}, "output": expected})
-    assert f"does not pass its self-test: line 3 of known.json, {said}" in caught.value.message
+    assert f"does not pass its self-test: line 3 of known.json, {message}" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_values_that_the_log_must_not_hold_are_not_shown(options: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b"", "has no records"),
         (b'{"tolerance":0.1}\n', "has no records"),
@@ -120,9 +120,9 @@ def test_values_that_the_log_must_not_hold_are_not_shown(options: dict[str, Any]
         (b'{"input":{},"output":[]}', "no object 'output'"),
     ],
 )
-def test_a_file_that_tests_nothing_is_refused(text: bytes, said: str) -> None:
+def test_a_file_that_tests_nothing_is_refused(text: bytes, message: str) -> None:
     """An empty file, or a line that is not a known record, ends the run with 78."""
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         SelfTest.read("known.json", text)
 
 

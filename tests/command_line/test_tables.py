@@ -72,13 +72,13 @@ def test_options_of_tables_are_refused_where_there_is_no_table(etl: Etl) -> None
 
 def test_wrong_values_are_refused_with_their_option(etl: Etl) -> None:
     """A delimiter of two characters, an unknown encoding, another decimal separator: exit code 2."""
-    for name, value, said in (
+    for name, value, message in (
         ("delimiter", ";;", "not one character"),
         ("encoding", "klingon", "not an encoding such as latin-1"),
         ("decimal", ";", "invalid choice"),
     ):
         run = etl("-i", "in.csv", "-o", "out.json", "-m", IRIS, f"--{name}", value)
         assert run.code == 2
-        assert said in run.err
+        assert message in run.err
     etl.write("score.toml", json.dumps(";;").join(["delimiter = ", "\n"]))
     assert etl("-i", "in.csv", "-o", "out.json", "-m", IRIS, "--config", "score.toml").code == 78

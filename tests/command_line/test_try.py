@@ -69,7 +69,7 @@ def test_a_wrong_record_ends_the_command(etl: Etl) -> None:
 
 
 def test_what_else_a_person_should_know(etl: Etl) -> None:
-    """Fields that the model does not read, and decisions of rules, are told beside the prediction."""
+    """Fields that the model does not read, and decisions of rules, are printed beside the prediction."""
     etl.write(
         "rule.py",
         "from model_etl import BusinessRule, replace, withhold\n"

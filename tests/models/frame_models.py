@@ -208,7 +208,7 @@ class ArrowOfNested(ByArrow):
 
 
 class ByDump(ByRecord):
-    """Lets pandas find the types of each batch: a number that is always missing is no number."""
+    """Lets pandas find the types of each batch: a column of numbers that are all missing is not numeric."""
 
     def predict_batch(self, records: Any) -> Any:
         """Rate many loans."""

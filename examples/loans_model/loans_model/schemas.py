@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 class LoanInput(BaseModel):
     """An application for a loan.
 
-    ``purpose`` and ``employment`` are any text: a category that the training has not seen is no error.
+    ``purpose`` and ``employment`` are any text: a category that the training has not seen is not an error.
     """
 
     age: int = Field(ge=18, le=120)

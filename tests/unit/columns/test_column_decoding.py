@@ -133,7 +133,7 @@ LIKELY: dict[Any, list[str]] = {
 
 
 def default_of(annotation: Any) -> Any:
-    """Give a default value of a type; pydantic does not validate it."""
+    """Return a default value of a type; pydantic does not validate it."""
     if annotation in (int, float):
         return 1
     for cell in (*LIKELY.get(annotation, []), *CELLS):
@@ -145,7 +145,7 @@ def default_of(annotation: Any) -> Any:
 
 
 def schema_of(annotation: Any) -> Any:
-    """Give a schema with required, optional and default fields of a type."""
+    """Return a schema with required, optional and default fields of a type."""
     fields: dict[str, Any] = {
         "required": (annotation, ...),
         "nullable": (Optional[annotation], ...),  # noqa: UP045
@@ -157,12 +157,12 @@ def schema_of(annotation: Any) -> Any:
 
 
 def refused(batch: Batch) -> list[Any]:
-    """Give what is known of the records that were rejected."""
+    """Return what is known of the records that were rejected."""
     return [(r.position, r.offset, r.text, r.document, r.stage, r.type_name, r.message, r.code) for r in batch.rejected]
 
 
 def frame_columns(batch: Batch, schema: Any) -> Any:
-    """Give the columns of the records, or why there are none."""
+    """Return the columns of the records, or why there are none."""
     if not len(batch):
         return []
     try:
@@ -179,7 +179,7 @@ def frame_columns(batch: Batch, schema: Any) -> Any:
 
 
 def arrays(batch: Batch, codec: InputSchema) -> Any:
-    """Give the arrays of the records, or why there are none."""
+    """Return the arrays of the records, or why there are none."""
     if not len(batch):
         return []
     try:
@@ -208,7 +208,7 @@ def assert_alike(schema: Any, typed: list[Batch], plain: list[Batch]) -> list[Ba
 
 
 def plainly(batch: Batch) -> Batch:
-    """Give a batch whose documents are a list."""
+    """Return a batch whose documents are a list."""
     return batch.replace(documents=list(batch.documents), texts=list(batch.texts))
 
 
@@ -310,7 +310,7 @@ def test_regular_cells_need_no_documents(small_blocks: None, name: str) -> None:
 
 
 def with_check(**config: Any) -> Any:
-    """Give a schema that has a configuration."""
+    """Return a schema that has a configuration."""
     return create_model("Configured", __config__=ConfigDict(**config), c=(str, ...), n=(int, 0))
 
 

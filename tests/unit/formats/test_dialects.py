@@ -38,13 +38,13 @@ def read(data: bytes, form: Delimited = CSV, *, size: int = 1 << 19, **dialect: 
 
 
 def rows(found: list[Batch]) -> list[Read]:
-    """Give the records and the rejects in their order."""
+    """Return the records and the rejects in their order."""
     read = [Read(*row, "") for b in found for row in zip(b.positions, b.offsets, b.texts, b.documents, strict=True)]
     return sorted(read + [Read(r.position, r.offset, r.text, None, r.message) for b in found for r in b.rejected])
 
 
 def objects(found: list[Batch]) -> list[dict[str, Any]]:
-    """Give the documents of a table without rejects."""
+    """Return the documents of a table without rejects."""
     assert [r.message for b in found for r in b.rejected] == []
     return [json.loads(document) for b in found for document in b.documents]
 
