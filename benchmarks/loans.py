@@ -79,7 +79,7 @@ def main() -> int:
         seconds = {name: [run.seconds for run in some] for name, some in runs.items()}
         for (number, ours, peer), times in CLAIMS.items():
             if number == count:
-                found = common.ratios(seconds[ours], seconds[peer])
+                found = common.ratios(seconds[peer], seconds[ours])
                 text = f"{peer} takes at least {times:g} times as long as {ours}, {size:,} loans"
                 results.claim(text, common.spread(found), held=median(found) >= times)
         most = max(run.mib for name in (OURS, OURS_LOG) for run in runs[name])

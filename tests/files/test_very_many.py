@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
 import pytest
 from helpers.command import Etl, Result
 from helpers.many_files import ended, ended_well, grow, xs, ys
+from helpers.memory import run_with_peak
 from helpers.snapshots import snapshot
 
 
@@ -83,10 +83,8 @@ def test_memory_does_not_grow_with_the_number_of_files(etl: Etl, output: str) ->
         shutil.rmtree(etl.folder / "out", ignore_errors=True)
         records = xs(1) * (100_000 // count)
         grow(etl, {f"in/{n:04}.json": records for n in range(count)})
-        run = etl.popen("run", "-m", "failing_models:GoodBatch", "-i", "in", "-o", output, "--prediction_log", "none")
-        _, status, usage = os.wait4(run.pid, 0)
-        run.returncode = os.waitstatus_to_exitcode(status)
-        assert run.communicate()[1] == b""
-        assert run.returncode == 0
-        peaks.append(usage.ru_maxrss)  # KiB
+        names = ("-m", "failing_models:GoodBatch", "-i", "in", "-o", output, "--prediction_log", "none")
+        run, kib = run_with_peak(etl, "run", *names)
+        ended_well(run)
+        peaks.append(kib)
     assert peaks[1] - peaks[0] < 24_000

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import resource
-import subprocess
 
 import pytest
 from helpers.command import Etl
+from helpers.memory import run_with_peak
 from helpers.reading import records, source
 
 from model_etl.errors import DataError
@@ -83,14 +82,11 @@ def test_a_quote_that_never_closes_takes_little_memory(etl: Etl) -> None:
         file.write(b'id,amount\na,1\n"b,2\n')
         for _ in range(200):
             file.write(b"c,3\n" * 250_000)
-    command = etl.command("run", "-m", "format_models:LooseScorer", "-i", "in.csv", "-o", "out.json")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    done = subprocess.run(
-        [*command, "--max_errors", "100%"], cwd=etl.folder, env=etl.environment(), capture_output=True, check=False
-    )
-    assert done.returncode == 65
-    assert b"in.csv from line 3 on" in done.stderr
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 600 * 1024)
+    names = ("-m", "format_models:LooseScorer", "-i", "in.csv", "-o", "out.json")
+    run, kib = run_with_peak(etl, "run", *names, "--max_errors", "100%")
+    assert run.code == 65
+    assert "in.csv from line 3 on" in run.err
+    assert kib < 600 * 1024
 
 
 CR = {
