@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
 from model_etl.errors import ConfigurationError, Interrupted, printable_json
+from model_etl.runtime.blas_threads import shorten_idle_spinning
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
@@ -38,6 +39,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: values of options that are given nowhere.
     """
+    shorten_idle_spinning()
     if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
         try:
             supervise()

@@ -31,6 +31,29 @@ def test_a_model_finds_what_it_has_set(etl: Etl, model: str, workers: str) -> No
     assert [line["y"] for line in etl.lines("out.json")] == [2, -4, 6]
 
 
+SPINNING = """
+import os
+from failing_models import GoodBatch
+class Spinning(GoodBatch):
+    def __init__(self):
+        with open("spinning.txt", "w") as file:
+            file.write(os.environ["OPENBLAS_THREAD_TIMEOUT"])
+"""
+
+
+@WORKERS
+@pytest.mark.parametrize(("given", "found"), [({}, "22"), ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26")])
+def test_idle_threads_of_openblas_sleep_soon(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
+    """They leave the processors to reading and writing, unless the user has chosen how long they spin."""
+    etl.write("spinning.py", SPINNING)
+    etl.write("in.json", [{"x": 1}])
+    assert (
+        etl("run", "-i", "in.json", "-o", "out.json", "-m", "spinning:Spinning", "--workers", workers, env=given).code
+        == 0
+    )
+    assert (etl.folder / "spinning.txt").read_text() == found
+
+
 @WORKERS
 def test_a_forked_copy_ends_as_itself(etl: Etl, workers: str) -> None:
     """A copy of the process that exits in the model's code ends with its own code, and the run goes on."""
