@@ -40,5 +40,8 @@ class TableDocuments(Protocol):
     def source_column(self, name: str) -> SourceColumn | None:
         """Return a column, or None if there is no such column."""
 
+    def json_texts(self, name: str) -> pa.Array | None:
+        """Return the JSON of a column's values, null where a record has no such field; None without such a column."""
+
     def documents_at(self, indexes: Sequence[int]) -> Sequence[bytes]:
         """Return the documents of some records, without building all."""

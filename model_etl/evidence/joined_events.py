@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from typing_extensions import Buffer
 
-from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, joined
+from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, data_of, joined_array
+from model_etl.records.json_rows import JoinedLines
 from model_etl.records.lazy_sequences import LineBlock
 
 EVENTS_AT_ONCE = 4096
@@ -26,13 +28,13 @@ class JoinedEvents:
         self._parts = [part if isinstance(part, (bytes, pa.Array)) else _digits(part) for part in parts]
         self._count = count
 
-    def pieces(self, start: int, end: int) -> list[bytes]:
+    def pieces(self, start: int, end: int) -> list[Buffer]:
         """Return the events from `start` to before `end`."""
         return [self._joined(first, min(first + EVENTS_AT_ONCE, end)) for first in range(start, end, EVENTS_AT_ONCE)]
 
-    def _joined(self, start: int, end: int) -> bytes:
+    def _joined(self, start: int, end: int) -> memoryview:
         parts = [part if isinstance(part, bytes) else part[start:end] for part in self._parts]
-        return joined(parts, end - start)
+        return data_of(joined_array(parts, end - start))
 
 
 def _digits(values: Sequence[int]) -> pa.Array:
@@ -43,8 +45,10 @@ def _digits(values: Sequence[int]) -> pa.Array:
     return pa.array(integers).cast(pa.string())
 
 
-def texts_of(texts: Sequence[bytes]) -> pa.Array:
-    """Return texts in UTF-8 as an array."""
+def parts_of(texts: Sequence[bytes]) -> Sequence[Part]:
+    """Return the parts of texts in UTF-8."""
+    if isinstance(texts, JoinedLines):
+        return texts.parts
     if isinstance(texts, LineBlock) and len(texts.block) < MOST_BYTES:
-        return array_of_lines(texts.block, len(texts))
-    return pa.array(list(texts), pa.binary()).view(pa.string())
+        return [array_of_lines(texts.block, len(texts))]
+    return [pa.array(list(texts), pa.binary()).view(pa.string())]

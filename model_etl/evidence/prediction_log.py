@@ -27,6 +27,8 @@ from model_etl.records.json_rows import JsonRows
 from model_etl.records.strict_json import encode_json, grows_in_json
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from model_etl.evidence.joined_events import JoinedEvents
     from model_etl.scoring.model import ModelFacts  # settings import this module, and --help must not wait for pydantic
 
@@ -113,7 +115,7 @@ class PredictionLog:
         completed = self._joined(batch, time) or self._completed(batch, time)
         others = [(rejection.position, self._rejected(rejection, time)) for rejection in batch.rejected]
         others += [(withheld.position, self._withheld(withheld, time)) for withheld in batch.withheld]
-        merged: list[bytes] = []
+        merged: list[Buffer] = []
         start = 0
         for position, event in sorted(others):
             end = bisect_left(batch.positions, position)
@@ -127,15 +129,15 @@ class PredictionLog:
         outputs = batch.outputs
         if not isinstance(outputs, JsonRows):
             return None
-        from model_etl.evidence.joined_events import JoinedEvents, texts_of  # noqa: PLC0415  it imports pyarrow
+        from model_etl.evidence.joined_events import JoinedEvents, parts_of  # noqa: PLC0415  it imports pyarrow
 
         head, middle = self._template(batch.source).around_offset(b"completed", time)
         name, inputs = self._inputs(batch.documents)
         shown = {n: REDACTED_JSON if n in self.redact else column for n, column in outputs.members.items()}
-        parts = [head, batch.offsets, middle, batch.positions, name, texts_of(inputs) if name else b""]
+        parts = [head, batch.offsets, middle, batch.positions, name, *(parts_of(inputs) if name else ())]
         parts += [b',"output":', *outputs.parts_with(shown)]
         if batch.internals or batch.answers:
-            parts.append(texts_of(self._all_rules_and_internals(batch)))
+            parts += parts_of(self._all_rules_and_internals(batch))
         return JoinedEvents([*parts, b"}}\n"], len(batch))
 
     def _completed(self, batch: Batch, time: bytes) -> _Pieces:

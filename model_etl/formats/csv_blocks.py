@@ -18,11 +18,14 @@ from typing_extensions import override
 from model_etl.columns.source_columns import SourceColumn
 from model_etl.formats.csv_cells import Cells, converter, missing_cell
 from model_etl.formats.file_signatures import BOM
+from model_etl.records.json_rows import JoinedLines
 from model_etl.records.lazy_sequences import LazySequence, LineBlock
 from model_etl.schema.fields import Field
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from model_etl.records.arrow_texts import Part
 
 SMALLEST_BLOCK = 32 * 1024
 """Fewer bytes are converted row by row before pyarrow is imported."""
@@ -155,7 +158,7 @@ def _cell_columns(names: Sequence[str], fields: Mapping[str, Field], delimiter: 
     return CellColumns(names, fields, delimiter, quotes=quotes)
 
 
-class CellDocuments(LineBlock):
+class CellDocuments(JoinedLines):
     """The rows of a table of cells as lines of JSON; `TableDocuments`.
 
     Args:
@@ -172,14 +175,18 @@ class CellDocuments(LineBlock):
         self.cells = cells
         self.columns = columns
 
-    @cached_property
-    def block(self) -> bytes:  # type: ignore[override]
-        """The lines, with a line feed between any two."""
-        return _documents(self.cells, self.columns) if len(self) else b""
-
+    @property
     @override
-    def _build(self) -> list[bytes]:
-        return self.block.split(b"\n") if len(self) else []
+    def parts(self) -> Sequence[Part]:
+        return _document_parts(self.cells, self.columns)
+
+    def json_texts(self, name: str) -> pa.Array | None:
+        """Return the JSON of a column's values, null where a record has no such field; None without such a column."""
+        if name not in self.columns.names:
+            return None
+        column, field = self.cells.column(self.columns.names.index(name)), self.columns.fields.get(name)
+        texts = _json_texts(column, field)
+        return texts.fill_null('""') if field is None or missing_cell(field) == "text" else texts
 
     @property
     def source_names(self) -> Sequence[str]:
@@ -241,42 +248,41 @@ class SelectedCells(CellDocuments):
         return self._documents.cells.take(pa.array(indexes, pa.int64()))
 
 
-def _documents(cells: pa.RecordBatch, columns: CellColumns) -> bytes:
-    """Return each row as one line of JSON, as `Cells.document` builds it."""
+def _document_parts(cells: pa.RecordBatch, columns: CellColumns) -> list[Part]:
+    """Return the parts of each row as an object of JSON, as `Cells.document` builds it."""
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    parts: list[Any] = []
+    from model_etl.records.arrow_texts import joined_array  # noqa: PLC0415
+
+    parts: list[Part] = []
     for name, column in zip(cells.schema.names, cells.columns, strict=True):
-        parts += _member(encode_basestring(name), column, columns.fields.get(name))
-    if isinstance(parts[0], str):
-        parts[0] = parts[0][1:]  # no comma before the first member
-        joined = _join("{", *parts, "}\n")
-    else:
-        body = _join(*parts, "}\n")
-        joined = _join("{", pc.if_else(pc.starts_with(body, ","), pc.utf8_slice_codeunits(body, 1), body))
-    data = joined.buffers()[2]
-    ends = memoryview(joined.buffers()[1]).cast("i")
-    return bytes(memoryview(data)[ends[joined.offset] : ends[joined.offset + len(joined)] - 1])
+        parts += _member(b"," + encode_basestring(name).encode() + b":", column, columns.fields.get(name))
+    first = parts[0]
+    if isinstance(first, bytes):
+        return [b"{" + first[1:], *parts[1:], b"}"]  # no comma before the first member
+    body = joined_array(parts, len(cells))
+    return [b"{", pc.if_else(pc.starts_with(body, ","), pc.utf8_slice_codeunits(body, 1), body), b"}"]
 
 
-def _member(name: str, column: pa.Array, field: Field | None) -> list[Any]:
-    """Return the parts of a member of JSON objects, its comma first; empty where there is no value."""
-    start = f",{name}:"
+def _member(start: bytes, column: pa.Array, field: Field | None) -> list[Part]:
+    """Return the parts of a member of JSON objects; null where there is no value."""
     missing = "text" if field is None else missing_cell(field)
     if missing == "text" or (field is not None and field.type == "text" and not column.null_count):
-        return [start + '"', _escaped(column).fill_null(""), '"']
-    values = _json_texts(column, field)
-    if not values.null_count:
-        return [start, values]
+        return [start + b'"', _escaped(column).fill_null(""), b'"']
+    texts = _json_texts(column, field)
+    if not texts.null_count:
+        return [start, texts]
     if missing == "null":
-        return [start, values.fill_null("null")]
-    return [_join(start, values, nulls="emit_null")]
+        return [start, texts.fill_null("null")]
+    return [_join(start.decode(), texts, nulls="emit_null")]
 
 
 def _json_texts(column: pa.Array, field: Field | None) -> pa.Array:
     """Return the JSON of cells, null where they are."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
+
+    from model_etl.records.arrow_texts import are_digits  # noqa: PLC0415
 
     if field is None or field.type == "text":
         return _join('"', _escaped(column), '"', nulls="emit_null")
@@ -285,6 +291,8 @@ def _json_texts(column: pa.Array, field: Field | None) -> pa.Array:
         return pa.array([None if cell is None else convert(cell) for cell in column.to_pylist()], pa.string())
     if field.type == "boolean":
         plain = pc.or_(pc.equal(column, "true"), pc.equal(column, "false"))
+    elif are_digits(column):
+        return column
     else:
         plain = pc.match_substring_regex(column, _NUMBER)
     if pc.all(plain, min_count=0).as_py():
@@ -302,9 +310,11 @@ def _escaped(column: pa.Array) -> pa.Array:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    odd = pc.match_substring_regex(column, _ESCAPED).fill_null(False)
-    if not pc.any(odd, min_count=0).as_py():
+    from model_etl.records.arrow_texts import needs_escapes  # noqa: PLC0415
+
+    if not needs_escapes(column):
         return column
+    odd = pc.match_substring_regex(column, _ESCAPED).fill_null(False)
     texts = [encode_basestring(text)[1:-1] for text in column.filter(odd).to_pylist()]
     return pc.replace_with_mask(column, odd, pa.array(texts, column.type))
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from model_etl.columns.source_columns import TableDocuments
 from model_etl.records.json_rows import JoinedLines, JsonColumn, JsonRows
 from model_etl.records.lazy_sequences import LineBlock
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MOST_BYTES = 1 << 30
 """The most bytes of documents that are joined by the column: the offsets of an array of text have 32 bits."""
@@ -26,6 +30,8 @@ def kept_columns(documents: Sequence[bytes], names: Sequence[str], kept: Any) ->
     Returns:
         The columns by name, or None if the documents are not one block.
     """
+    if isinstance(documents, TableDocuments):
+        return {name: JsonColumn(texts=_present(documents.json_texts(name), len(documents))) for name in names}
     if not isinstance(documents, LineBlock) or len(documents.block) > _MOST_BYTES:
         return None
     from model_etl.records.arrow_texts import json_of_objects  # noqa: PLC0415
@@ -37,6 +43,13 @@ def kept_columns(documents: Sequence[bytes], names: Sequence[str], kept: Any) ->
         name: JsonColumn(texts=json_of_objects(list(map(attrgetter(attribute), rows))))
         for name, attribute in zip(names, kept.__struct_fields__, strict=True)
     }
+
+
+def _present(texts: pa.Array | None, count: int) -> pa.Array:
+    """Return texts with null where there are none."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.repeat("null", count) if texts is None else texts.fill_null("null")
 
 
 def joined_objects(documents: Sequence[bytes], outputs: Sequence[bytes]) -> JoinedLines | None:

@@ -13,7 +13,6 @@ from model_etl.formats.base import EXCERPT_BYTES, BatchBuilder, Format, LongText
 from model_etl.formats.file_signatures import StartedFile
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import BATCH_BYTES, Batch, Source
-from model_etl.records.json_rows import JoinedLines
 from model_etl.records.lazy_sequences import LineBlock
 from model_etl.records.strict_json import one_line
 from model_etl.schema.fields import Field
@@ -210,10 +209,7 @@ class _JsonArrayWriter(Writer):
     def write(self, batch: Batch) -> None:
         lines = self._layout.documents(batch)
         if lines:
-            if isinstance(lines, (LineBlock, JoinedLines)):
-                joined = lines.block.replace(b"\n", b",\n")
-            else:
-                joined = b",\n".join(lines)
+            joined = lines.block.replace(b"\n", b",\n") if isinstance(lines, LineBlock) else b",\n".join(lines)
             self._file.write(self._separator + joined)
             self._separator = b",\n"
 

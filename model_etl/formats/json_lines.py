@@ -12,7 +12,6 @@ from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_
 from model_etl.formats.line_blocks import LongLine, carriage_returns, is_utf8_without_cr, line_blocks
 from model_etl.formats.output_layout import Layout
 from model_etl.records.batch import Batch, Source
-from model_etl.records.json_rows import JoinedLines
 from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.records.strict_json import one_line
 from model_etl.schema.fields import Field
@@ -116,9 +115,7 @@ class _JsonLinesWriter(Writer):
         lines = self._layout.documents(batch)
         if lines:
             # One call: each write may pass the interpreter's lock to another thread.
-            self._file.write(
-                (lines.block if isinstance(lines, (LineBlock, JoinedLines)) else b"\n".join(lines)) + b"\n"
-            )
+            self._file.write((lines.block if isinstance(lines, LineBlock) else b"\n".join(lines)) + b"\n")
 
     @override
     def finish(self) -> None:

@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_etl.records.arrow_texts import json_of_array, json_of_objects
 from model_etl.records.times import (
     FIRST_DAY,
     LAST_DAY,
@@ -66,6 +67,32 @@ def json_values(array: pa.Array, place: Place) -> list[Any]:
     """
     convert = next((convert for applies, convert in _CONVERTERS if applies(array.type)), None)
     return array.to_pylist() if convert is None else convert(array, place)
+
+
+def json_texts(array: pa.Array, place: Place) -> pa.Array:
+    """Return the values of a column as JSON, in an array of text; null is `null`.
+
+    Args:
+        array: the column; its offsets must be valid, its text may not be.
+        place: what the model accepts in it.
+    """
+    kind = array.type
+    if types.is_dictionary(kind) and len(array.dictionary):
+        return json_texts(array.dictionary, place).take(array.indices).fill_null("null")
+    if types.is_integer(kind) or types.is_boolean(kind) or (types.is_string(kind) and is_utf8(array)):
+        return json_of_array(array)
+    if types.is_date32(kind) and in_range(array):
+        return json_of_array(array.cast(pa.string()))
+    return json_of_objects(json_values(array, place))
+
+
+def is_utf8(column: pa.Array) -> bool:
+    """Return whether a column of text holds no invalid bytes."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def is_extension(kind: pa.DataType) -> bool:

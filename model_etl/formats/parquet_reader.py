@@ -18,19 +18,22 @@ from model_etl.errors import DataError, RecordError, UsageError, shortened
 from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
 from model_etl.formats.file_signatures import START_BYTES, check_parquet
 from model_etl.formats.parquet_batches import bounded_batches
-from model_etl.formats.parquet_documents import json_values, place_of_column
+from model_etl.formats.parquet_documents import is_utf8, json_texts, json_values, place_of_column
 from model_etl.formats.parquet_problems import find_finer_times, find_problems
 from model_etl.formats.parquet_retry import FINER
 from model_etl.formats.parquet_sizes import row_sizes
 from model_etl.formats.parquet_values import MAX_COLUMNS, has_python_type
 from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
+from model_etl.records.json_rows import JoinedLines, object_parts
 from model_etl.records.lazy_sequences import LazySequence
 from model_etl.schema.fields import Field
 from model_etl.schema.places import Place
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from model_etl.records.arrow_texts import Part
 
 _ENCODER = msgspec.json.Encoder()
 _MOST_TIMES = 4
@@ -209,7 +212,7 @@ def _add_long_rows(
         _add_rows(builder, documents.row(index), problem, times)
 
 
-class RowDocuments(LazySequence):
+class RowDocuments(JoinedLines):
     """Rows of a table as lines of JSON; a `ColumnSource` and `TableDocuments`.
 
     Args:
@@ -221,23 +224,23 @@ class RowDocuments(LazySequence):
     """
 
     def __init__(self, rows: pa.RecordBatch, places: Mapping[str, Place]) -> None:
-        super().__init__(rows.num_rows)
+        super().__init__((), rows.num_rows)
         self.rows = rows
         self._places = places
 
+    @property
     @override
-    def _build(self) -> list[bytes]:
+    def parts(self) -> Sequence[Part]:
         names = self.rows.schema.names
-        if not names:
-            return [b"{}"] * len(self)
-        step = 2 * len(names) + 1
-        pieces = [b"}\n"] * (step * len(self))
-        for index, name in enumerate(names):
-            values = json_values(self.rows.column(index), self._places[name])
-            start = b"," if index else b"{"
-            pieces[2 * index :: step] = [start + _ENCODER.encode(name) + b":"] * len(self)
-            pieces[2 * index + 1 :: step] = _ENCODER.encode_lines(values)[:-1].split(b"\n")
-        return b"".join(pieces)[:-1].split(b"\n")
+        return object_parts({name: self._json_texts(index) for index, name in enumerate(names)})
+
+    def _json_texts(self, index: int) -> pa.Array:
+        return json_texts(self.rows.column(index), self._places[self.rows.schema.names[index]])
+
+    def json_texts(self, name: str) -> pa.Array | None:
+        """Return the JSON of a column's values, or None if there is no such column."""
+        index = self.rows.schema.get_field_index(name)
+        return None if index < 0 else self._json_texts(index)
 
     def row(self, index: int) -> RowDocuments:
         """Return one row."""
@@ -298,16 +301,8 @@ class RowDocuments(LazySequence):
                 return None
             if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column), min_count=0).as_py():
                 return None  # the schema decides
-            if python_type is str and not _is_valid(column):
+            if python_type is str and not is_utf8(column):
                 return None
             values = column.to_numpy(zero_copy_only=False)
             columns[name] = values.astype(python_type) if python_type in (int, float) else values
         return columns
-
-
-def _is_valid(column: pa.Array) -> bool:
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True

@@ -60,7 +60,7 @@ class JsonColumn:
         return JsonColumn, (self.values, self._texts)
 
 
-class JoinedLines(LazySequence):
+class JoinedLines(LineBlock):
     """Lines that are joined from parts.
 
     Args:
@@ -69,7 +69,7 @@ class JoinedLines(LazySequence):
     """
 
     def __init__(self, parts: Sequence[Part], count: int) -> None:
-        super().__init__(count)
+        LazySequence.__init__(self, count)
         self._parts = parts
 
     @property
@@ -78,18 +78,15 @@ class JoinedLines(LazySequence):
         return self._parts
 
     @cached_property
-    def block(self) -> bytes:
+    def block(self) -> bytes:  # type: ignore[override]
         """The lines, with a line feed between any two and none at the end."""
         from model_etl.records.arrow_texts import joined  # noqa: PLC0415
 
-        return joined([*self.parts, b"\n"], len(self))[:-1]
+        return joined([*self.parts, b"\n"], len(self))[:-1] if len(self) else b""
 
     @override
     def _build(self) -> list[bytes]:
-        return self.block.split(b"\n")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return LineBlock, (self.block, len(self))
+        return self.block.split(b"\n") if len(self) else []
 
 
 class JsonRows(JoinedLines):
@@ -100,7 +97,7 @@ class JsonRows(JoinedLines):
     """
 
     def __init__(self, members: Mapping[str, JsonColumn]) -> None:
-        super().__init__((), len(next(iter(members.values()))))
+        LazySequence.__init__(self, len(next(iter(members.values()))))
         self.members = members
 
     @property
@@ -110,12 +107,19 @@ class JsonRows(JoinedLines):
 
     def parts_with(self, members: Mapping[str, JsonColumn | bytes]) -> Sequence[Part]:
         """Return the parts of the objects with other values, of which some are the same in all objects."""
-        from model_etl.records.strict_json import encode_json  # noqa: PLC0415
-
-        parts: list[Part] = []
-        for name, column in members.items():
-            parts += [b"," + encode_json(name) + b":", column if isinstance(column, bytes) else column.texts]
-        return [b"{" + parts[0][1:], *parts[1:], b"}"]
+        return object_parts({n: c if isinstance(c, bytes) else c.texts for n, c in members.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JsonRows, (self.members,)
+
+
+def object_parts(members: Mapping[str, Part]) -> Sequence[Part]:
+    """Return the parts of JSON objects with the same members, of the JSON of their values."""
+    from model_etl.records.strict_json import encode_json  # noqa: PLC0415
+
+    parts: list[Part] = []
+    start = b"{"
+    for name, texts in members.items():
+        parts += [start + encode_json(name) + b":", texts]
+        start = b","
+    return [*parts, b"}"] if parts else [b"{}"]

@@ -6,12 +6,14 @@ import io
 from collections.abc import Callable
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from model_etl.formats import csv_blocks
+from model_etl.formats.csv_blocks import CellColumns
 from model_etl.formats.csv_tsv import CSV, TSV, Delimited
 from model_etl.records.batch import Source
 from model_etl.schema.codecs import InputSchema
@@ -126,3 +128,22 @@ def test_quotes_and_empty_cells_do_not_slow_a_block_down(converted: Callable[[bo
     rows = b'1.5,,,true,"a, b",,S,"say ""hi""",\n' * 50
     assert len(read(CSV, ",".join(NAMES[:-1]).encode() + b",last\n" + rows)) == 50
     assert done == [True]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=rows_of(CELLS, []))
+def test_a_kept_column_is_that_of_the_documents(rows: list[list[str]]) -> None:
+    """Its JSON is the same bytes, and null where the document lacks the field."""
+    columns = CellColumns(NAMES, FIELDS, ",", quotes=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_blocks, "SMALLEST_BLOCK", 0)
+        block = csv_blocks.convert_block("\n".join(map(",".join, rows)).encode(), columns)
+    if block is None:
+        return
+    members = [msgspec.json.decode(document, type=dict[str, msgspec.Raw]) for document in block.documents]
+    for name in NAMES:
+        texts = block.documents.json_texts(name)
+        assert texts is not None
+        expected = [bytes(found.get(name, b"null")).decode() for found in members]
+        assert texts.fill_null("null").to_pylist() == expected
+    assert block.documents.json_texts("no such column") is None
