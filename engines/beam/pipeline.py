@@ -88,9 +88,9 @@ class ScorePiece(_ScoringStep):
         yield result._replace(counts=counts)
 
     def _batches(self, task: Task, read: list[int]) -> Iterator[Batch]:
-        fields = self._scorer.scorer.facts.inputs
+        facts = self._scorer.scorer.facts
         with translate_beam_errors("read", task.piece.name), open_file(task.path) as file:
-            for batch in task.piece.read(file, fields, self._settings.published):
+            for batch in task.piece.read(file, facts.inputs, self._settings.published, facts.batch_settings):
                 read.append(batch.record_count)
                 yield batch
 

@@ -57,8 +57,9 @@ class Task:
             ModelEtlError: if the input cannot be read, or settings and records contradict each other.
         """
         scorer = self.scorer
+        facts = scorer.facts
         with open_input(self.key) as file:
-            for batch in self.piece.read(file, scorer.facts.inputs, self.settings.published):
+            for batch in self.piece.read(file, facts.inputs, self.settings.published, facts.batch_settings):
                 yield scorer(batch)
 
 

@@ -6,7 +6,8 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import BinaryIO, cast
+from types import MappingProxyType
+from typing import Any, BinaryIO, cast
 
 from typing_extensions import override
 
@@ -62,7 +63,11 @@ class InputPiece:
         return sum(batch.record_count for batch in self._lines(file))
 
     def read(
-        self, file: BinaryIO, fields: Mapping[str, Field], published: tuple[str, ...] | None = ()
+        self,
+        file: BinaryIO,
+        fields: Mapping[str, Field],
+        published: tuple[str, ...] | None = (),
+        batch_settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Iterator[Batch]:
         """Yield its batches, not yet decoded.
 
@@ -70,11 +75,13 @@ class InputPiece:
             file: the input, open for reading at its start.
             fields: the model's input fields.
             published: the names of the fields of its records that are published; None for all.
+            batch_settings: `ModelFacts.batch_settings` of the model.
 
         Raises:
             DataError: if the file as a whole cannot be read.
         """
-        batches = self._whole_file(file, fields, published) if self.whole else self._lines(file)
+        settings = {"published": published, **batch_settings}
+        batches = self._whole_file(file, fields, settings) if self.whole else self._lines(file, settings)
         if self.limit is None:
             yield from batches
             return
@@ -84,9 +91,7 @@ class InputPiece:
             remaining -= limited.record_count
             yield limited
 
-    def _whole_file(
-        self, file: BinaryIO, fields: Mapping[str, Field], published: tuple[str, ...] | None
-    ) -> Iterator[Batch]:
+    def _whole_file(self, file: BinaryIO, fields: Mapping[str, Field], settings: Mapping[str, Any]) -> Iterator[Batch]:
         file_format, compression = format_for(self.name, self.file_format, "--input_format", self.compression)
         encoding = content_encoding(file)
         if not file_format.compressible:
@@ -95,10 +100,10 @@ class InputPiece:
             stream = decoded(file, first_bytes(file), encoding, compression, self.name)
         else:
             stream = decompressed(file, compression, self.name)
-        source = Source(self.name, self.identity, file_format.name, published=published)
+        source = Source(self.name, self.identity, file_format.name, **settings)
         yield from file_format.read(stream, source, fields)
 
-    def _lines(self, file: BinaryIO) -> Iterator[Batch]:
+    def _lines(self, file: BinaryIO, settings: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Batch]:
         if content_encoding(file) and is_compressed(first_bytes(file)):
             raise UsageError(
                 f"cannot read {self.name} in pieces: its Content-Encoding is {content_encoding(file)}",
@@ -108,7 +113,8 @@ class InputPiece:
         if self.end is not None:
             file = cast("BinaryIO", _Section(file, max(0, _line_start(file, self.end) - offset)))
         file.seek(offset)
-        yield from LDJSON.read_on(file, Source(self.name, self.identity, LDJSON.name), offset, self.position or 1)
+        source = Source(self.name, self.identity, LDJSON.name, **settings)
+        yield from LDJSON.read_on(file, source, offset, self.position or 1)
 
 
 def piece_format(name: str, input_format: str | None, *, tsv_quotes: bool) -> str | None:

@@ -39,10 +39,6 @@ from model_etl.settings.values import MaxErrors
 REJECTS_BEYOND_LIMIT = 1000
 """How many rejects beyond the tolerated number are written before the run is stopped: enough to find the cause."""
 
-BATCHES_OF_A_FRAME = 12
-"""How many usual batches make one for a model that predicts frames: some 20,000 records, since each call of a pipeline
-of scikit-learn has a cost of its own of some 10 ms."""
-
 
 @dataclass(frozen=True)
 class GraphInput:
@@ -271,9 +267,8 @@ def input_file(
         file_format.name,
         published=config.scoring.published,
         any_year=any_year,
-        scale=BATCHES_OF_A_FRAME if facts is not None and facts.takes_frames else 1,
-        in_columns=facts is not None and (facts.takes_frames or facts.takes_columns),
         max_record_size=config.max_record_size,
+        **(facts.batch_settings if facts is not None else {}),
     )
     is_set = config.input_compression is not None
     return InputFile(graph_input.path, file_format, compression, source, counts, is_set)

@@ -32,6 +32,10 @@ from model_etl.schema.fields import Field
 if TYPE_CHECKING:
     from model_etl.frames.frame_model import FrameModel
 
+BATCHES_OF_A_FRAME = 12
+"""How many usual batches make one for a model that predicts frames: some 20,000 records, since each call of a pipeline
+of scikit-learn has a cost of its own of some 10 ms."""
+
 _Predict: TypeAlias = Callable[[Any], Any]
 _REQUIRED_ATTRIBUTES = ("qualified_name", "display_name", "description", "input_schema", "output_schema", "predict")
 
@@ -69,6 +73,12 @@ class ModelFacts:
     artefact: Mapping[str, Any] | None = None
     takes_columns: bool = False
     decorators: tuple[str, ...] = ()
+
+    @property
+    def batch_settings(self) -> dict[str, Any]:
+        """The attributes of a `Source` that depend on how the model takes records."""
+        scale = BATCHES_OF_A_FRAME if self.takes_frames else 1
+        return {"scale": scale, "in_columns": self.takes_frames or self.takes_columns}
 
 
 class NotAModelError(ValueError):

@@ -16,6 +16,7 @@ from helpers.imports import imported, modules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_etl.columns.source_columns import TableDocuments
 from model_etl.engines.shared.options import engine_parser, merge_engine_settings, scorer_settings
 from model_etl.engines.shared.pieces import InputPiece, cut_input, number_pieces
 from model_etl.engines.shared.scoring import ScorerSettings
@@ -94,6 +95,15 @@ def test_the_scorer_gives_four_results() -> None:
     assert scored.counts == {"written": 1, "rejected": 1, "withheld": 1}
     started = json.loads(scorer.started("r1", {"keep": ()}))
     assert (started["id"], started["data"]["model"]["qualified_name"]) == ("r1", scorer.facts.name)
+
+
+def test_a_model_of_frames_gets_large_batches_of_columns() -> None:
+    """A worker reads CSV as one machine does: by columns, for few calls of the model."""
+    facts = ScorerSettings("frame_models:ByFrame").scorer().facts
+    data = b"age,purpose,income\n" + b"33,car,1000.5\n" * 20_000
+    assert len(list(InputPiece("in.csv", "0").read(io.BytesIO(data), facts.inputs))) > 1
+    (batch,) = InputPiece("in.csv", "0").read(io.BytesIO(data), facts.inputs, (), facts.batch_settings)
+    assert isinstance(batch.documents, TableDocuments)
 
 
 def test_without_a_log_there_are_no_events() -> None:
