@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from model_etl.records.json_rows import JsonColumn
+
 Missing = Literal["null", "text", "absent"]
 
 
@@ -40,8 +42,8 @@ class TableDocuments(Protocol):
     def source_column(self, name: str) -> SourceColumn | None:
         """Return a column, or None if there is no such column."""
 
-    def json_texts(self, name: str) -> pa.Array | None:
-        """Return the JSON of a column's values, null where a record has no such field; None without such a column."""
+    def json_column(self, name: str) -> JsonColumn:
+        """Return a field of each row, with null where a row has no such field."""
 
     def documents_at(self, indexes: Sequence[int]) -> Sequence[bytes]:
         """Return the documents of some records, without building all."""

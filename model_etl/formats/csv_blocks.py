@@ -18,7 +18,7 @@ from typing_extensions import override
 from model_etl.columns.source_columns import SourceColumn
 from model_etl.formats.csv_cells import Cells, converter, missing_cell
 from model_etl.formats.file_signatures import BOM
-from model_etl.records.json_rows import JoinedLines
+from model_etl.records.json_rows import JoinedLines, JsonColumn
 from model_etl.records.lazy_sequences import LazySequence, LineBlock
 from model_etl.schema.fields import Field
 
@@ -180,13 +180,13 @@ class CellDocuments(JoinedLines):
     def parts(self) -> Sequence[Part]:
         return _document_parts(self.cells, self.columns)
 
-    def json_texts(self, name: str) -> pa.Array | None:
-        """Return the JSON of a column's values, null where a record has no such field; None without such a column."""
+    def json_column(self, name: str) -> JsonColumn:
+        """Return a field of each row, with null where a row has no such field."""
         if name not in self.columns.names:
-            return None
+            return JsonColumn.of_nulls(len(self))
         column, field = self.cells.column(self.columns.names.index(name)), self.columns.fields.get(name)
-        texts = _json_texts(column, field)
-        return texts.fill_null('""') if field is None or missing_cell(field) == "text" else texts
+        is_text = field is None or missing_cell(field) == "text"
+        return JsonColumn(texts=_json_texts(column, field).fill_null('""' if is_text else "null"))
 
     @property
     def source_names(self) -> Sequence[str]:

@@ -165,7 +165,7 @@ class _NewRows(_Rows):
 
     @override
     def columns_of(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
-        return self._layout.columns(batch)
+        return self._layout.table_columns(batch)
 
     @override
     def originals(self, batch: Batch) -> Sequence[bytes] | None:

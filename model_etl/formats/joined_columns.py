@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from model_etl.columns.source_columns import TableDocuments
 from model_etl.records.json_rows import JoinedLines, JsonColumn, JsonRows
 from model_etl.records.lazy_sequences import LineBlock
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _MOST_BYTES = 1 << 30
 """The most bytes of documents that are joined by the column: the offsets of an array of text have 32 bits."""
@@ -31,7 +28,7 @@ def kept_columns(documents: Sequence[bytes], names: Sequence[str], kept: Any) ->
         The columns by name, or None if the documents are not one block.
     """
     if isinstance(documents, TableDocuments):
-        return {name: JsonColumn(texts=_present(documents.json_texts(name), len(documents))) for name in names}
+        return columns_of_table(documents, names)
     if not isinstance(documents, LineBlock) or len(documents.block) > _MOST_BYTES:
         return None
     from model_etl.records.arrow_texts import json_of_objects  # noqa: PLC0415
@@ -45,11 +42,14 @@ def kept_columns(documents: Sequence[bytes], names: Sequence[str], kept: Any) ->
     }
 
 
-def _present(texts: pa.Array | None, count: int) -> pa.Array:
-    """Return texts with null where there are none."""
-    import pyarrow as pa  # noqa: PLC0415
+def columns_of_table(documents: TableDocuments, names: Sequence[str]) -> dict[str, JsonColumn]:
+    """Return some fields of the rows of a table as columns, with null where a row lacks one.
 
-    return pa.repeat("null", count) if texts is None else texts.fill_null("null")
+    Args:
+        documents: the rows.
+        names: the names of the fields.
+    """
+    return {name: documents.json_column(name) for name in names}
 
 
 def joined_objects(documents: Sequence[bytes], outputs: Sequence[bytes]) -> JoinedLines | None:

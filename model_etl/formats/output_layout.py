@@ -9,8 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from model_etl.columns.source_columns import TableDocuments
 from model_etl.errors import ConfigurationError
-from model_etl.formats.joined_columns import joined_objects, kept_columns
+from model_etl.formats.joined_columns import columns_of_table, joined_objects, kept_columns
 from model_etl.formats.table_names import first_duplicate
 from model_etl.records.batch import Batch
 from model_etl.records.json_rows import JsonColumn, JsonRows
@@ -80,6 +81,22 @@ class Layout:
             return outputs.members
         kept = None if self._kept is None else kept_columns(batch.documents, self.keep, self._kept.type)
         return None if kept is None else {**kept, **outputs.members}
+
+    def table_columns(self, batch: Batch) -> Mapping[str, JsonColumn] | None:
+        """Return the output records of a batch as columns of a table, where no field is the same as null.
+
+        Returns:
+            The columns by name, or None if that needs an object for each record.
+
+        Raises:
+            ConfigurationError: if a record and its prediction have a field name in common.
+        """
+        if not self.join:
+            return self.columns(batch)
+        if not isinstance(batch.documents, TableDocuments) or not isinstance(batch.outputs, JsonRows):
+            return None
+        self.check_name_clashes(batch)
+        return {**columns_of_table(batch.documents, batch.documents.source_names), **batch.outputs.members}
 
     def _kept_fields(self, documents: Sequence[bytes]) -> Iterable[bytes]:
         if self._kept is None:

@@ -12,6 +12,13 @@ from model_etl.records.json_rows import JsonColumn
 
 _Texts = Sequence["bytes | None"]
 
+_SURE_VALUES = {
+    pa.bool_(): r"^(?:true|false)$",
+    pa.int64(): r"^(?:0|-?[1-9][0-9]{0,17})$",
+    pa.float64(): r"^(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,14})\.[0-9]+)$",
+}
+"""The JSON of values that Arrow casts to a type as it is read from JSON: `-0` is the integer 0 there, for example."""
+
 
 class RowChunk:
     """Records as JSON objects.
@@ -92,9 +99,13 @@ class ColumnChunk:
             return None
         if column.values is not None:
             return column.values if column.values.type == kind else None
-        if kind != pa.string():
-            return None
         is_null = pc.equal(column.texts, "null")
-        if not pc.all(pc.or_(column.is_text, is_null)).as_py():
+        if kind == pa.string():
+            if not pc.all(pc.or_(column.is_text, is_null)).as_py():
+                return None
+            return pc.if_else(is_null, pa.scalar(None, pa.string()), column.cells)
+        texts = pc.if_else(is_null, pa.scalar(None, pa.string()), column.texts)
+        pattern = _SURE_VALUES.get(kind)
+        if pattern is None or not pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py():
             return None
-        return pc.if_else(is_null, pa.scalar(None, pa.string()), column.cells)
+        return texts.cast(kind)

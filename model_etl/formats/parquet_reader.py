@@ -25,7 +25,7 @@ from model_etl.formats.parquet_sizes import row_sizes
 from model_etl.formats.parquet_values import MAX_COLUMNS, has_python_type
 from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.records.batch import Batch, Source
-from model_etl.records.json_rows import JoinedLines, object_parts
+from model_etl.records.json_rows import JoinedLines, JsonColumn, object_parts
 from model_etl.records.lazy_sequences import LazySequence
 from model_etl.schema.fields import Field
 from model_etl.schema.places import Place
@@ -237,10 +237,13 @@ class RowDocuments(JoinedLines):
     def _json_texts(self, index: int) -> pa.Array:
         return json_texts(self.rows.column(index), self._places[self.rows.schema.names[index]])
 
-    def json_texts(self, name: str) -> pa.Array | None:
-        """Return the JSON of a column's values, or None if there is no such column."""
+    def json_column(self, name: str) -> JsonColumn:
+        """Return a field of each row; null if there is no such column."""
         index = self.rows.schema.get_field_index(name)
-        return None if index < 0 else self._json_texts(index)
+        if index < 0:
+            return JsonColumn.of_nulls(len(self))
+        values = self.rows.column(index)
+        return JsonColumn(values if _is_plain(values) else None, self._json_texts(index))
 
     def row(self, index: int) -> RowDocuments:
         """Return one row."""
@@ -306,3 +309,11 @@ class RowDocuments(JoinedLines):
             values = column.to_numpy(zero_copy_only=False)
             columns[name] = values.astype(python_type) if python_type in (int, float) else values
         return columns
+
+
+def _is_plain(values: pa.Array) -> bool:
+    """Return whether values are of a type of `JsonColumn.values`."""
+    kind = values.type
+    if pa.types.is_float64(kind):
+        return bool(pc.all(pc.is_finite(values), min_count=0).as_py())
+    return pa.types.is_int64(kind) or pa.types.is_boolean(kind) or (pa.types.is_string(kind) and is_utf8(values))

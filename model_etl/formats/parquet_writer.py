@@ -51,7 +51,7 @@ class ParquetWriter(Writer):
         if not len(batch):
             self._unpublished = self._unpublished or batch.source
             return
-        columns = self._layout.columns(batch)
+        columns = self._layout.table_columns(batch)
         self._chunks.append(RowChunk(self._layout.documents(batch)) if columns is None else ColumnChunk(columns))
         self._positions += batch.positions
         self._published = self._published or batch.source

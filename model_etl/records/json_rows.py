@@ -28,6 +28,13 @@ class JsonColumn:
         self.values = values
         self._texts = texts
 
+    @classmethod
+    def of_nulls(cls, count: int) -> JsonColumn:
+        """Return a column without a value."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        return cls(texts=pa.repeat("null", count))
+
     def __len__(self) -> int:
         return len(self.texts if self.values is None else self.values)
 
