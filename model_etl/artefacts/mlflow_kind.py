@@ -14,6 +14,7 @@ from model_etl.artefacts.options import ArtefactOptions
 from model_etl.artefacts.predictor import Column, FieldType, Predictor, import_library
 from model_etl.artefacts.sklearn_file import require_trusted_digest
 from model_etl.errors import ConfigurationError, ModelUnavailable, describe_exception
+from model_etl.runtime.environment import install_command
 
 _TYPES: dict[str, FieldType] = {
     "double": "number", "float": "number", "integer": "integer", "long": "integer", "boolean": "boolean",
@@ -69,7 +70,8 @@ def _loading(artefact: ArtefactFile) -> Iterator[None]:
     except ModuleNotFoundError as exc:
         requirements = artefact.path / "requirements.txt"
         raise artefact.damaged(
-            f"it needs the module {exc.name}, which is not installed", f"Install it: pip install -r {requirements}"
+            f"it needs the module {exc.name}, which is not installed",
+            f"Install it: {install_command('-r', str(requirements))}",
         ) from exc
     except Exception as exc:
         raise artefact.damaged(f"mlflow cannot load it: {describe_exception(exc)}") from exc
@@ -89,7 +91,7 @@ def _refuse_other_versions(artefact: ArtefactFile, flavours: Mapping[str, Any]) 
             raise ModelUnavailable(
                 f"{artefact.reference} was made with {package} {made}, and {here} is installed here; its predictions"
                 " may be wrong",
-                f"Install that version: pip install {package}=={made}",
+                f"Install that version: {install_command(f'{package}=={made}')}",
             )
     made = str(flavours.get("python_function", {}).get("python_version", ""))
     here = ".".join(map(str, sys.version_info[:2]))

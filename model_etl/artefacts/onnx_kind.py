@@ -11,6 +11,7 @@ from model_etl.artefacts.matrix import column_of_numbers, numbers
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.artefacts.predictor import Column, FieldType, Predictor, import_library, type_of_values
 from model_etl.errors import ModelUnavailable
+from model_etl.runtime.environment import install_command
 
 _NUMPY = {
     "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(int64)": "int64",
@@ -61,7 +62,8 @@ def load(artefact: ArtefactFile, options: ArtefactOptions) -> Predictor:
 def _remedy(exc: Exception) -> str:
     text = str(exc).lower()
     if "opset" in text or "ir version" in text or "ir_version" in text:
-        return "Install a newer one: pip install --upgrade onnxruntime; or export the model for an older opset."
+        install = install_command("--upgrade", "onnxruntime")
+        return f"Install a newer one: {install}; or export the model for an older opset."
     if "external" in text:
         return "Save the model as one file, with its weights inside."
     return ""

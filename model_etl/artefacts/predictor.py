@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from model_etl.artefacts.file import ArtefactFile
 from model_etl.errors import ModelUnavailable
+from model_etl.runtime.environment import install_command
 
 FieldType = Literal["number", "integer", "boolean", "string", "date", "datetime", "datetime-local"]
 
@@ -74,12 +75,13 @@ def import_library(name: str, extra: str, artefact: ArtefactFile) -> Any:
     except ModuleNotFoundError as exc:
         raise ModelUnavailable(
             f"cannot load the model {artefact.reference}: {exc.name} is not installed",
-            f"Install it: pip install 'model-etl[{extra}]'",
+            f"Install it: {install_command(f'model-etl[{extra}]')}",
         ) from exc
     except (ImportError, OSError) as exc:  # OSError: a library of the system, such as libgomp
         raise ModelUnavailable(
             f"cannot load the model {artefact.reference}: {name} cannot be imported: {exc}",
-            f"Install what it needs, or install it again: pip install --force-reinstall 'model-etl[{extra}]'",
+            "Install what it needs, or install it again: "
+            + install_command("--force-reinstall", f"model-etl[{extra}]"),
         ) from exc
 
 

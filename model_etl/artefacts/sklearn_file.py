@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from model_etl.artefacts.file import ArtefactFile
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.artefacts.predictor import import_library
 from model_etl.errors import ConfigurationError, ModelEtlError, ModelUnavailable, describe_exception
+from model_etl.runtime.environment import install_command
 
 _HARMLESS = ("numpy.dtype",)
 """Types that skops does not trust, but which do nothing; each OneHotEncoder of texts has one."""
@@ -97,12 +99,12 @@ def loading(artefact: ArtefactFile) -> Iterator[None]:
         raise ModelUnavailable(
             f"{artefact.reference} was made with scikit-learn {made}, and {here} is installed here; its predictions"
             " may be wrong",
-            f"Install that version: pip install scikit-learn=={made}; or train the model again with {here}.",
+            f"Install that version: {install_command(f'scikit-learn=={made}')}; or train the model again with {here}.",
         ) from exc
     except ModuleNotFoundError as exc:
         raise artefact.damaged(
             f"it needs the module {exc.name}, which is not installed",
-            f"Install the package that has {exc.name} into this environment.",
+            f"Install the package that has {exc.name} into the environment of {sys.executable}.",
         ) from exc
     except Exception as exc:
         raise artefact.damaged(f"it cannot be read: {describe_exception(exc)}") from exc

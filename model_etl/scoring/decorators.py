@@ -8,6 +8,7 @@ decorator has those of its own only, unless it changes nothing of predicting.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ def _batch_method(model: Any, reference: str) -> Callable[[Sequence[Any]], Seque
 
 def _remedy_for(exc: BaseException, name: str) -> str:
     if isinstance(exc, ModuleNotFoundError):
-        return "Install the package into this environment, or correct the name."
+        return f"Install the package into the environment of {sys.executable}, or correct the name."
     if isinstance(exc, TypeError):
         return f'Check the configuration under [decorators."{name}"] in the --config file: it is passed by name.'
     return "Check the decorator and its configuration; docs/extending.md describes them."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from model_etl import __version__
 from model_etl.errors import ConfigurationError, lack_of_resources, shortened
+from model_etl.runtime.environment import install_command
 from model_etl.runtime.signals import STOP_SIGNALS
 from model_etl.scoring.worker import Pipe as Connection
 
@@ -98,9 +98,8 @@ class Interpreter:
             "missing": f"model_etl is not installed {there}",
             "version": f"model_etl is {__version__} here, but {detail} {there}; both must be the same",
         }.get(verdict, f"model_etl cannot be imported {there}: {shortened(detail)}")
-        path = shlex.quote(self._path)
-        install = f"{path} -m pip install" if installer == "pip" else f"uv pip install --python {path}"
-        raise ConfigurationError(problem, f"Install the same version there: {install} model-etl=={__version__}")
+        install = install_command(f"model-etl=={__version__}", interpreter=self._path, has_pip=installer == "pip")
+        raise ConfigurationError(problem, f"Install the same version there: {install}")
 
 
 class Program:

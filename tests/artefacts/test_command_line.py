@@ -19,6 +19,7 @@ from model_etl.artefacts import predictor
 from model_etl.artefacts.file import ArtefactFile
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.errors import ModelUnavailable
+from model_etl.runtime.environment import install_command
 from model_etl.scoring.model_loading import load_model
 
 RECORDS = [{"a": float(n), "b": n % 3} for n in range(40)]
@@ -139,7 +140,7 @@ def test_a_missing_library_is_answered_with_its_command(
     Path(name).write_bytes(b"PK\5\6" + b"\0" * 18 if kind == "sklearn" else b"tree")
     with pytest.raises(ModelUnavailable, match=f"{module} is not installed") as raised:
         load_model(reference)
-    assert raised.value.remedy == f"Install it: pip install 'model-etl[{extra}]'"
+    assert raised.value.remedy == f"Install it: {install_command(f'model-etl[{extra}]')}"
 
 
 def test_a_library_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:

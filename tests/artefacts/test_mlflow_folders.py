@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from model_etl.artefacts.file import read_artefact
 from model_etl.artefacts.options import ArtefactOptions
 from model_etl.errors import ConfigurationError, ModelUnavailable
+from model_etl.runtime.environment import install_command
 from model_etl.scoring.model_loading import load_model
 
 DATA = pd.DataFrame({"a": [1.0, 2, 3, 4], "n": [1, 2, 3, 4]})
@@ -40,7 +41,7 @@ def test_no_folder_is_loaded_unless_it_is_trusted(tmp_path: Path, monkeypatch: p
     options = ArtefactOptions(**trusted(tmp_path))
     with pytest.raises(ModelUnavailable, match="mlflow is not installed") as missing:
         load_model(f"mlflow:{tmp_path}", artefact=options)
-    assert missing.value.remedy == "Install it: pip install 'model-etl[mlflow]'"
+    assert missing.value.remedy == f"Install it: {install_command('model-etl[mlflow]')}"
     (tmp_path / "more.py").write_text("")
     with pytest.raises(ModelUnavailable, match="is not the file that is trusted"):
         load_model(f"mlflow:{tmp_path}", artefact=options)
