@@ -111,6 +111,10 @@ class PredictionLog:
 
     def encode(self, batch: Batch) -> bytes:
         """Return the events of a scored batch, one line each, in the order of the input."""
+        return b"".join(self.encode_in_pieces(batch))
+
+    def encode_in_pieces(self, batch: Batch) -> list[Buffer]:
+        """Return the same bytes as `encode`, in few pieces of whole lines: they are not copied into one."""
         time = self.clock().encode()
         completed = self._joined(batch, time) or self._completed(batch, time)
         others = [(rejection.position, self._rejected(rejection, time)) for rejection in batch.rejected]
@@ -122,7 +126,8 @@ class PredictionLog:
             merged += completed.pieces(start, end)
             merged.append(event)
             start = end
-        return b"".join([*merged, *completed.pieces(start, len(batch))])
+        merged += completed.pieces(start, len(batch))
+        return [b"".join(merged)] if others or isinstance(completed, _Pieces) else merged
 
     def _joined(self, batch: Batch, time: bytes) -> JoinedEvents | None:
         """Return the events of predictions that are columns, without an object for each; else None."""

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import model_etl.compat  # noqa: F401  before anything of bonobo
 
 from bonobo.config import Configurable, ContextProcessor, Option, Service
-from typing_extensions import Self
+from typing_extensions import Buffer, Self
 
 from model_etl.errors import DataError, translate_storage_errors
 from model_etl.evidence.prediction_log import PredictionLog
@@ -46,9 +46,11 @@ class _FileWriter(Configurable):
         with translate_storage_errors("write", name), fs.openbin(self.path, "w") as file:
             yield cast("BinaryIO", CountingWriter(file, self.counts or FileCounts()))
 
-    def _write(self, file: BinaryIO, lines: bytes, records: int) -> None:
+    def _write(self, file: BinaryIO, lines: Buffer) -> None:
         with translate_storage_errors("write", self.name or self.path):
             file.write(lines)
+
+    def _count(self, records: int) -> None:
         if self.counts:
             self.counts.records += records
 
@@ -75,7 +77,9 @@ class PredictionLogWriter(_FileWriter):
 
     def __call__(self, file: BinaryIO, batch: Batch, *, fs: BinaryOpener) -> Iterator[Batch]:  # noqa: ARG002
         """Write the events of a batch and pass it on."""
-        self._write(file, self.log.encode(batch), batch.record_count)
+        for events in self.log.encode_in_pieces(batch):
+            self._write(file, events)
+        self._count(batch.record_count)
         yield batch
 
 
@@ -118,7 +122,8 @@ class RejectsWriter(_FileWriter):
             TooManyRejects: if there are more than `stop_after`.
         """
         if batch.rejected:
-            self._write(file.stream, rejects.encode(batch.rejected, file.headers), len(batch.rejected))
+            self._write(file.stream, rejects.encode(batch.rejected, file.headers))
+            self._count(len(batch.rejected))
             if self.first is not None and len(self.first) < FIRST_REJECTS:
                 in_order = sorted(batch.rejected, key=lambda rejection: rejection.position)
                 self.first.extend(in_order[: FIRST_REJECTS - len(self.first)])
