@@ -35,7 +35,7 @@ def fetched_model(model: str, storage: StorageSettings) -> Iterator[str | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="model_etl-") as folder:
-        yield _fetch(model, name.location.rstrip("/"), Path(folder), storage, is_folder=name.kind == "mlflow")
+        yield _fetch(model, name.location.rstrip("/"), Path(folder), storage, is_folder=name.scheme == "mlflow")
 
 
 def _fetch(model: str, uri: str, folder: Path, storage: StorageSettings, *, is_folder: bool) -> str:

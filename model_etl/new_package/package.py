@@ -127,8 +127,8 @@ class NewPackage:
         """Yield the names and the contents of all files."""
         fields = field_codes(schema)
         values = self._values(package, fields, prediction)
-        kind = "artefact" if self.artefact is not None else "frame" if self.frame else "record"
-        for name, template in {**_FILES, "{package}/model.py": f"model_{kind}.py"}.items():
+        template_name = "artefact" if self.artefact is not None else "frame" if self.frame else "record"
+        for name, template in {**_FILES, "{package}/model.py": f"model_{template_name}.py"}.items():
             yield name.format(package=package), _rendered(template, values).encode()
         yield f"{package}/py.typed", b""
         if self.artefact is not None:
