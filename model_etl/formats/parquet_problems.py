@@ -27,7 +27,7 @@ from model_etl.records.times import timestamp_text
 from model_etl.schema.schema_parts import SchemaPart
 
 types = pa.types
-_MICROSECOND = 1000
+_NS_PER_MICROSECOND = 1000
 _ABOUT_VALUES = ("UTF8", "acceptable range", "whole number of days", "does not fit in precision")
 """What Arrow says of single values, as opposed to a column whose layout is damaged."""
 
@@ -100,12 +100,12 @@ def _differs(coarse: pa.Array, fine: pa.Array) -> bool:
 
 
 def _rest(coarse: pa.Array, fine: pa.Array) -> pa.Array:
-    return pc.subtract(integers(fine), pc.multiply(integers(coarse), _MICROSECOND))
+    return pc.subtract(integers(fine), pc.multiply(integers(coarse), _NS_PER_MICROSECOND))
 
 
 def _finer_value(coarse: pa.Array, fine: pa.Array) -> Any:
     if types.is_timestamp(fine.type):
-        exact = integers(coarse)[0].as_py() * _MICROSECOND + _rest(coarse, fine)[0].as_py()
+        exact = integers(coarse)[0].as_py() * _NS_PER_MICROSECOND + _rest(coarse, fine)[0].as_py()
         return timestamp_text(exact, "ns")
     return json_values(fine, UNREAD)[0]
 
@@ -187,7 +187,7 @@ def _time_problem(array: pa.Array, part: SchemaPart, *, any_year: bool) -> str |
         return BEYOND_YEARS
     unit = getattr(arrow_type, "unit", "")
     if unit == "ns" and part.accepts("datetime", "time", "timedelta"):
-        rest = remainder(integers(array), _MICROSECOND)
+        rest = remainder(integers(array), _NS_PER_MICROSECOND)
         if pc.any(pc.not_equal(rest, 0), min_count=0).as_py():
             return FINER
     return None

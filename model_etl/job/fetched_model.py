@@ -12,7 +12,7 @@ from model_etl.errors import InputMissing, ModelUnavailable, TryAgain, translate
 from model_etl.publishing.storage import Location
 from model_etl.settings.job_config import StorageSettings
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def _copy(location: Location, target: Path) -> None:
         target.open("wb") as copy,
         contextlib.closing(location.fs.openbin(location.path)) as source,
     ):
-        while block := source.read(_BLOCK):
+        while block := source.read(_BLOCK_BYTES):
             copy.write(block)
             copied += len(block)
     if copied != size or location.identity() != identity:
