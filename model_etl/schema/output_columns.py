@@ -98,8 +98,8 @@ class OutputColumns:
 def _array(values: Any, column: _OutputColumn) -> pa.Array | None:
     """Return values as an Arrow array, or None if they are not surely of the column's type."""
     field_type = type(column.type)
-    if type(values) is np.ndarray and values.dtype.declared_type in _ARRAY_KINDS.get(field_type, ""):
-        too_long = values.dtype.itemsize >= _LONGEST_NUMBER + (values.dtype.declared_type != "u")
+    if type(values) is np.ndarray and values.dtype.kind in _ARRAY_KINDS.get(field_type, ""):
+        too_long = values.dtype.itemsize >= _LONGEST_NUMBER + (values.dtype.kind != "u")
         if too_long or values.ndim != 1:
             return None
         return pa.array(values.astype(PYTHON_TYPES[field_type]))  # a copy: the model may use its array again
