@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model_etl.artefacts.names import artefact_name
-from model_etl.errors import InputMissing, ModelUnavailable, TryAgain, translate_storage_errors
+from model_etl.errors import InputMissing, ModelUnavailable, TryAgain
 from model_etl.publishing.storage import Location
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.settings.job_config import StorageSettings
 
 _BLOCK_BYTES = 1 << 20

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable, storage_error
+from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable
 from model_etl.job.check import check_job
 from model_etl.new_package.artefact import Artefact
 from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
@@ -31,6 +31,7 @@ from model_etl.new_package.schema_code import (
     quoted,
     used_names,
 )
+from model_etl.runtime.system_errors import storage_error
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 
 _FILES = {
