@@ -31,8 +31,8 @@ def original(source: Path, count: int, model: str) -> Run:
     Stock Bonobo may lose a run in a race and say so nowhere but in its log; such a run is done again.
     """
     for _ in range(ATTEMPTS):
-        with common.folder() as place:
-            output = place / "output.json"
+        with common.folder() as work_folder:
+            output = work_folder / "output.json"
             try:
                 run = common.timed([sys.executable, common.HERE / "original.py", model, source, output])
             except RuntimeError as exc:

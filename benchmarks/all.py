@@ -27,8 +27,8 @@ def make_inputs() -> None:
         for count in model:
             inputs.file(count)
     for count in ways.FORM_SIZES:
-        for form in inputs.FORMATS:
-            inputs.file(count, form)
+        for input_format in inputs.FORMATS:
+            inputs.file(count, input_format)
 
 
 def main() -> int:
@@ -62,9 +62,9 @@ def main() -> int:
     rows.append(["all", f"{(time.monotonic() - started) / 60:.1f}", ""])
     head = ["benchmark", "minutes", ""]
     if asked.only is BENCHMARKS:
-        told = Results("all", asked)
-        told.table(head, rows)
-        told.end()
+        results_of_all = Results("all", asked)
+        results_of_all.table(head, rows)
+        results_of_all.end()
     else:  # the document shows the last time that all were run
         results.show(head, rows)
     code = report.write(quick=asked.quick)

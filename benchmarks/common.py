@@ -40,7 +40,7 @@ _BAD = (
     '{"sepal_length": 1%s, "sepal_width": 100%s, "petal_length": %s, "petal_width": %s}',  # out of range
     '{"sepal_length": %s, "sepal_width": %s, "peta',  # cut
 )
-_BLOCK = 50_000
+_BLOCK_RECORDS = 50_000
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def records(count: int, *, bad_percent: int = 0) -> Path:
     tenths = {name: [f"{n / 10:.1f}" for n in range(low, high)] for name, (low, high) in _RANGES.items()}
     part = path.with_suffix(".part")
     with part.open("w", encoding="ascii") as file:
-        for start in range(0, count, _BLOCK):
-            size = min(_BLOCK, count - start)
+        for start in range(0, count, _BLOCK_RECORDS):
+            size = min(_BLOCK_RECORDS, count - start)
             rows = list(zip(*(chance.choices(values, k=size) for values in tenths.values()), strict=True))
             lines = [_LINE % row for row in rows]
             for n, index in enumerate(sorted(chance.sample(range(size), size * bad_percent // 100))):
@@ -165,13 +165,13 @@ def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] |
     Raises:
         RuntimeError: if it fails, or takes more than half an hour.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log_file:
         start = time.perf_counter()
         process = subprocess.Popen(
             list(map(str, command)),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if reader else said,
-            stderr=said,
+            stdout=subprocess.PIPE if reader else log_file,
+            stderr=log_file,
             cwd=HERE,
             env=environment(),
         )
@@ -187,8 +187,10 @@ def timed(command: Sequence[str | Path], *, reader: Callable[[BinaryIO], None] |
         limit.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{command} ended with {process.returncode}:\n{said.read().decode(errors='replace')}")
+            log_file.seek(0)
+            raise RuntimeError(
+                f"{command} ended with {process.returncode}:\n{log_file.read().decode(errors='replace')}"
+            )
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return Run(seconds, used.ru_utime + used.ru_stime, watch.most or used.ru_maxrss / unit)
 
@@ -215,9 +217,9 @@ def score(
         model: the model's class.
         program: what understands the options.
     """
-    with folder() as place:
-        output = place / "output.json"
-        more = [option.replace("{folder}", str(place)) for option in options]
+    with folder() as work_folder:
+        output = work_folder / "output.json"
+        more = [option.replace("{folder}", str(work_folder)) for option in options]
         return timed([*program, "--input_file", source, "--output_file", output, "--model", model, *more])
 
 

@@ -81,10 +81,10 @@ class Cell:
         head = ["", "seconds", *rate, "MiB", *bases.values()]
         rows = []
         for way, runs in self.runs.items():
-            told = [ways.title(way), common.spread([run.seconds for run in runs])]
-            told += [f"{median(self.rates(way)):,.0f}"] if rate else []
-            told += [f"{median(self.mib(way)):,.0f}", *(common.spread(self.times(way, base)) for base in bases)]
-            rows.append(told)
+            row = [ways.title(way), common.spread([run.seconds for run in runs])]
+            row += [f"{median(self.rates(way)):,.0f}"] if rate else []
+            row += [f"{median(self.mib(way)):,.0f}", *(common.spread(self.times(way, base)) for base in bases)]
+            rows.append(row)
         return head, rows
 
 
@@ -134,7 +134,7 @@ class Findings:
         kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
         findings = cls(versions=kept["versions"], left_out=kept["left_out"])
         for cell in kept["cells"]:
-            runs = {way: [_scored(run) for run in some] for way, some in cell.pop("runs").items()}
+            runs = {way: list(map(_scored, scored)) for way, scored in cell.pop("runs").items()}
             findings.add(Cell(**cell, runs=runs))
         return findings
 

@@ -68,10 +68,10 @@ def broker() -> Iterator[str]:
     command = [sys.executable, common.ROOT / "engines" / "tests" / "kafka_broker.py", "serve"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            said = process.stdout.readline().split() if process.stdout else []
-            if not said:
+            words = process.stdout.readline().split() if process.stdout else []
+            if not words:
                 raise RuntimeError("there is no broker")
-            yield said[1]
+            yield words[1]
         finally:
             process.terminate()
 
@@ -90,7 +90,9 @@ async def rate(address: str, base: str, count: int) -> float:
     """
     consumer = AIOKafkaConsumer(bootstrap_servers=address, isolation_level="read_uncommitted")
     await consumer.start()
-    ends = [TopicPartition(name, at) for name in (f"{base}.outputs", f"{base}.errors") for at in range(PARTITIONS)]
+    ends = [
+        TopicPartition(name, number) for name in (f"{base}.outputs", f"{base}.errors") for number in range(PARTITIONS)
+    ]
     first: tuple[float, int] | None = None
     limit = time.monotonic() + common.TIME_LIMIT_S
     try:

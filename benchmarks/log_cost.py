@@ -40,9 +40,9 @@ def main() -> int:
         return common.ratios([run.seconds for run in runs[name]], [run.seconds for run in runs[to]])
 
     rows = [
-        [name, f"{common.seconds(some):.2f}", common.spread(times(name, base)), common.spread(times(name, log)),
-         f"{median(run.cpu for run in some):.2f}"]
-        for name, some in runs.items()
+        [name, f"{common.seconds(timings):.2f}", common.spread(times(name, base)), common.spread(times(name, log)),
+         f"{median(run.cpu for run in timings):.2f}"]
+        for name, timings in runs.items()
     ]  # fmt: skip
     results.say(f"{count:,} records, the iris model, whole runs, medians of {options.rounds} rounds.")
     results.table(["run", "seconds", "to the first", "to the one with the log", "processor s"], rows)

@@ -50,9 +50,9 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
     from model_etl.scoring.model_step import MLModelTransformer  # noqa: PLC0415
     from model_etl.services import locate  # noqa: PLC0415
 
-    place = locate(source)
-    identity = place.identity()
-    form, _ = format_for(source, None, "--input_format")
+    location = locate(source)
+    identity = location.identity()
+    file_format, _ = format_for(source, None, "--input_format")
     out_form, _ = format_for(output, None, "--output_format")
     records = 0
     with Publication() as publication, ExitStack() as files:
@@ -60,10 +60,12 @@ def score(model: str, source: str, output: str, log: str | None = None, call: Ca
         loaded = load_model(model)
         predict = MLModelTransformer(model=loaded, internals=bool(log)).predict
         events = PredictionLog("model_etl", loaded.name, loaded.version)
-        file = files.enter_context(place.fs.openbin(place.path, "r"))
+        file = files.enter_context(location.fs.openbin(location.path, "r"))
         *log_files, out = (files.enter_context(stage.fs.openbin(stage.path, "w")) for stage in stages)
         writer = out_form.writer(out, Layout(loaded.output.fields(), loaded.input.fields()))
-        batches: Iterator[Batch] = form.read(file, Source(source, identity, form.name), loaded.input.fields())
+        batches: Iterator[Batch] = file_format.read(
+            file, Source(source, identity, file_format.name), loaded.input.fields()
+        )
         nothing = cast("Batch | None", None)
         while (batch := call("read, split into lines", next, batches, nothing)) is not None:
             scored = call("predict, check, encode", predict, call("decode and check", loaded.input.decode_batch, batch))

@@ -22,11 +22,11 @@ from common import Run
 from results import Results
 
 GROWTH = 0.10
-MOST = 250
+MOST_MIB = 250
 SMALLEST, SMALL, LARGE, LARGEST = 10_000, 100_000, 1_000_000, 5_000_000
 OUTPUT, LOG = 5_000_000, 20_000_000
 """Bytes a second that a slow writer takes; a run at full speed makes about five times as much."""
-_BLOCK = 1 << 16
+_BLOCK_BYTES = 1 << 16
 PATCHED = common.HERE / "patched.py"
 
 
@@ -39,7 +39,7 @@ def slow_pipe(source: Path, rate: int) -> Run:
     """Score a file into a pipe, and read that slowly."""
 
     def read(pipe: BinaryIO) -> None:
-        while block := pipe.read(_BLOCK):
+        while block := pipe.read(_BLOCK_BYTES):
             time.sleep(len(block) / rate)
 
     command: list[str | Path] = [
@@ -80,23 +80,23 @@ def main() -> int:
     for size in (smallest, small, large, largest):
         common.records(size)
         common.records(size, bad_percent=10)
-    ways = {f"{kind}: {n}": partial(run, n) for kind, (sizes, run) in kinds.items() for n in sizes}
+    ways = {f"{measured}: {n}": partial(run, n) for measured, (sizes, run) in kinds.items() for n in sizes}
     runs = common.in_turn(ways, options.rounds)
-    most = {name: median(run.mib for run in some) for name, some in runs.items()}
+    most = {name: median(run.mib for run in timings) for name, timings in runs.items()}
     rows = [
-        [f"{kind}, {n:,} records", common.spread([run.mib for run in some], 0), f"{common.seconds(some):.2f}"]
-        for kind, (sizes, _) in kinds.items()
+        [f"{measured}, {n:,} records", common.spread([run.mib for run in timings], 0), f"{common.seconds(timings):.2f}"]
+        for measured, (sizes, _) in kinds.items()
         for n in sizes
-        for some in [runs[f"{kind}: {n}"]]
+        for timings in [runs[f"{measured}: {n}"]]
     ]
     results.say(f"The iris model, one process, most memory held, medians of {options.rounds} rounds.")
     results.table(["run", "MiB", "seconds"], rows)
-    for kind, (sizes, _) in kinds.items():
-        growth = most[f"{kind}: {sizes[-1]}"] / most[f"{kind}: {small}"] - 1
-        text = f"memory with {sizes[-1]:,} records within {GROWTH:.0%} of {small:,}, {kind}"
+    for measured, (sizes, _) in kinds.items():
+        growth = most[f"{measured}: {sizes[-1]}"] / most[f"{measured}: {small}"] - 1
+        text = f"memory with {sizes[-1]:,} records within {GROWTH:.0%} of {small:,}, {measured}"
         results.claim(text, f"{growth:+.1%}", held=growth <= GROWTH)
-    text = f"at most {MOST} MiB in one process, the iris model"
-    results.claim(text, f"{max(most.values()):.0f} MiB", held=max(most.values()) <= MOST)
+    text = f"at most {MOST_MIB} MiB in one process, the iris model"
+    results.claim(text, f"{max(most.values()):.0f} MiB", held=max(most.values()) <= MOST_MIB)
     return results.end()
 
 

@@ -26,11 +26,11 @@ WAYS: dict[str, tuple[str, int, tuple[str, ...]]] = {
 
 def once(model: str, source: Path, options: tuple[str, ...]) -> dict[str, float]:
     """Run once; give seconds by phase and node."""
-    with common.folder() as place:
-        told = place / "told.json"
-        ours = [sys.executable, common.HERE / "watched.py", told, "run", "-m", model]
-        run = common.timed([*ours, "-i", source, "-o", place / "output.json", *options])
-        inside: dict[str, dict[str, float]] = json.loads(told.read_text("utf-8"))
+    with common.folder() as work_folder:
+        report_file = work_folder / "told.json"
+        ours = [sys.executable, common.HERE / "watched.py", report_file, "run", "-m", model]
+        run = common.timed([*ours, "-i", source, "-o", work_folder / "output.json", *options])
+        inside: dict[str, dict[str, float]] = json.loads(report_file.read_text("utf-8"))
     phases, nodes = inside["phases"], inside["nodes"]
     found = {"the whole run": run.seconds, "start and end": run.seconds - sum(phases.values())}
     found |= {"load the model": phases["load"], "the graph": phases["score"], "sync, rename": phases["publish"]}
@@ -48,7 +48,7 @@ def main() -> int:
         for name, (model, count, asked) in WAYS.items()
     }
     found = common.in_turn(ways, options.rounds)
-    steps = list(dict.fromkeys(step for rounds in found.values() for one in rounds for step in one))
+    steps = list(dict.fromkeys(step for rounds in found.values() for times_of_run in rounds for step in times_of_run))
     steps.sort(key=lambda step: step.startswith("processor"))
     rows = [
         [step, *(f"{median(r[step] for r in rounds):.2f}" if step in rounds[0] else "" for rounds in found.values())]

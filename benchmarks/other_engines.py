@@ -36,16 +36,16 @@ def python_of(engine: str) -> Path:
 
 def beam(source: Path, *options: str) -> Run:
     """Score a file by Beam."""
-    with common.folder() as place:
-        files = ["--input", source, "--output", place / "out.json", "--split_bytes", str(8 << 20)]
+    with common.folder() as work_folder:
+        files = ["--input", source, "--output", work_folder / "out.json", "--split_bytes", str(8 << 20)]
         command = [python_of("beam"), "-m", "model_etl.engines.beam", *files, "--model", IRIS, *JOIN, *options]
         return common.timed(command)
 
 
 def mapreduce(source: Path, *options: str) -> Run:
     """Score a file by MapReduce."""
-    with common.folder() as place:
-        files = ["--output", place / "out.json", "--split_bytes", str(8 << 20), source]
+    with common.folder() as work_folder:
+        files = ["--output", work_folder / "out.json", "--split_bytes", str(8 << 20), source]
         return common.timed(
             [python_of("mapreduce"), "-m", "model_etl.engines.mapreduce", "--model", IRIS, *JOIN, *options, *files]
         )
@@ -163,16 +163,16 @@ def line(runs: dict[int, list[Run]]) -> Line:
     return Line(max(0.0, seconds[small] - slope * small), slope * 1e6, million)
 
 
-def crossing(one: Line, engine: Line, machines: int) -> str:
+def crossing(machine: Line, engine: Line, machines: int) -> str:
     """Reckon from how many records on an engine is sooner done than one machine.
 
     Args:
-        one: the costs of one machine.
+        machine: the costs of one machine.
         engine: those of the engine, on one machine.
         machines: how many it has; on each, as here, all cores work.
     """
-    gain = (one.cpu - engine.cpu / machines) / (os.cpu_count() or 1) / 1e6
-    return f"{max(0.0, engine.start - one.start) / gain / 1e6:,.1f} million" if gain > 0 else "never"
+    gain = (machine.cpu - engine.cpu / machines) / (os.cpu_count() or 1) / 1e6
+    return f"{max(0.0, engine.start - machine.start) / gain / 1e6:,.1f} million" if gain > 0 else "never"
 
 
 def main() -> int:
@@ -220,13 +220,13 @@ def main() -> int:
         " one with two workers. Reckoned from start-up and processor time as if sharing out lost nothing, which is the"
         " best case of the engine."
     )
-    one = lines["one machine, two workers"]
+    machine = lines["one machine, two workers"]
     engines = {
         name: lines[name] for name in ("Beam, Flink with two TaskManagers", "MapReduce, Hadoop with one NodeManager")
     }
     results.table(
         ["machines", *engines],
-        [[str(n), *(crossing(one, engine, n) for engine in engines.values())] for n in MACHINES],
+        [[str(n), *(crossing(machine, engine, n) for engine in engines.values())] for n in MACHINES],
     )
     return results.end()
 

@@ -59,33 +59,33 @@ def main() -> int:
     source = common.records(count)
     common.trained()
     ways = {
-        f"{kind}: {variant}": partial(run, source, model, flags, settings)
-        for kind, (model, flags) in KINDS.items()
+        f"{workload}: {variant}": partial(run, source, model, flags, settings)
+        for workload, (model, flags) in KINDS.items()
         for variant, settings in VARIANTS.items()
     }
     for model, flags in KINDS.values():
         run(source, model, flags, ())  # the first one meets cold files
     runs = common.in_turn(ways, options.rounds)
     bases = {
-        kind: [mean(one.seconds for one in pair) for pair in zip(*pairs, strict=True)]
-        for kind in KINDS
-        for pairs in [(runs[f"{kind}: {DEFAULTS}"], runs[f"{kind}: {AGAIN}"])]
+        workload: [mean(timing.seconds for timing in pair) for pair in zip(*pairs, strict=True)]
+        for workload in KINDS
+        for pairs in [(runs[f"{workload}: {DEFAULTS}"], runs[f"{workload}: {AGAIN}"])]
     }
     rows = []
     for variant in VARIANTS:
         row = [variant]
-        for kind, base in bases.items():
-            some = runs[f"{kind}: {variant}"]
-            ratios = common.ratios([one.seconds for one in some], base)
-            row += [common.spread(ratios), f"{median(one.mib for one in some):.0f}"]
+        for workload, base in bases.items():
+            timings = runs[f"{workload}: {variant}"]
+            ratios = common.ratios([timing.seconds for timing in timings], base)
+            row += [common.spread(ratios), f"{median(timing.mib for timing in timings):.0f}"]
         rows.append(row)
-    rows.append(["seconds of the defaults", *(told for base in bases.values() for told in (f"{median(base):.2f}", ""))])
+    rows.append(["seconds of the defaults", *(cell for base in bases.values() for cell in (f"{median(base):.2f}", ""))])
     results.say(
         f"{count:,} records, whole runs, medians of {options.rounds} rounds: seconds divided by those of the defaults, "
         "which are the mean of two runs a round. Some changes are what the defaults are anyway: how far those and the "
         "two are from 1 is what chance does."
     )
-    results.table(["", *(head for kind in KINDS for head in (kind, "MiB"))], rows)
+    results.table(["", *(head for workload in KINDS for head in (workload, "MiB"))], rows)
     return results.end()
 
 

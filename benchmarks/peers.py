@@ -80,8 +80,8 @@ def scored(command: Callable[[Path], list[str | Path]], count: int, tries: int =
     Raises:
         processes.FailedError: if it fails, or writes too little or too much.
     """
-    with common.folder() as place:
-        output = place / "output.json"
+    with common.folder() as work_folder:
+        output = work_folder / "output.json"
         try:
             run = processes.timed(command(output))
             found = predictions.read(output)
@@ -153,16 +153,17 @@ def compare(model: str, count: int, peers: Sequence[str], rounds: int, findings:
 def compare_forms(model: str, count: int, rounds: int, findings: Findings) -> None:
     """Run ours on all forms of the same records."""
     calls = {
-        form: partial(scored, partial(ours, OURS, model, inputs.file(count, form)), count) for form in inputs.FORMATS
+        input_format: partial(scored, partial(ours, OURS, model, inputs.file(count, input_format)), count)
+        for input_format in inputs.FORMATS
     }
     found = in_turn(calls, rounds, findings.left_out)
     first = found[LDJSON][0].predictions
     print(f"\nours by the form of its input, {ways.MODELS[model]}, {count:,} records")
-    for form, runs in found.items():
-        cell = Cell(model, count, f"{form}, of forms", rounds, {OURS: runs})
+    for input_format, runs in found.items():
+        cell = Cell(model, count, f"{input_format}, of forms", rounds, {OURS: runs})
         cell.check(first)
         findings.add(cell)
-        print(f"{form}: {common.spread(cell.seconds(OURS))} s")
+        print(f"{input_format}: {common.spread(cell.seconds(OURS))} s")
 
 
 def sizes(model: str, asked: argparse.Namespace) -> list[int]:
@@ -208,8 +209,8 @@ def main() -> int:
     print()
     verdicts = judge(findings)
     for verdict in verdicts:
-        said = {True: "held", False: "MISSED", None: "open"}[verdict.held]
-        print(f"{said}: {verdict.text}: {verdict.found}", flush=True)
+        verdict_word = {True: "held", False: "MISSED", None: "open"}[verdict.held]
+        print(f"{verdict_word}: {verdict.text}: {verdict.found}", flush=True)
     findings.save(path)
     for peer, reason in findings.left_out.items():
         print(f"left out: {PEERS[peer].title}: {reason}")

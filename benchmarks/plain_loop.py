@@ -20,26 +20,26 @@ COUNT = 5_000_000
 MODELS = {"logistic regression": common.LOGISTIC_REGRESSION, "SVC": common.SVC}
 
 
-def command(model: str, source: Path, place: Path, *, log: bool) -> list[str | Path]:
+def command(model: str, source: Path, work_folder: Path, *, log: bool) -> list[str | Path]:
     """Return the loop's command."""
-    files = [source, place / "output.json", *([place / "log.ldjson"] if log else [])]
+    files = [source, work_folder / "output.json", *([work_folder / "log.ldjson"] if log else [])]
     return [sys.executable, common.HERE / "loop.py", model, *files]
 
 
 def looped(model: str, source: Path, *, log: bool) -> Run:
     """Score a file in a loop."""
-    with common.folder() as place:
-        return common.timed(command(model, source, place, log=log))
+    with common.folder() as work_folder:
+        return common.timed(command(model, source, work_folder, log=log))
 
 
 def same(model: str) -> bool:
     """Return whether both write the same."""
     source = common.records(10_000)
-    with common.folder() as place:
-        common.timed(command(model, source, place, log=False))
-        ours = place / "ours.json"
+    with common.folder() as work_folder:
+        common.timed(command(model, source, work_folder, log=False))
+        ours = work_folder / "ours.json"
         common.timed([common.MODEL_ETL, "run", "-i", source, "-o", ours, "-m", model, *common.NO_LOG])
-        return filecmp.cmp(place / "output.json", ours, shallow=False)
+        return filecmp.cmp(work_folder / "output.json", ours, shallow=False)
 
 
 def main() -> int:
@@ -58,17 +58,17 @@ def main() -> int:
         if not log or model == common.LOGISTIC_REGRESSION
     }
     ways = {}
-    for kind, (model, log) in kinds.items():
-        ways[f"{kind}: the graph"] = partial(common.score, source, *(() if log else common.NO_LOG), model=model)
-        ways[f"{kind}: the loop"] = partial(looped, model, source, log=log)
+    for workload, (model, log) in kinds.items():
+        ways[f"{workload}: the graph"] = partial(common.score, source, *(() if log else common.NO_LOG), model=model)
+        ways[f"{workload}: the loop"] = partial(looped, model, source, log=log)
     runs = common.in_turn(ways, options.rounds)
     rows, ratios = [], {}
-    for kind in kinds:
-        graph, loop = runs[f"{kind}: the graph"], runs[f"{kind}: the loop"]
-        ratios[kind] = common.ratios([run.seconds for run in loop], [run.seconds for run in graph])
-        times = [common.spread([run.seconds for run in some]) for some in (graph, loop)]
-        mib = [f"{median(run.mib for run in some):.0f}" for some in (graph, loop)]
-        rows.append([kind, *times, common.spread(ratios[kind]), *mib])
+    for workload in kinds:
+        graph, loop = runs[f"{workload}: the graph"], runs[f"{workload}: the loop"]
+        ratios[workload] = common.ratios([run.seconds for run in loop], [run.seconds for run in graph])
+        times = [common.spread([run.seconds for run in timings]) for timings in (graph, loop)]
+        mib = [f"{median(run.mib for run in timings):.0f}" for timings in (graph, loop)]
+        rows.append([workload, *times, common.spread(ratios[workload]), *mib])
     results.say(f"{count:,} records, whole processes, medians of {options.rounds} rounds; ratio: loop / graph.")
     results.table(["", "the graph, s", "the loop, s", "ratio", "the graph, MiB", "the loop, MiB"], rows)
     first = next(iter(kinds))

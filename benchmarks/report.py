@@ -83,7 +83,7 @@ def compared(findings: Findings) -> str:
     peers = [f"{ways.title(peer)} ({version})" for peer, version in findings.versions.items()]
     out = [f"{ways.title(peer)}: {reason}" for peer, reason in findings.left_out.items()]
     parts = [f"Peers: {'; '.join(peers)}."]
-    parts += [f"Left out because it could not be installed or run: {told}" for told in out]
+    parts += [f"Left out because it could not be installed or run: {sentence}" for sentence in out]
     for model in findings.models():
         for cell in findings.of(model):
             few = " (start-up)" if cell.records == ways.START_UP else ""
@@ -103,8 +103,8 @@ def forms(cells: Sequence[Cell]) -> str:
         seconds, mib = common.spread(cell.seconds(way)), common.spread(cell.mib(way), 0)
         rate = f"{cell.records / common.seconds(cell.runs[way]):,.0f}"
         rows.append([cell.form.partition(",")[0], f"{cell.records:,}", seconds, rate, mib])
-    told = f"model_etl, {ways.MODELS[cells[0].model]}, no log, {cells[0].rounds} rounds."
-    return f"{told}\n\n{table(['input', 'records', 'seconds', 'records/s', 'MiB'], rows)}"
+    sentence = f"model_etl, {ways.MODELS[cells[0].model]}, no log, {cells[0].rounds} rounds."
+    return f"{sentence}\n\n{table(['input', 'records', 'seconds', 'records/s', 'MiB'], rows)}"
 
 
 def _capital(words: str) -> str:
@@ -130,7 +130,7 @@ def parts_of(folder: Path, images: Path) -> dict[str, str]:
     paths = {name: folder / f"{name}.json" for name in (*SMALL, "all")}
     found = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.exists()}
     run = found.pop("all", None)
-    parts = {name: small(some) for name, some in found.items()}
+    parts = {name: small(found_of_name) for name, found_of_name in found.items()}
     findings = Findings.load(folder / "peers.json")
     if findings.cells:
         shown = plots.draw(findings, images)

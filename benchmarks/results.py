@@ -19,9 +19,9 @@ QUICK = common.DATA / "quick"
 
 def folder(*, quick: bool) -> Path:
     """Return the folder of the results; those of a quick run have another one, since they mean nothing."""
-    place = QUICK if quick else FOLDER
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+    made = QUICK if quick else FOLDER
+    made.mkdir(parents=True, exist_ok=True)
+    return made
 
 
 def about() -> dict[str, Any]:

@@ -110,8 +110,8 @@ def main() -> int:
     results.table(
         ["input", "seconds", "processor", "MiB"],
         [
-            [name, *(common.spread([getattr(run, what) for run in some]) for what in ("seconds", "cpu", "mib"))]
-            for name, some in runs.items()
+            [name, *(common.spread([getattr(run, what) for run in timings]) for what in ("seconds", "cpu", "mib"))]
+            for name, timings in runs.items()
         ],
     )
     results.say(f"With its log sent to MinIO too, once: {whole.seconds:.1f} s, {whole.mib:.0f} MiB.")

@@ -37,8 +37,8 @@ def main(count: int, seed: int) -> int:
 
         def run(item: tuple[int, Shot]) -> None:
             number, shot = item
-            place = Path(folder) / str(number)
-            problems = run_on_s3(place, bucket, shot) if number % 2 else run_locally(place, shot)
+            run_folder = Path(folder) / str(number)
+            problems = run_on_s3(run_folder, bucket, shot) if number % 2 else run_locally(run_folder, shot)
             found.extend(problems)
             done["S3" if number % 2 else "local"] += 1
             print(number, *problems, flush=True)

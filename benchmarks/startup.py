@@ -22,9 +22,9 @@ model.predict(model.input_schema(sepal_length=4.4, sepal_width=2.9, petal_length
 
 def small_run() -> common.Run:
     """Score the 15 records as `make run` does, but into another folder."""
-    with common.folder() as place:
+    with common.folder() as work_folder:
         script = common.ROOT / "model_etl" / "etl_job.py"
-        files = ["--input_file", common.ROOT / "data" / "input.json", "--output_file", place / "output.json"]
+        files = ["--input_file", common.ROOT / "data" / "input.json", "--output_file", work_folder / "output.json"]
         return common.timed([sys.executable, script, *files])
 
 
@@ -45,8 +45,8 @@ def main() -> int:
     )
     results.say(f"Start-up, medians of {options.rounds} rounds.")
     rows = [
-        [name, common.spread([r.seconds for r in some]), f"{median(r.mib for r in some):.0f}"]
-        for name, some in runs.items()
+        [name, common.spread([r.seconds for r in timings]), f"{median(r.mib for r in timings):.0f}"]
+        for name, timings in runs.items()
     ]
     results.table(["command", "seconds", "MiB"], rows)
     added = [a.seconds - b.seconds for a, b in zip(runs[run], runs[model], strict=True)]

@@ -39,8 +39,8 @@ def once(model: str, count: int) -> dict[str, float]:
     """Score a file step by step."""
     watch = Stopwatch()
     source = common.records(count)
-    with common.folder() as place:
-        loop.score(model, str(source), str(place / "output.json"), str(place / "log.ldjson"), watch)
+    with common.folder() as work_folder:
+        loop.score(model, str(source), str(work_folder / "output.json"), str(work_folder / "log.ldjson"), watch)
     return watch.seconds
 
 
@@ -58,16 +58,16 @@ def main() -> int:
         rounds = [once(model, count) for _ in range(options.rounds)]
         columns.append({step: median(r[step] for r in rounds) for step in rounds[0]})
     rows = [
-        [step, *(told for column in columns for told in _told(column[step], sum(column.values())))]
+        [step, *(cell for column in columns for cell in _cells(column[step], sum(column.values())))]
         for step in columns[0]
     ]
-    total = ["sum", *(told for column in columns for told in (f"{sum(column.values()):.3f}", ""))]
+    total = ["sum", *(cell for column in columns for cell in (f"{sum(column.values()):.3f}", ""))]
     results.say(f"{count:,} records, one thread, with the log, medians of {options.rounds} rounds.")
     results.table(["step", *(head for name in MODELS for head in (f"{name}, s", "share"))], [*rows, total])
     return results.end()
 
 
-def _told(taken: float, total: float) -> tuple[str, str]:
+def _cells(taken: float, total: float) -> tuple[str, str]:
     return f"{taken:.3f}", f"{taken / total:.0%}"
 
 

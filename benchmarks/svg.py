@@ -79,7 +79,7 @@ class Axis:
     start: float
     end: float
 
-    def at(self, value: float) -> float:
+    def position_of(self, value: float) -> float:
         """Return the place of a value."""
         if self.low > 0:
             share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
@@ -143,19 +143,19 @@ def bars(title: str, subtitle: str, unit: str, rows: Sequence[Bar], digits: int 
     bottom = TOP + len(rows) * ROW + 4
     parts = []
     for tick in axis.ticks():
-        x = axis.at(tick)
+        x = axis.position_of(tick)
         parts += [line(x, TOP - 4, x, bottom, "grid"), text(x, bottom + 15, number(tick), "small middle")]
     scale = f"{unit}, logarithmic scale" if wide else unit
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, bottom + 33, scale, "small middle"))
-    for place, row in enumerate(rows):
-        y = TOP + place * ROW
-        width = max(axis.at(row.middle) - LEFT, 1)
-        high = axis.at(max(row.values))
+    for rank, row in enumerate(rows):
+        y = TOP + rank * ROW
+        width = max(axis.position_of(row.middle) - LEFT, 1)
+        high = axis.position_of(max(row.values))
         style = "ours" if row.ours else "bar"
         parts += [
             text(LEFT - 8, y + 15, row.label, "end title" if row.ours else "end"),
             f'<rect x="{LEFT}" y="{y + 2}" width="{width:.1f}" height="{ROW - 6}" class="{style}"/>',
-            line(axis.at(min(row.values)), y + 11, high, y + 11, "range"),
+            line(axis.position_of(min(row.values)), y + 11, high, y + 11, "range"),
             text(high + 6, y + 15, f"{row.middle:,.{digits}f}"),
         ]
     return page(title, subtitle, bottom + 44, parts)
@@ -169,10 +169,10 @@ def curves(title: str, subtitle: str, units: tuple[str, str], lines: Sequence[Cu
     up = logarithmic([y for curve in lines for _, y in curve.points], bottom, TOP + 4)
     parts = []
     for x in xs:
-        parts += [line(across.at(x), bottom, across.at(x), TOP, "grid")]
-        parts += [text(across.at(x), bottom + 17, number(x), "small middle")]
+        parts += [line(across.position_of(x), bottom, across.position_of(x), TOP, "grid")]
+        parts += [text(across.position_of(x), bottom + 17, number(x), "small middle")]
     for tick in up.ticks():
-        y = up.at(tick)
+        y = up.position_of(tick)
         parts += [line(left, y, right, y, "grid"), text(left - 8, y + 4, number(tick), "small end")]
     parts.append(text((left + right) / 2, bottom + 36, f"{units[0]}, logarithmic scale", "small middle"))
     middle = (TOP + bottom) / 2
@@ -180,23 +180,23 @@ def curves(title: str, subtitle: str, units: tuple[str, str], lines: Sequence[Cu
         f'<text x="16" y="{middle:.0f}" class="small middle" transform="rotate(-90 16 {middle:.0f})">'
         f"{escape(units[1])}, logarithmic scale</text>"
     )
-    ends = {curve.label: up.at(curve.points[-1][1]) for curve in lines}
+    ends = {curve.label: up.position_of(curve.points[-1][1]) for curve in lines}
     labels = _apart([ends[curve.label] for curve in lines], TOP + 4, bottom)
     colours = {True: iter(OURS * 9), False: iter(OTHERS * 9)}
     drawn = []
     for curve, y in zip(lines, labels, strict=True):
         colour = next(colours[curve.ours])
-        points = [(across.at(x), up.at(value)) for x, value in curve.points]
+        points = [(across.position_of(x), up.position_of(value)) for x, value in curve.points]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         style = "our" if curve.ours else ""
-        one = [line(*points[-1], names - 6, y, "leader")]
-        one += [f'<polyline points="{path}" class="{style}" style="stroke: {colour}"/>']
-        one += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.5" fill="{colour}"/>' for a, b in points]
-        one += [f'<rect x="{names - 3}" y="{y - 4:.1f}" width="12" height="8" fill="{colour}"/>']
-        one += [text(names + 14, y + 4, curve.label, "title" if curve.ours else "")]
-        drawn.append((curve.ours, one))
-    for _, one in sorted(drawn, key=lambda some: some[0]):  # ours on top of the others
-        parts += one
+        drawing = [line(*points[-1], names - 6, y, "leader")]
+        drawing += [f'<polyline points="{path}" class="{style}" style="stroke: {colour}"/>']
+        drawing += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.5" fill="{colour}"/>' for a, b in points]
+        drawing += [f'<rect x="{names - 3}" y="{y - 4:.1f}" width="12" height="8" fill="{colour}"/>']
+        drawing += [text(names + 14, y + 4, curve.label, "title" if curve.ours else "")]
+        drawn.append((curve.ours, drawing))
+    for _, drawing in sorted(drawn, key=lambda pair: pair[0]):  # ours on top of the others
+        parts += drawing
     return page(title, subtitle, bottom + 48, parts)
 
 
@@ -210,4 +210,4 @@ def _apart(wanted: Sequence[float], top: float, bottom: float, gap: float = 17) 
         places[-1] = bottom
         for index in range(len(places) - 2, -1, -1):
             places[index] = min(places[index], places[index + 1] - gap)
-    return [place for _, place in sorted(zip(order, places, strict=True))]
+    return [rank for _, rank in sorted(zip(order, places, strict=True))]

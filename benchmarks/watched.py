@@ -18,7 +18,7 @@ def main() -> None:
     from model_etl.job import run as job  # noqa: PLC0415  --help of nobody waits for it
     from model_etl.pipeline import strategy as execution  # noqa: PLC0415
 
-    place = Path(sys.argv.pop(1))
+    report_file = Path(sys.argv.pop(1))
     work, run_job = execution._run_node, job.run_job  # noqa: SLF001  there is no other way in
     nodes: dict[str, float] = {}
 
@@ -31,7 +31,7 @@ def main() -> None:
 
     def running(*arguments: Any) -> Any:
         report, failure = run_job(*arguments)
-        place.write_text(json.dumps({"phases": report.seconds, "nodes": nodes}), "utf-8")
+        report_file.write_text(json.dumps({"phases": report.seconds, "nodes": nodes}), "utf-8")
         return report, failure
 
     execution._run_node = working  # noqa: SLF001

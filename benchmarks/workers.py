@@ -42,13 +42,15 @@ def main() -> int:
     results.table(
         ["run", "seconds", "MiB"],
         [
-            [name, common.spread([r.seconds for r in some]), common.spread([r.mib for r in some], 0)]
-            for name, some in runs.items()
+            [name, common.spread([r.seconds for r in timings]), common.spread([r.mib for r in timings], 0)]
+            for name, timings in runs.items()
         ],
     )
-    one, two, one_log, two_log = ([run.seconds for run in some] for some in runs.values())
-    results.say(f"With the log two workers are {common.spread(common.ratios(one_log, two_log))} times as fast as one.")
-    times = common.ratios(one, two)
+    alone, pair, alone_log, pair_log = ([run.seconds for run in timings] for timings in runs.values())
+    results.say(
+        f"With the log two workers are {common.spread(common.ratios(alone_log, pair_log))} times as fast as one."
+    )
+    times = common.ratios(alone, pair)
     text = f"two workers at least {CLAIM} times as fast as one process, a forest of 100 trees, {count:,} records"
     results.claim(text, common.spread(times), held=median(times) >= CLAIM)
     return results.end()

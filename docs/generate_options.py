@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from model_etl.settings.job_config import DEFAULTS
-from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, Option
+from model_etl.settings.option import Option
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import (
     MaxErrors,
     parse_names,
@@ -20,6 +21,7 @@ from model_etl.settings.values import (
     parse_retries,
     parse_seconds,
 )
+from model_etl.settings.verb_options import COMMAND_OPTIONS
 
 PAGE = Path(__file__).with_name("options.md")
 NAMES = "names"

@@ -41,8 +41,8 @@ def digest(image: str) -> str:
         raise PinError("docker is not on the PATH") from None
     found = done.stdout.strip()
     if done.returncode or not re.fullmatch(r"sha256:[0-9a-f]{64}", found):
-        said = (done.stderr.strip() or found or "it printed nothing").splitlines()[0]
-        raise PinError(f"docker has no digest of {image}: {said}")
+        answer = (done.stderr.strip() or found or "it printed nothing").splitlines()[0]
+        raise PinError(f"docker has no digest of {image}: {answer}")
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parent / "data" / "venvs"
 SHARED = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")  # what the estimators stand on
-SAID = 300  # characters of an installer's complaint
+SHOWN_CHARS = 300  # characters of an installer's complaint
 
 
 class NotInstallableError(Exception):
@@ -34,18 +34,18 @@ def python(peer: str, shared: tuple[str, ...] = SHARED) -> Path:
     versions = [f"{name}=={version(name)}" for name in shared]
     pins = "".join(line for line in requirements.read_text("utf-8").splitlines(keepends=True) if line[0] != "#")
     wanted = hashlib.sha256("\n".join([sys.version, pins, *versions]).encode()).hexdigest()
-    place = FOLDER / peer
-    interpreter, mark = place / "bin" / "python", place / ".installed"
+    environment = FOLDER / peer
+    interpreter, mark = environment / "bin" / "python", environment / ".installed"
     if mark.exists() and mark.read_text("utf-8") == wanted:
         return interpreter
     print(f"making the environment of {peer} ...", file=sys.stderr, flush=True)
-    if place.exists():
-        shutil.rmtree(place)
+    if environment.exists():
+        shutil.rmtree(environment)
     if uv := shutil.which("uv"):
-        _run(uv, "venv", "--quiet", "--python", sys.executable, place)
+        _run(uv, "venv", "--quiet", "--python", sys.executable, environment)
         install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", interpreter]
     else:
-        _run(sys.executable, "-m", "venv", place)
+        _run(sys.executable, "-m", "venv", environment)
         install = [interpreter, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]
     _run(*install, "--requirement", requirements, *versions)
     mark.write_text(wanted, "utf-8")
@@ -65,6 +65,8 @@ def release(peer: str, package: str) -> str:
 def _run(*command: str | Path) -> None:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line.strip(" \t╰─▶├│") for line in done.stderr.splitlines()]
-        told = " ".join(line for line in said if line and "Ignored the following" not in line)
-        raise NotInstallableError(textwrap.shorten(told or f"exit code {done.returncode}", SAID, placeholder=" ..."))
+        output_lines = [line.strip(" \t╰─▶├│") for line in done.stderr.splitlines()]
+        complaint = " ".join(line for line in output_lines if line and "Ignored the following" not in line)
+        raise NotInstallableError(
+            textwrap.shorten(complaint or f"exit code {done.returncode}", SHOWN_CHARS, placeholder=" ...")
+        )

@@ -11,16 +11,20 @@ import common
 FORMATS = ("ldjson", "ldjson with an id", "csv", "parquet")
 
 
-def file(count: int, form: str = "ldjson") -> Path:
+def file(count: int, input_format: str = "ldjson") -> Path:
     """Return a file with so many records."""
     plain = common.records(count)
-    if form == "ldjson":
+    if input_format == "ldjson":
         return plain
-    path = plain.with_name(f"{plain.stem}-id.ldjson") if "id" in form.split() else plain.with_suffix(f".{form}")
+    path = (
+        plain.with_name(f"{plain.stem}-id.ldjson")
+        if "id" in input_format.split()
+        else plain.with_suffix(f".{input_format}")
+    )
     if not path.exists():
         print(f"making {path.relative_to(common.ROOT)} ...", file=sys.stderr)
         part = path.with_suffix(".part")
-        {"csv": _csv, "parquet": _parquet}.get(form, _with_id)(plain, part)
+        {"csv": _csv, "parquet": _parquet}.get(input_format, _with_id)(plain, part)
         part.replace(path)
     return path
 
@@ -28,8 +32,8 @@ def file(count: int, form: str = "ldjson") -> Path:
 def _with_id(plain: Path, part: Path) -> None:
     with plain.open(encoding="ascii") as lines, part.open("w", encoding="ascii") as file:
         numbered = enumerate(lines, 1)
-        while some := [f'{{"id": {number}, {line[1:]}' for number, line in islice(numbered, 50_000)]:
-            file.writelines(some)
+        while block := [f'{{"id": {number}, {line[1:]}' for number, line in islice(numbered, 50_000)]:
+            file.writelines(block)
 
 
 def _csv(plain: Path, part: Path) -> None:

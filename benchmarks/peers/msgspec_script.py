@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from iris_models import FIELDS, SPECIES
 
-BLOCK = 512 * 1024
+BLOCK_BYTES = 512 * 1024
 _measurements = attrgetter(*FIELDS)
 
 
@@ -40,7 +40,7 @@ def main(model: str, source: str, output: str) -> None:
     predictions = [Prediction(name) for name in SPECIES]
     decoder, encoder = msgspec.json.Decoder(Record), msgspec.json.Encoder()
     with Path(source).open("rb") as file, Path(output).open("wb") as out:
-        while block := file.read(BLOCK):
+        while block := file.read(BLOCK_BYTES):
             records = decoder.decode_lines(block + file.readline())
             values = chain.from_iterable(map(_measurements, records))
             rows = np.fromiter(values, np.float64, len(records) * len(FIELDS)).reshape(-1, len(FIELDS))

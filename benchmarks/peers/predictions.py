@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 class _Line(msgspec.Struct):
@@ -38,7 +38,7 @@ def read(path: Path) -> Predictions:
     digest, counts = hashlib.sha256(), Counter[str]()
     decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(_BLOCK_BYTES):
             species = [line.species for line in decoder.decode_lines(block + file.readline())]
             counts.update(species)
             digest.update("".join(f"{name}\n" for name in species).encode())

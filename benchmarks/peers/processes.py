@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from common import HERE, Run, environment, peak
 
-EVERY = 0.05
+SAMPLE_INTERVAL_S = 0.05
 TIME_LIMIT_S = 1800.0
 _MIB = 1 << 20
 
@@ -43,7 +43,7 @@ class Tree(threading.Thread):
 
     def run(self) -> None:
         """Read it until `stop` is called."""
-        while not self._ended.wait(EVERY):
+        while not self._ended.wait(SAMPLE_INTERVAL_S):
             try:
                 found = [self._root, *self._root.children(recursive=True)]
             except psutil.Error:
@@ -65,10 +65,15 @@ def timed(command: Sequence[str | Path]) -> Run:
     Raises:
         FailedError: if it fails, or takes more than half an hour.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log_file:
         start = time.perf_counter()
         process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=HERE, env=environment()
+            list(map(str, command)),
+            stdin=subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+            cwd=HERE,
+            env=environment(),
         )
         tree = Tree(process.pid)
         tree.start()
@@ -77,9 +82,9 @@ def timed(command: Sequence[str | Path]) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         tree.stop()
         if process.returncode:
-            said.seek(0)
-            lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-            raise FailedError(f"exit code {process.returncode}: {lines[-1] if lines else 'it said nothing'}")
+            log_file.seek(0)
+            lines = [line.strip() for line in log_file.read().decode(errors="replace").splitlines() if line.strip()]
+            raise FailedError(f"exit code {process.returncode}: {lines[-1] if lines else 'it log_file nothing'}")
     return Run(seconds, used.ru_utime + used.ru_stime, tree.most)
 
 

@@ -17,7 +17,7 @@ import parts
 import ray
 from iris_models import FIELDS, SPECIES
 
-STORE = 1 << 30
+STORE_BYTES = 1 << 30
 
 
 class Predictor:
@@ -40,7 +40,9 @@ class Predictor:
 def main(model: str, source: str, output: str) -> None:
     """Score a file."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as session:
-        ray.init(num_cpus=2, object_store_memory=STORE, include_dashboard=False, log_to_driver=False, _temp_dir=session)
+        ray.init(
+            num_cpus=2, object_store_memory=STORE_BYTES, include_dashboard=False, log_to_driver=False, _temp_dir=session
+        )
         predict(model, source, f"{output}.parts")
         ray.shutdown()
     parts.join(f"{output}.parts", "*.json", output)

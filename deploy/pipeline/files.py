@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from model_etl import services
-from model_etl.errors import ConfigurationError, translate_storage_errors
+from model_etl.errors import ConfigurationError
 from model_etl.publishing.publication import Publication, write_and_publish
 from model_etl.publishing.storage import Location
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.settings.job_config import StorageSettings, fields_from
 from model_etl.settings.sources import merge_settings
 

@@ -17,9 +17,10 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from model_etl.engines.shared.pieces import InputPiece, cut_input
-from model_etl.errors import InputMissing, StorageFailure, storage_error
+from model_etl.errors import InputMissing, StorageFailure
 from model_etl.publishing.storage import FoundFile
 from model_etl.records.batch import source_identity
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services import SCHEMES, find_files
 
 _UNCOMPRESSED = CompressionTypes.UNCOMPRESSED  # the formats of model_etl decompress themselves

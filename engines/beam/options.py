@@ -15,8 +15,10 @@ from model_etl.engines.shared.unsupported_options import refuse_unsupported_flag
 from model_etl.errors import UsageError
 from model_etl.settings.arguments import Parser
 from model_etl.settings.job_config import JobConfig
-from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, Option, did_you_mean, option_table
+from model_etl.settings.option import Option, did_you_mean, option_table
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_positive_int
+from model_etl.settings.verb_options import COMMAND_OPTIONS
 
 LOCAL_RUNNER = "FnApiRunner"
 """Runs the pipeline in this process; Beam's own default would first try to download another runner."""

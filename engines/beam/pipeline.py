@@ -194,7 +194,7 @@ def _write_results(prefix: str, results: Iterable[tuple[str, str]]) -> None:
     with translate_beam_errors("write", finished):
         file = create_file(unfinished, private=True)
         with file:
-            file.write(b"".join(f"[{json.dumps(kind)},{text}]\n".encode() for kind, text in results))
+            file.write(b"".join(f"[{json.dumps(result_type)},{text}]\n".encode() for result_type, text in results))
         move_files([unfinished], [finished])
 
 
@@ -216,8 +216,8 @@ def read_results(prefix: str, pieces: int, groups: Mapping[str, Sequence[int] | 
             raise counts_disagree("the pipeline ended without results")
         with open_file(names[0]) as file:
             lines = list(map(json.loads, file))
-    results = sorted(PieceResult(*value) for kind, value in lines if kind == "piece")
-    assembled = sorted(AssembledFile(*value) for kind, value in lines if kind == "file")
+    results = sorted(PieceResult(*value) for result_type, value in lines if result_type == "piece")
+    assembled = sorted(AssembledFile(*value) for result_type, value in lines if result_type == "file")
     if [result.number for result in results] != list(range(pieces)):
         raise counts_disagree(f"there are results of {len(results)} of {pieces} pieces")
     counts: Counter[str] = Counter()

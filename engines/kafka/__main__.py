@@ -24,7 +24,8 @@ from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import stop_on_signals
 from model_etl.settings.arguments import add_options
-from model_etl.settings.options import OPTIONS, did_you_mean
+from model_etl.settings.option import did_you_mean
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_positive_int
 
 

@@ -16,7 +16,7 @@ from aiokafka.helpers import create_ssl_context
 from typing_extensions import override
 
 from model_etl.errors import ConfigurationError, ModelEtlError, PermissionRefused, StorageFailure, TryAgain
-from model_etl.settings.options import ENVIRONMENT_PREFIX
+from model_etl.settings.option import ENVIRONMENT_PREFIX
 from model_etl.settings.sources import read_toml
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from model_etl.errors import printable_message, storage_error
+from model_etl.errors import printable_message
 from model_etl.runtime.standard_streams import stdout_fd
+from model_etl.runtime.system_errors import storage_error
 
 REPEAT_INTERVAL_S = 60.0
 """How long the same notice is suppressed: a client that finds no broker logs it ten times a second."""

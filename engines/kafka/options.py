@@ -20,7 +20,8 @@ from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
 from model_etl.settings.arguments import add_options
 from model_etl.settings.job_config import defaults_of
-from model_etl.settings.options import OPTIONS, Option, option_table
+from model_etl.settings.option import Option, option_table
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
 from model_etl.settings.values import parse_bool, parse_positive_int, parse_positive_seconds, parse_seconds
 

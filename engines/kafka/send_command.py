@@ -14,9 +14,10 @@ from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.messages import ORIGIN_HEADER, Headers, RecordOrigin
 from model_etl.engines.kafka.producer import create_producer
 from model_etl.engines.shared.pieces import InputPiece
-from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError, translate_storage_errors
+from model_etl.errors import ConfigurationError, Interrupted, TryAgain, UsageError
 from model_etl.formats import format_for
 from model_etl.runtime.standard_streams import stdin_fd
+from model_etl.runtime.system_errors import translate_storage_errors
 
 FORMATS = ("ldjson", "rejects")
 """Formats of files whose records are sent unchanged."""

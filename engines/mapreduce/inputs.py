@@ -11,8 +11,9 @@ from typing import BinaryIO, cast
 
 from mrjob.fs.hadoop import HadoopFilesystem
 
-from model_etl.errors import InputMissing, SameFile, StorageFailure, input_changed, translate_storage_errors
+from model_etl.errors import InputMissing, SameFile, StorageFailure, input_changed
 from model_etl.records.batch import source_identity
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.services import SCHEMES, find_files, locate
 
 

@@ -13,7 +13,8 @@ from model_etl.engines.shared.unsupported_options import supported_options
 from model_etl.errors import UsageError
 from model_etl.settings.arguments import add_options
 from model_etl.settings.job_config import DEFAULTS, JobConfig
-from model_etl.settings.options import OPTIONS, Option, option_table
+from model_etl.settings.option import Option, option_table
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_positive_int
 
 RUNNERS = ("inline", "local", "hadoop", "emr")

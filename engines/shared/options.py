@@ -17,7 +17,8 @@ from model_etl.runtime.signals import Interrupts
 from model_etl.settings.arguments import Parser, add_grouped_options, add_options
 from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
 from model_etl.settings.job_config import ScoringSettings, fields_from, require_options
-from model_etl.settings.options import CONFIG, OPTIONS, Option, mask_secrets
+from model_etl.settings.option import Option
+from model_etl.settings.options import CONFIG, OPTIONS, mask_secrets
 from model_etl.settings.sources import merge_settings
 
 SCORING_NAMES = tuple(item.name for item in dataclasses.fields(ScoringSettings) if item.name in OPTIONS)

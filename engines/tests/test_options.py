@@ -14,7 +14,8 @@ from acceptance import ROOT
 
 from model_etl.engines.shared.unsupported_options import UNSUPPORTED, Engine, supported_options
 from model_etl.settings.job_config import DEFAULTS
-from model_etl.settings.options import OPTIONS, Option
+from model_etl.settings.option import Option
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_bool
 
 IRIS = ("--model", "iris_model.iris_predict:IrisModel")

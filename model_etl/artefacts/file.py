@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from model_etl.errors import ModelUnavailable, PermissionRefused, printable
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _folder_digest(folder: Path) -> tuple[str, int]:
     for name in sorted(_files(folder)):
         digest = hashlib.sha256()
         with (folder / name).open("rb") as file:
-            while block := file.read(_BLOCK):
+            while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
                 size += len(block)
         lines.update(f"{digest.hexdigest()}  {name}\n".encode("utf-8", "surrogateescape"))

@@ -18,8 +18,8 @@ from model_etl.errors import ConfigurationError, ModelUnavailable
 _Load = Callable[[ArtefactFile, ArtefactOptions], Predictor]
 
 
-class Kind(NamedTuple):
-    """A kind of artefact.
+class Loader(NamedTuple):
+    """How artefacts of a scheme are loaded.
 
     Attributes:
         load: loads one; its library is imported by the call.
@@ -31,11 +31,11 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "onnx": Kind(onnx_kind.load),
-    "sklearn": Kind(sklearn_kind.load),
-    "xgboost": Kind(xgboost_kind.load),
-    "lightgbm": Kind(lightgbm_kind.load),
-    "mlflow": Kind(mlflow_kind.load, folder=True),
+    "onnx": Loader(onnx_kind.load),
+    "sklearn": Loader(sklearn_kind.load),
+    "xgboost": Loader(xgboost_kind.load),
+    "lightgbm": Loader(lightgbm_kind.load),
+    "mlflow": Loader(mlflow_kind.load, folder=True),
 }
 """All kinds, by the scheme of their names; `names.SUFFIXES` has the same."""
 
@@ -53,17 +53,17 @@ def load_artefact(reference: str, name: ArtefactName, options: ArtefactOptions) 
         ConfigurationError: if the user does not trust it, or its schema is not known.
     """
     options.check(name, reference)
-    kind = KINDS[name.kind]
+    loader = KINDS[name.scheme]
     if name.is_remote and options.fetched is None:
         raise ConfigurationError(
             f"{reference} is not on this machine, and nothing here fetches it",
             "Copy the file to each machine that scores, and name its path.",
         )
     if not name.location:
-        raise ModelUnavailable(f"{reference} names no file", f"Write it as {name.kind}:PATH.")
+        raise ModelUnavailable(f"{reference} names no file", f"Write it as {name.scheme}:PATH.")
     schema = read_schema_file(options.schema) if options.schema else None
-    artefact = read_artefact(reference, options.fetched or name.location, folder=kind.folder)
-    predictor = kind.load(artefact, options)
+    artefact = read_artefact(reference, options.fetched or name.location, folder=loader.folder)
+    predictor = loader.load(artefact, options)
     fields = fields_of_artefact(artefact, predictor, schema)
     closed = schema is not None and schema.closed
-    return ArtefactModel(name.kind, artefact, predictor, fields, options.outputs, closed=closed)
+    return ArtefactModel(name.scheme, artefact, predictor, fields, options.outputs, closed=closed)

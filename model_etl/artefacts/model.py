@@ -21,7 +21,7 @@ class ArtefactModel:
     """A model of the current generation whose schemas and predictions come from an artefact.
 
     Args:
-        kind: of the artefact, for the description.
+        scheme: of the artefact's name, for the description.
         artefact: the file.
         predictor: the loaded artefact.
         fields: the fields of the records.
@@ -37,7 +37,7 @@ class ArtefactModel:
 
     def __init__(
         self,
-        kind: str,
+        scheme: str,
         artefact: ArtefactFile,
         predictor: Predictor,
         fields: Sequence[FieldSpec],
@@ -53,7 +53,7 @@ class ArtefactModel:
         self.version = artefact.sha256[:_VERSION_DIGITS]
         self.package_version = predictor.library
         self.artefact: Mapping[str, Any] = {
-            "kind": kind,
+            "kind": scheme,
             "library": predictor.library,
             "bytes": artefact.size,
             "sha256": artefact.sha256,

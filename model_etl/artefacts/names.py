@@ -21,11 +21,11 @@ class ArtefactName(NamedTuple):
     """The name of an artefact.
 
     Attributes:
-        kind: a key of `SUFFIXES`.
+        scheme: a key of `SUFFIXES`.
         location: a path or a URI.
     """
 
-    kind: str
+    scheme: str
     location: str
 
     @property
@@ -40,15 +40,15 @@ def artefact_name(reference: str) -> ArtefactName | None:
     Args:
         reference: what `--model` names.
     """
-    kind, colon, location = reference.partition(":")
-    if colon and kind in SUFFIXES:
-        return ArtefactName(kind, location)
+    scheme, colon, location = reference.partition(":")
+    if colon and scheme in SUFFIXES:
+        return ArtefactName(scheme, location)
     path = reference
-    for scheme in _URI_SCHEMES:
-        path = path.removeprefix(scheme)
+    for prefix in _URI_SCHEMES:
+        path = path.removeprefix(prefix)
     if ":" in path:
         return None
-    for kind, suffixes in SUFFIXES.items():
+    for scheme, suffixes in SUFFIXES.items():
         if path.lower().endswith(suffixes):
-            return ArtefactName(kind, reference)
+            return ArtefactName(scheme, reference)
     return None

@@ -49,16 +49,18 @@ class ArtefactOptions:
                     )
             return
         suffixes = (".skops", *PICKLES)
-        if self.trust and (name.kind not in ("sklearn", "mlflow") or name.location.lower().endswith(PICKLES)):
+        if self.trust and (name.scheme not in ("sklearn", "mlflow") or name.location.lower().endswith(PICKLES)):
             raise ConfigurationError(
                 f"--trust has no meaning for {reference}: it is for files of skops", "Leave --trust out."
             )
-        runs_code = name.kind == "mlflow" or (name.kind == "sklearn" and not name.location.lower().endswith(".skops"))
+        runs_code = name.scheme == "mlflow" or (
+            name.scheme == "sklearn" and not name.location.lower().endswith(".skops")
+        )
         if self.trust_pickle and not runs_code:
             raise ConfigurationError(
                 f"--trust_pickle has no meaning for {reference}: loading it runs no code", "Leave --trust_pickle out."
             )
-        if name.kind == "sklearn" and not name.location.lower().endswith(suffixes):
+        if name.scheme == "sklearn" and not name.location.lower().endswith(suffixes):
             raise ConfigurationError(
                 f"{reference} is not a file of scikit-learn that is known: its suffix is none of {', '.join(suffixes)}",
                 "Rename it to what it is.",

@@ -82,11 +82,11 @@ def read_schema_file(path: str) -> SchemaFile:
 _DRAFT = "See docs/models.md; `model-etl schema --from FILE` drafts a schema."
 
 
-def _refuse_unknown(declaration: Mapping[str, Any], known: set[str], place: str) -> None:
+def _refuse_unknown(declaration: Mapping[str, Any], known: set[str], subject: str) -> None:
     for keyword in declaration:
         if keyword not in known | _ANNOTATIONS and not keyword.startswith("x-"):
             raise ConfigurationError(
-                f"{place} has the keyword {keyword!r}, which cannot be checked",
+                f"{subject} has the keyword {keyword!r}, which cannot be checked",
                 "Remove it, or write a class with schemas of its own: docs/extending.md.",
             )
 
@@ -101,7 +101,7 @@ class _Property:
     """
 
     def __init__(self, path: str, name: str, declaration: Any) -> None:
-        self._place = f"the property {printable(name)!r} of {path}"
+        self._subject = f"the property {printable(name)!r} of {path}"
         if not isinstance(declaration, dict):
             raise self._error("is not an object", _DRAFT)
         self._name = name
@@ -109,7 +109,7 @@ class _Property:
         self._types = self._read_types()
 
     def _error(self, cause: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._place} {cause}", remedy)
+        return ConfigurationError(f"{self._subject} {cause}", remedy)
 
     def _read_types(self) -> set[str]:
         declared = self._declaration.get("type")
@@ -133,7 +133,7 @@ class _Property:
         if len(types) != 1:
             raise self._error(f"has {len(types)} types beside null, not one", "Give it the one type of its column.")
         field_type = self._format(types.pop())
-        _refuse_unknown(self._declaration, {"type", "enum", "format", "default", "const", *_BOUNDS}, self._place)
+        _refuse_unknown(self._declaration, {"type", "enum", "format", "default", "const", *_BOUNDS}, self._subject)
         default = self._declaration.get("default")
         if not (required or nullable) and "default" not in self._declaration:
             # A column needs a value for each record.

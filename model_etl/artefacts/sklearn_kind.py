@@ -78,8 +78,8 @@ def _outputs(estimator: Any, artefact: ArtefactFile) -> tuple[tuple[Any, ...], t
         if prediction is None:
             raise _unusable(artefact, "it has several outputs, or classes of several types", "a model of one output")
         return names, prediction
-    kind = getattr(estimator, "_estimator_type", None) or _estimator_type(estimator)
-    return (), int if kind in ("clusterer", "outlier_detector") else float
+    role = getattr(estimator, "_estimator_type", None) or _estimator_type(estimator)
+    return (), int if role in ("clusterer", "outlier_detector") else float
 
 
 def _estimator_type(estimator: Any) -> str | None:

@@ -26,8 +26,9 @@ from model_etl.settings.job_config import (
     require_options,
     sibling_name,
 )
-from model_etl.settings.options import OPTIONS, SAMPLE_OPTIONS
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
+from model_etl.settings.verb_options import SAMPLE_OPTIONS
 
 if TYPE_CHECKING:
     from model_etl.job.loaded_model import LoadedModel

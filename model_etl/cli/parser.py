@@ -9,7 +9,9 @@ from typing_extensions import override
 
 from model_etl import __version__
 from model_etl.settings.arguments import Parser, add_grouped_options
-from model_etl.settings.options import COMMAND_OPTIONS, INIT_OPTIONS, OPTIONS, SAMPLE_OPTIONS, did_you_mean
+from model_etl.settings.option import did_you_mean
+from model_etl.settings.options import OPTIONS
+from model_etl.settings.verb_options import COMMAND_OPTIONS, INIT_OPTIONS, SAMPLE_OPTIONS
 
 VERBS = {
     "run": "score a file (the default)",

@@ -104,22 +104,22 @@ def file_kind(start: bytes) -> FileKind | None:
     """
     if start and not start.strip(b"\0"):
         return FileKind("empty space: it starts with bytes of zero, as after a crash or a failed copy", _COPY_AGAIN)
-    for signature, kind in _BINARY.items():
+    for signature, found in _BINARY.items():
         if start.startswith(signature):
-            return kind
-    for signature, kind in _BINARY_BEHIND_LETTERS.items():
+            return found
+    for signature, found in _BINARY_BEHIND_LETTERS.items():
         if start.startswith(signature) and _has_control_characters(start):
-            return _kind_in_zip(start) if signature.startswith(b"PK") else kind
+            return _kind_in_zip(start) if signature.startswith(b"PK") else found
     text = start.removeprefix(BOM).lstrip().lower()
-    for beginnings, kind in _MARKUP:
+    for beginnings, found in _MARKUP:
         if text.startswith(beginnings):
-            return kind
+            return found
     return _wide_characters(start)
 
 
 def json_kind(start: bytes) -> FileKind | None:
     """Return what a file is that should be a table of text, but starts as JSON does; None if it does not."""
-    return next((kind for pattern, kind in _STARTS_OF_JSON if pattern.match(start)), None)
+    return next((found for pattern, found in _STARTS_OF_JSON if pattern.match(start)), None)
 
 
 def check_parquet(start: bytes, source: Source) -> None:
@@ -130,11 +130,11 @@ def check_parquet(start: bytes, source: Source) -> None:
     """
     if start.startswith(b"PAR1"):
         return
-    kind = file_kind(start) or json_kind(start.removeprefix(BOM))
-    if kind is None and not _has_control_characters(start):
-        kind = _TEXT
-    if kind is not None:
-        raise wrong_kind(source, kind)
+    found = file_kind(start) or json_kind(start.removeprefix(BOM))
+    if found is None and not _has_control_characters(start):
+        found = _TEXT
+    if found is not None:
+        raise wrong_kind(source, found)
 
 
 def _has_control_characters(start: bytes) -> bool:
@@ -144,19 +144,19 @@ def _has_control_characters(start: bytes) -> bool:
 def _kind_in_zip(start: bytes) -> FileKind:
     if _OPEN_DOCUMENT in start:
         return FileKind("a spreadsheet of LibreOffice (.ods)", _EXPORT)
-    return next((kind for name, kind in _IN_ZIP.items() if name in start), _BINARY_BEHIND_LETTERS[b"PK\x03\x04"])
+    return next((found for name, found in _IN_ZIP.items() if name in start), _BINARY_BEHIND_LETTERS[b"PK\x03\x04"])
 
 
 def _wide_characters(start: bytes) -> FileKind | None:
     """Return the encoding of text whose characters take two or four bytes each, and that has no byte-order mark."""
-    for width, kind in ((4, _UTF32), (2, _UTF16)):
+    for width, found in ((4, _UTF32), (2, _UTF16)):
         text = start[: width * _PAIRS]
         text = text[: len(text) // width * width]
         columns = [text[i::width] for i in range(width)]
         for ascii_column in (0, width - 1):
             others = [column for i, column in enumerate(columns) if i != ascii_column]
             if len(text) >= 4 and all(columns[ascii_column]) and not any(map(any, others)):  # noqa: PLR2004
-                return kind._replace(encoding=f"{kind.encoding}-{'be' if ascii_column else 'le'}")
+                return found._replace(encoding=f"{found.encoding}-{'be' if ascii_column else 'le'}")
     return None
 
 
@@ -176,8 +176,8 @@ class StartedFile:
 
     def __init__(self, file: BinaryIO, source: Source) -> None:
         start = file.read(START_BYTES)
-        if (kind := file_kind(start)) is not None:
-            raise wrong_kind(source, kind)
+        if (found := file_kind(start)) is not None:
+            raise wrong_kind(source, found)
         self.skipped = len(BOM) if start.startswith(BOM) else 0
         self._start = io.BytesIO(start[self.skipped :])
         self._file = file
@@ -188,8 +188,8 @@ class StartedFile:
         return data + self._file.read(size - len(data)) if len(data) < size else data
 
 
-def wrong_kind(source: Source, kind: FileKind) -> DataError:
+def wrong_kind(source: Source, found: FileKind) -> DataError:
     """Return the error for a file that is not in the format of its source."""
-    is_table = kind.encoding and source.format in ("csv", "tsv", "quoted_tsv")
-    remedy = f"Use --encoding {kind.encoding}." if is_table else kind.remedy
-    return DataError(f"cannot read {source.name} as {source.format}: it is {kind.description}", remedy)
+    is_table = found.encoding and source.format in ("csv", "tsv", "quoted_tsv")
+    remedy = f"Use --encoding {found.encoding}." if is_table else found.remedy
+    return DataError(f"cannot read {source.name} as {source.format}: it is {found.description}", remedy)

@@ -63,13 +63,13 @@ def bounded_batches(
             yield pa.RecordBatch.from_arrays(columns, schema=schema), sizes[start:end]
 
 
-def _decoded(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def _decoded(column: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     """Return some rows of a column in its own type, which it has but for dictionaries.
 
     They are copied before: Arrow converts all values that the lists of a column have, also those of other rows.
     """
     own = column.take(pa.array(range(len(column)), pa.int32())) if pa.types.is_nested(column.type) else column
-    return own.cast(kind)
+    return own.cast(arrow_type)
 
 
 def _cuts(sizes: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, int]]:

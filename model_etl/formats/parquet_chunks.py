@@ -55,7 +55,7 @@ class RowChunk:
         values = [row.get(name) for row in self._rows]
         return [None if value is None or bytes(value) == b"null" else bytes(value) for value in values]
 
-    def array(self, name: str, kind: pa.DataType) -> pa.Array | None:  # noqa: ARG002
+    def array(self, name: str, arrow_type: pa.DataType) -> pa.Array | None:  # noqa: ARG002
         """Return None: the values of a member are not an array."""
         return None
 
@@ -92,20 +92,20 @@ class ColumnChunk:
             return [None] * len(self)
         return [None if text == b"null" else text for text in self.known_texts(name)]
 
-    def array(self, name: str, kind: pa.DataType) -> pa.Array | None:
+    def array(self, name: str, arrow_type: pa.DataType) -> pa.Array | None:
         """Return the values of a member as an array; None if that needs the JSON of each."""
         column = self._columns.get(name)
         if column is None:
             return None
         if column.values is not None:
-            return column.values if column.values.type == kind else None
+            return column.values if column.values.type == arrow_type else None
         is_null = pc.equal(column.texts, "null")
-        if kind == pa.string():
+        if arrow_type == pa.string():
             if not pc.all(pc.or_(column.is_text, is_null)).as_py():
                 return None
             return pc.if_else(is_null, pa.scalar(None, pa.string()), column.cells)
         texts = pc.if_else(is_null, pa.scalar(None, pa.string()), column.texts)
-        pattern = _SURE_VALUES.get(kind)
+        pattern = _SURE_VALUES.get(arrow_type)
         if pattern is None or not pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py():
             return None
-        return texts.cast(kind)
+        return texts.cast(arrow_type)

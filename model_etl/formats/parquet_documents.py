@@ -28,62 +28,62 @@ from model_etl.records.times import (
     timestamp_text,
 )
 from model_etl.schema.fields import Field
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 
 types = pa.types
 DAY_SECONDS = 86_400
-UNREAD = Place(bytes_in_json="base64")
-"""The place of columns that are not fields of the model: their bytes are base64."""
+UNREAD = SchemaPart(bytes_in_json="base64")
+"""The schema part of columns that are not fields of the model: their bytes are base64."""
 
 
-def place_of_column(field: Field | None) -> Place:
+def part_of_column(field: Field | None) -> SchemaPart:
     """Return what the model accepts in a column; `UNREAD` if the column is not a field of the model."""
     if field is None:
         return UNREAD
-    return field.place or Place()
+    return field.schema_part or SchemaPart()
 
 
-def bytes_form(place: Place) -> str:
-    """Return how bytes at a place are written to JSON: "utf8", "base64" or "hex"."""
-    return next((p.bytes_in_json for p in place.all() if p.bytes_in_json != "utf8"), "utf8")
+def bytes_form(part: SchemaPart) -> str:
+    """Return how bytes of a schema part are written to JSON: "utf8", "base64" or "hex"."""
+    return next((p.bytes_in_json for p in part.all() if p.bytes_in_json != "utf8"), "utf8")
 
 
-def member_of(place: Place, name: str) -> Place:
-    """Return the place of a member of a struct; below a column that nobody reads, nobody reads anything."""
-    return place if place is UNREAD else place.member(name) or Place()
+def member_of(part: SchemaPart, name: str) -> SchemaPart:
+    """Return the schema part of a member of a struct; nothing below an unread column is read."""
+    return part if part is UNREAD else part.member(name) or SchemaPart()
 
 
-def item_of(place: Place) -> Place:
-    """Return the place of an item of a list, or of a key or value of a map."""
-    return place if place is UNREAD else place.item() or Place()
+def item_of(part: SchemaPart) -> SchemaPart:
+    """Return the schema part of an item of a list, or of a key or value of a map."""
+    return part if part is UNREAD else part.item() or SchemaPart()
 
 
-def json_values(array: pa.Array, place: Place) -> list[Any]:
+def json_values(array: pa.Array, part: SchemaPart) -> list[Any]:
     """Return the values of a column as msgspec writes them to JSON.
 
     Args:
         array: the column; its offsets must be valid, its text may not be.
-        place: what the model accepts in it.
+        part: what the model accepts in it.
     """
     convert = next((convert for applies, convert in _CONVERTERS if applies(array.type)), None)
-    return array.to_pylist() if convert is None else convert(array, place)
+    return array.to_pylist() if convert is None else convert(array, part)
 
 
-def json_texts(array: pa.Array, place: Place) -> pa.Array:
+def json_texts(array: pa.Array, part: SchemaPart) -> pa.Array:
     """Return the values of a column as JSON, in an array of text; null is `null`.
 
     Args:
         array: the column; its offsets must be valid, its text may not be.
-        place: what the model accepts in it.
+        part: what the model accepts in it.
     """
-    kind = array.type
-    if types.is_dictionary(kind) and len(array.dictionary):
-        return json_texts(array.dictionary, place).take(array.indices).fill_null("null")
-    if types.is_integer(kind) or types.is_boolean(kind) or (types.is_string(kind) and is_utf8(array)):
+    arrow_type = array.type
+    if types.is_dictionary(arrow_type) and len(array.dictionary):
+        return json_texts(array.dictionary, part).take(array.indices).fill_null("null")
+    if types.is_integer(arrow_type) or types.is_boolean(arrow_type) or (types.is_string(arrow_type) and is_utf8(array)):
         return json_of_array(array)
-    if types.is_date32(kind) and in_range(array):
+    if types.is_date32(arrow_type) and in_range(array):
         return json_of_array(array.cast(pa.string()))
-    return json_of_objects(json_values(array, place))
+    return json_of_objects(json_values(array, part))
 
 
 def is_utf8(column: pa.Array) -> bool:
@@ -95,19 +95,19 @@ def is_utf8(column: pa.Array) -> bool:
     return True
 
 
-def is_extension(kind: pa.DataType) -> bool:
+def is_extension(arrow_type: pa.DataType) -> bool:
     """Return whether a type is one of an extension of Arrow, such as UUID."""
-    return isinstance(kind, pa.BaseExtensionType)
+    return isinstance(arrow_type, pa.BaseExtensionType)
 
 
-def is_binary(kind: pa.DataType) -> bool:
+def is_binary(arrow_type: pa.DataType) -> bool:
     """Return whether a type holds bytes, of any size or layout."""
-    return "binary" in str(kind) and not types.is_nested(kind) and not types.is_dictionary(kind)
+    return "binary" in str(arrow_type) and not types.is_nested(arrow_type) and not types.is_dictionary(arrow_type)
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_text(arrow_type: pa.DataType) -> bool:
     """Return whether a type holds text, of any size or layout."""
-    return types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view"
+    return types.is_string(arrow_type) or types.is_large_string(arrow_type) or str(arrow_type) == "string_view"
 
 
 def _or_null(convert: Callable[[Any], Any], array: pa.Array) -> list[Any]:
@@ -170,14 +170,14 @@ def _temporal_values(array: pa.Array) -> list[Any]:
     return [None if value is None else text(value) for value in integers(array).to_pylist()]
 
 
-def _temporal_text(kind: pa.DataType) -> Callable[[int], str]:
-    if types.is_date32(kind):
+def _temporal_text(arrow_type: pa.DataType) -> Callable[[int], str]:
+    if types.is_date32(arrow_type):
         return date_text
-    if types.is_date64(kind):
+    if types.is_date64(arrow_type):
         return _date64_text
-    if types.is_timestamp(kind):
-        return partial(timestamp_text, unit=kind.unit, utc=kind.tz is not None)
-    return partial(duration_text if types.is_duration(kind) else time_text, unit=kind.unit)
+    if types.is_timestamp(arrow_type):
+        return partial(timestamp_text, unit=arrow_type.unit, utc=arrow_type.tz is not None)
+    return partial(duration_text if types.is_duration(arrow_type) else time_text, unit=arrow_type.unit)
 
 
 def _date64_text(milliseconds: int) -> str:
@@ -192,19 +192,23 @@ def integers(array: pa.Array) -> pa.Array:
 
 def in_range(array: pa.Array) -> bool:
     """Return whether dates are of the years 1 to 9999 in every zone, and times of one day."""
-    kind = array.type
-    if types.is_duration(kind):
+    arrow_type = array.type
+    if types.is_duration(arrow_type):
         return True
     ends = pc.min_max(integers(array)).as_py()
     if ends["min"] is None:
         return True
-    if types.is_time(kind):
-        first, last = 0, DAY_SECONDS * UNITS[kind.unit] - 1
+    if types.is_time(arrow_type):
+        first, last = 0, DAY_SECONDS * UNITS[arrow_type.unit] - 1
     else:
-        day = 1 if types.is_date32(kind) else DAY_SECONDS * UNITS["ms" if types.is_date64(kind) else kind.unit]
-        margin = 1 if types.is_timestamp(kind) and kind.tz not in (None, "UTC", "Z", "+00:00") else 0
+        day = (
+            1
+            if types.is_date32(arrow_type)
+            else DAY_SECONDS * UNITS["ms" if types.is_date64(arrow_type) else arrow_type.unit]
+        )
+        margin = 1 if types.is_timestamp(arrow_type) and arrow_type.tz not in (None, "UTC", "Z", "+00:00") else 0
         first, last = (FIRST_DAY + margin) * day, (LAST_DAY + 1 - margin) * day - 1
-        if types.is_date64(kind) and pc.any(pc.not_equal(remainder(integers(array), day), 0)).as_py():
+        if types.is_date64(arrow_type) and pc.any(pc.not_equal(remainder(integers(array), day), 0)).as_py():
             return False
     return bool(first <= ends["min"] and ends["max"] <= last)
 
@@ -214,32 +218,32 @@ def remainder(numbers: pa.Array, divisor: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
 
 
-def _extension_values(array: pa.ExtensionArray, place: Place) -> list[Any]:
+def _extension_values(array: pa.ExtensionArray, part: SchemaPart) -> list[Any]:
     name = array.type.extension_name
     if name == "arrow.uuid":
         return [None if value is None else str(uuid.UUID(bytes=value)) for value in array.storage.to_pylist()]
     if name == "arrow.bool8":
         return _or_null(bool, array.storage)
-    return json_values(array.storage, place)
+    return json_values(array.storage, part)
 
 
-def _struct_values(array: pa.StructArray, place: Place) -> list[Any]:
+def _struct_values(array: pa.StructArray, part: SchemaPart) -> list[Any]:
     names = [field.name for field in array.type]
-    members = [json_values(array.field(i), member_of(place, name)) for i, name in enumerate(names)]
+    members = [json_values(array.field(i), member_of(part, name)) for i, name in enumerate(names)]
     rows = zip(*members, strict=True) if members else iter([()] * len(array))
     make: Callable[[Any], Any] = dict if len(set(names)) == len(names) else list  # an object has each name once
     return [make(zip(names, r, strict=True)) if v else None for v, r in zip(_valid(array), rows, strict=True)]
 
 
-def _map_values(array: pa.MapArray, place: Place) -> list[Any]:
+def _map_values(array: pa.MapArray, part: SchemaPart) -> list[Any]:
     offsets = array.offsets.to_pylist()
     first, count = offsets[0], offsets[-1] - offsets[0]
-    keys = json_values(array.keys.slice(first, count), item_of(place))
-    items = json_values(array.items.slice(first, count), item_of(place))
+    keys = json_values(array.keys.slice(first, count), item_of(part))
+    items = json_values(array.items.slice(first, count), item_of(part))
     pairs = [[key, item] for key, item in zip(keys, items, strict=True)]
     ends = itertools.pairwise(offsets)
     rows = [pairs[a - first : b - first] if v else None for v, (a, b) in zip(_valid(array), ends, strict=True)]
-    if is_text(array.type.key_type) and any(p.has_any_names for p in place.all()):
+    if is_text(array.type.key_type) and any(p.has_any_names for p in part.all()):
         return [None if row is None else _as_object(row) for row in rows]
     return rows
 
@@ -250,8 +254,8 @@ def _as_object(pairs: list[list[Any]]) -> Any:
     return made if len(made) == len(pairs) else pairs
 
 
-def _list_values(array: pa.Array, place: Place) -> list[Any]:
-    items = json_values(array.flatten(), item_of(place))
+def _list_values(array: pa.Array, part: SchemaPart) -> list[Any]:
+    items = json_values(array.flatten(), item_of(part))
     values: list[Any] = []
     end = 0
     for length in pc.list_value_length(array).to_pylist():
@@ -264,18 +268,18 @@ def _valid(array: pa.Array) -> list[bool]:
     return array.is_valid().to_pylist()  # type: ignore[no-any-return]
 
 
-def _dictionary_values(array: pa.DictionaryArray, place: Place) -> list[Any]:
-    values = json_values(array.dictionary, place)
+def _dictionary_values(array: pa.DictionaryArray, part: SchemaPart) -> list[Any]:
+    values = json_values(array.dictionary, part)
     return [None if index is None else values[index] for index in array.indices.to_pylist()]
 
 
-def _decimal_values(array: pa.Array, _: Place) -> list[Any]:
+def _decimal_values(array: pa.Array, _: SchemaPart) -> list[Any]:
     return _or_null(lambda value: msgspec.Raw(format(value, "f").encode()), array)
 
 
-_CONVERTERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any, Place], list[Any]]], ...] = (
+_CONVERTERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any, SchemaPart], list[Any]]], ...] = (
     (is_extension, _extension_values),
-    (is_binary, lambda array, place: _or_null(_BYTES[bytes_form(place)], array)),
+    (is_binary, lambda array, part: _or_null(_BYTES[bytes_form(part)], array)),
     (is_text, lambda array, _: _texts(array)),
     (types.is_floating, lambda array, _: _floats(array)),
     (types.is_decimal, _decimal_values),

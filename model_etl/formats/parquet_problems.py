@@ -24,15 +24,15 @@ from model_etl.formats.parquet_documents import (
 )
 from model_etl.formats.parquet_retry import BEYOND_YEARS, FINER
 from model_etl.records.times import timestamp_text
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 
 types = pa.types
-_MICROSECOND = 1000
+_NS_PER_MICROSECOND = 1000
 _ABOUT_VALUES = ("UTF8", "acceptable range", "whole number of days", "does not fit in precision")
 """What Arrow says of single values, as opposed to a column whose layout is damaged."""
 
 
-def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year: bool) -> dict[int, RecordError]:
+def find_problems(rows: pa.RecordBatch, needed: Mapping[str, SchemaPart], *, any_year: bool) -> dict[int, RecordError]:
     """Return the rows that have a value which cannot be read or published.
 
     Args:
@@ -49,19 +49,19 @@ def find_problems(rows: pa.RecordBatch, needed: Mapping[str, Place], *, any_year
     problems: dict[int, RecordError] = {}
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         is_valid = _is_valid(column)
-        place = needed.get(name)
-        if place is None or (is_valid and not _needs_care(column.type, place)):
+        part = needed.get(name)
+        if part is None or (is_valid and not _needs_care(column.type, part)):
             continue
-        free = any_year and place is UNREAD
+        free = any_year and part is UNREAD
         if free and is_valid:
             continue
-        for index, reason in _rows_with_problem(column, place, 0, any_year=free):
+        for index, reason in _rows_with_problem(column, part, 0, any_year=free):
             problems.setdefault(index, RecordError("parse", "NotText", f"{name} has {reason}"))
     return problems
 
 
 def find_finer_times(rows: pa.RecordBatch, finer: pa.RecordBatch) -> dict[int, dict[str, Any]]:
-    """Return the rows whose INT96 times have a part of a microsecond.
+    """Return the rows whose INT96 times have a fraction of a microsecond.
 
     Args:
         rows: the rows, with such columns in microseconds.
@@ -100,12 +100,12 @@ def _differs(coarse: pa.Array, fine: pa.Array) -> bool:
 
 
 def _rest(coarse: pa.Array, fine: pa.Array) -> pa.Array:
-    return pc.subtract(integers(fine), pc.multiply(integers(coarse), _MICROSECOND))
+    return pc.subtract(integers(fine), pc.multiply(integers(coarse), _NS_PER_MICROSECOND))
 
 
 def _finer_value(coarse: pa.Array, fine: pa.Array) -> Any:
     if types.is_timestamp(fine.type):
-        exact = integers(coarse)[0].as_py() * _MICROSECOND + _rest(coarse, fine)[0].as_py()
+        exact = integers(coarse)[0].as_py() * _NS_PER_MICROSECOND + _rest(coarse, fine)[0].as_py()
         return timestamp_text(exact, "ns")
     return json_values(fine, UNREAD)[0]
 
@@ -126,68 +126,68 @@ def _is_valid(column: pa.Array) -> bool:
     return True
 
 
-def _rows_with_problem(column: pa.Array, place: Place, start: int, *, any_year: bool) -> Iterator[tuple[int, str]]:
+def _rows_with_problem(column: pa.Array, part: SchemaPart, start: int, *, any_year: bool) -> Iterator[tuple[int, str]]:
     """Yield the rows with a problem, halving the column until each is alone: mostly there are none, or few."""
-    reason = _problem(column, place, any_year=any_year)
+    reason = _problem(column, part, any_year=any_year)
     if reason is None:
         return
     if len(column) == 1:
         yield start, reason
         return
     middle = len(column) // 2
-    yield from _rows_with_problem(column.slice(0, middle), place, start, any_year=any_year)
-    yield from _rows_with_problem(column.slice(middle), place, start + middle, any_year=any_year)
+    yield from _rows_with_problem(column.slice(0, middle), part, start, any_year=any_year)
+    yield from _rows_with_problem(column.slice(middle), part, start + middle, any_year=any_year)
 
 
-def _problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
+def _problem(array: pa.Array, part: SchemaPart, *, any_year: bool) -> str | None:
     """Return why a column that is read or published has a value that text cannot hold, or None.
 
     Args:
         array: the column.
-        place: what the model accepts in it.
+        part: what the model accepts in it.
         any_year: whether it may hold dates of any year.
     """
-    kind = array.type
-    if types.is_temporal(kind):
-        return _time_problem(array, place, any_year=any_year)
-    if is_binary(kind) and bytes_form(place) == "utf8" and place is not UNREAD:
+    arrow_type = array.type
+    if types.is_temporal(arrow_type):
+        return _time_problem(array, part, any_year=any_year)
+    if is_binary(arrow_type) and bytes_form(part) == "utf8" and part is not UNREAD:
         return None if _is_utf8(array) else _NOT_UTF8
-    if is_text(kind):
+    if is_text(arrow_type):
         return None if _is_utf8(as_binary(array)) else _NOT_UTF8
-    if isinstance(kind, pa.BaseExtensionType):
-        return None if kind.extension_name == "arrow.uuid" else _problem(array.storage, place, any_year=any_year)
-    parts = _parts(array, place)
-    return next(filter(None, (_problem(*part, any_year=any_year) for part in parts)), None)
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return None if arrow_type.extension_name == "arrow.uuid" else _problem(array.storage, part, any_year=any_year)
+    parts = _parts(array, part)
+    return next(filter(None, (_problem(*pair, any_year=any_year) for pair in parts)), None)
 
 
-def _parts(array: pa.Array, place: Place) -> list[tuple[pa.Array, Place]]:
+def _parts(array: pa.Array, part: SchemaPart) -> list[tuple[pa.Array, SchemaPart]]:
     """Return the columns that a nested column consists of, without the values of rows that are null."""
-    kind = array.type
-    if types.is_dictionary(kind):
-        return [(array.dictionary.take(pc.unique(array.indices.drop_null())), place)]
-    if types.is_struct(kind):
-        return [(m, member_of(place, f.name)) for m, f in zip(array.flatten(), kind, strict=True)]
-    if types.is_map(kind):
+    arrow_type = array.type
+    if types.is_dictionary(arrow_type):
+        return [(array.dictionary.take(pc.unique(array.indices.drop_null())), part)]
+    if types.is_struct(arrow_type):
+        return [(m, member_of(part, f.name)) for m, f in zip(array.flatten(), arrow_type, strict=True)]
+    if types.is_map(arrow_type):
         offsets = array.offsets
         first, count = offsets[0].as_py(), offsets[-1].as_py() - offsets[0].as_py()
-        return [(part.slice(first, count), item_of(place)) for part in (array.keys, array.items)]
-    if types.is_nested(kind):
-        return [(array.flatten(), item_of(place))]
+        return [(values.slice(first, count), item_of(part)) for values in (array.keys, array.items)]
+    if types.is_nested(arrow_type):
+        return [(array.flatten(), item_of(part))]
     return []
 
 
 _NOT_UTF8 = "bytes that are not UTF-8 text"
 
 
-def _time_problem(array: pa.Array, place: Place, *, any_year: bool) -> str | None:
-    kind = array.type
+def _time_problem(array: pa.Array, part: SchemaPart, *, any_year: bool) -> str | None:
+    arrow_type = array.type
     if not any_year and not in_range(array):
-        if types.is_time(kind):
+        if types.is_time(arrow_type):
             return "a time outside of the day"
         return BEYOND_YEARS
-    unit = getattr(kind, "unit", "")
-    if unit == "ns" and place.accepts("datetime", "time", "timedelta"):
-        rest = remainder(integers(array), _MICROSECOND)
+    unit = getattr(arrow_type, "unit", "")
+    if unit == "ns" and part.accepts("datetime", "time", "timedelta"):
+        rest = remainder(integers(array), _NS_PER_MICROSECOND)
         if pc.any(pc.not_equal(rest, 0), min_count=0).as_py():
             return FINER
     return None
@@ -203,10 +203,12 @@ def _is_utf8(array: pa.Array) -> bool:
     return True
 
 
-def _needs_care(kind: pa.DataType, place: Place) -> bool:
+def _needs_care(arrow_type: pa.DataType, part: SchemaPart) -> bool:
     """Return whether values of a type can be a `problem` although they are valid: bytes as text, and times."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return kind.extension_name != "arrow.uuid" and _needs_care(kind.storage_type, place)
-    if types.is_nested(kind) or types.is_dictionary(kind):
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return arrow_type.extension_name != "arrow.uuid" and _needs_care(arrow_type.storage_type, part)
+    if types.is_nested(arrow_type) or types.is_dictionary(arrow_type):
         return True
-    return bool(types.is_temporal(kind)) or (is_binary(kind) and place is not UNREAD and bytes_form(place) == "utf8")
+    return bool(types.is_temporal(arrow_type)) or (
+        is_binary(arrow_type) and part is not UNREAD and bytes_form(part) == "utf8"
+    )

@@ -18,7 +18,7 @@ from model_etl.errors import DataError, RecordError, UsageError, shortened
 from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
 from model_etl.formats.file_signatures import START_BYTES, check_parquet
 from model_etl.formats.parquet_batches import bounded_batches
-from model_etl.formats.parquet_documents import is_utf8, json_texts, json_values, place_of_column
+from model_etl.formats.parquet_documents import is_utf8, json_texts, json_values, part_of_column
 from model_etl.formats.parquet_problems import find_finer_times, find_problems
 from model_etl.formats.parquet_retry import FINER
 from model_etl.formats.parquet_sizes import row_sizes
@@ -28,7 +28,7 @@ from model_etl.records.batch import Batch, Source
 from model_etl.records.json_rows import JoinedLines, JsonColumn, object_parts
 from model_etl.records.lazy_sequences import LazySequence
 from model_etl.schema.fields import Field
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +79,7 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
         check_table_names(schema.names, fields, source)
         needed = [name for name in schema.names if name in fields or source.publishes(name)]
         finer = _finer_batches(file, table, needed, source)
-    places = {name: place_of_column(fields.get(name)) for name in schema.names}
+    schema_parts = {name: part_of_column(fields.get(name)) for name in schema.names}
     builder = BatchBuilder(dataclasses.replace(source, columns=schema))
     most_rows = BATCH_RECORDS * min(source.scale, _MOST_TIMES)
     batches = bounded_batches(file, table, source.max_record_size, most_rows, **options)
@@ -88,11 +88,11 @@ def read_batches(file: BinaryIO, source: Source, fields: Mapping[str, Field]) ->
             rows, sizes = next(batches, (None, None))
             if rows is None:
                 break
-            problems = find_problems(rows, {name: places[name] for name in needed}, any_year=source.any_year)
+            problems = find_problems(rows, {name: schema_parts[name] for name in needed}, any_year=source.any_year)
             exact = find_finer_times(rows, finer.take(rows.num_rows)) if finer is not None else {}
         if not rows.num_rows:
             continue
-        documents = RowDocuments(rows, places)
+        documents = RowDocuments(rows, schema_parts)
         if sizes is not None and sizes.max() > source.max_record_size:
             _add_long_rows(builder, documents, sizes, problems, exact)
             yield from builder.take()
@@ -129,7 +129,7 @@ def too_many_columns(source: Source, count: int) -> DataError:
     """Return the error for a file with more columns than `MAX_COLUMNS`."""
     return DataError(
         f"cannot read {source.name}: it has {count:,} columns; Parquet is read with at most {MAX_COLUMNS:,}",
-        "Put values of one kind into a list, or convert the file to JSON Lines.",
+        "Put values of one arrow_type into a list, or convert the file to JSON Lines.",
     )
 
 
@@ -217,16 +217,16 @@ class RowDocuments(JoinedLines):
 
     Args:
         rows: the rows.
-        places: what the model accepts in each column.
+        schema_parts: what the model accepts in each column.
 
     Attributes:
         rows: the rows.
     """
 
-    def __init__(self, rows: pa.RecordBatch, places: Mapping[str, Place]) -> None:
+    def __init__(self, rows: pa.RecordBatch, schema_parts: Mapping[str, SchemaPart]) -> None:
         super().__init__((), rows.num_rows)
         self.rows = rows
-        self._places = places
+        self._schema_parts = schema_parts
 
     @property
     @override
@@ -235,7 +235,7 @@ class RowDocuments(JoinedLines):
         return object_parts({name: self._json_texts(index) for index, name in enumerate(names)})
 
     def _json_texts(self, index: int) -> pa.Array:
-        return json_texts(self.rows.column(index), self._places[self.rows.schema.names[index]])
+        return json_texts(self.rows.column(index), self._schema_parts[self.rows.schema.names[index]])
 
     def json_column(self, name: str) -> JsonColumn:
         """Return a field of each row; null if there is no such column."""
@@ -247,13 +247,13 @@ class RowDocuments(JoinedLines):
 
     def row(self, index: int) -> RowDocuments:
         """Return one row."""
-        return RowDocuments(self.rows.slice(index, 1), self._places)
+        return RowDocuments(self.rows.slice(index, 1), self._schema_parts)
 
     def short_values(self, index: int) -> bytes:
         """Return the JSON of the short values of a row."""
         row = self.rows.slice(index, 1)
         short = [name for name in row.schema.names if row_sizes(row.column(name))[0] <= EXCERPT_BYTES]
-        return bytes(RowDocuments(row.select(short), self._places)[0])
+        return bytes(RowDocuments(row.select(short), self._schema_parts)[0])
 
     @property
     def source_names(self) -> Sequence[str]:
@@ -266,9 +266,9 @@ class RowDocuments(JoinedLines):
         index = self.rows.schema.get_field_index(name)
         if index < 0:
             return None
-        place = self._places[name]
+        schema_part = self._schema_parts[name]
         return SourceColumn(
-            self.rows.column(index), "null", None, lambda values: _ENCODER.encode(json_values(values, place))
+            self.rows.column(index), "null", None, lambda values: _ENCODER.encode(json_values(values, schema_part))
         )
 
     def documents_at(self, indexes: Sequence[int]) -> Sequence[bytes]:
@@ -287,12 +287,12 @@ class RowDocuments(JoinedLines):
     def _taken(self, indexes: Sequence[int]) -> RowDocuments | None:
         """Return some rows; None if there are none, or Arrow cannot take values of such a type."""
         try:
-            return RowDocuments(self.rows.take(pa.array(indexes, pa.int64())), self._places) if indexes else None
+            return RowDocuments(self.rows.take(pa.array(indexes, pa.int64())), self._schema_parts) if indexes else None
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
             return None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowDocuments, (self.rows, self._places)
+        return RowDocuments, (self.rows, self._schema_parts)
 
     def read_columns(self, types: Mapping[str, type]) -> dict[str, np.ndarray[Any, Any]] | None:
         """Return some columns as numpy arrays: see `ColumnSource`."""
@@ -313,7 +313,11 @@ class RowDocuments(JoinedLines):
 
 def _is_plain(values: pa.Array) -> bool:
     """Return whether values are of a type of `JsonColumn.values`."""
-    kind = values.type
-    if pa.types.is_float64(kind):
+    arrow_type = values.type
+    if pa.types.is_float64(arrow_type):
         return bool(pc.all(pc.is_finite(values), min_count=0).as_py())
-    return pa.types.is_int64(kind) or pa.types.is_boolean(kind) or (pa.types.is_string(kind) and is_utf8(values))
+    return (
+        pa.types.is_int64(arrow_type)
+        or pa.types.is_boolean(arrow_type)
+        or (pa.types.is_string(arrow_type) and is_utf8(values))
+    )

@@ -10,7 +10,7 @@ from model_etl.errors import RecordError
 from model_etl.records.batch import Source
 from model_etl.records.strict_json import parse_object
 from model_etl.schema.fields import Field
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 
 FINER = "a part of a microsecond, which the model's type cannot hold"
 BEYOND_YEARS = 'a date outside of the years 1 to 9999 ("infinity" in some databases)'
@@ -26,7 +26,7 @@ def check_times(document: bytes, fields: Mapping[str, Field]) -> None:
     """
     for name, value in parse_object(document).items():
         field = fields.get(name)
-        if field is not None and field.place is not None and _is_finer(value, field.place):
+        if field is not None and field.schema_part is not None and _is_finer(value, field.schema_part):
             raise RecordError("parse", "NotText", f"{name} has {FINER}")
 
 
@@ -51,11 +51,11 @@ def _is_beyond(value: Any) -> bool:
     return isinstance(value, list) and any(map(_is_beyond, value))
 
 
-def _is_finer(value: Any, place: Place | None) -> bool:
-    if place is None:
+def _is_finer(value: Any, part: SchemaPart | None) -> bool:
+    if part is None:
         return False
     if isinstance(value, str):
-        return place.accepts("datetime", "time", "timedelta") and bool(_FINER_TIME.search(value))
+        return part.accepts("datetime", "time", "timedelta") and bool(_FINER_TIME.search(value))
     if isinstance(value, dict):
-        return any(_is_finer(item, place.member(name)) for name, item in value.items())
-    return isinstance(value, list) and any(_is_finer(item, place.item(index)) for index, item in enumerate(value))
+        return any(_is_finer(item, part.member(name)) for name, item in value.items())
+    return isinstance(value, list) and any(_is_finer(item, part.item(index)) for index, item in enumerate(value))

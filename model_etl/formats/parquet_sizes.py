@@ -16,23 +16,27 @@ Sizes = np.ndarray[Any, np.dtype[np.int64]]
 
 def row_sizes(column: pa.Array) -> Sizes:
     """Return the bytes of the values of each row."""
-    kind = column.type
+    arrow_type = column.type
     if isinstance(column, pa.ExtensionArray):
         return row_sizes(column.storage)
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(arrow_type):
         return _of_dictionary(column)
-    if pa.types.is_struct(kind):
+    if pa.types.is_struct(arrow_type):
         return sum(map(row_sizes, column.flatten()), np.full(len(column), _VALUE_BYTES, np.int64))
-    if pa.types.is_fixed_size_list(kind):
-        values = column.values[column.offset * kind.list_size : (column.offset + len(column)) * kind.list_size]
-        return np.asarray(row_sizes(values).reshape(len(column), kind.list_size).sum(axis=1), np.int64)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+    if pa.types.is_fixed_size_list(arrow_type):
+        values = column.values[
+            column.offset * arrow_type.list_size : (column.offset + len(column)) * arrow_type.list_size
+        ]
+        return np.asarray(row_sizes(values).reshape(len(column), arrow_type.list_size).sum(axis=1), np.int64)
+    if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type) or pa.types.is_map(arrow_type):
         return _of_lists(column)
-    if _is_text(kind):
-        lengths = column if pa.types.is_large_binary(kind) or pa.types.is_binary(kind) else _as_binary(column)
+    if _is_text(arrow_type):
+        lengths = (
+            column if pa.types.is_large_binary(arrow_type) or pa.types.is_binary(arrow_type) else _as_binary(column)
+        )
         return _int64(pc.binary_length(lengths)) + _VALUE_BYTES
     try:
-        width = max(_VALUE_BYTES, kind.bit_width // 8)
+        width = max(_VALUE_BYTES, arrow_type.bit_width // 8)
     except ValueError:  # null has no width
         width = _VALUE_BYTES
     return np.full(len(column), width, np.int64)
@@ -52,15 +56,15 @@ def _of_lists(column: pa.Array) -> Sizes:
     return sizes
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_text(arrow_type: pa.DataType) -> bool:
     views = (pa.string_view(), pa.binary_view())
     return any(
         (
-            pa.types.is_string(kind),
-            pa.types.is_large_string(kind),
-            pa.types.is_binary(kind),
-            pa.types.is_large_binary(kind),
-            kind in views,
+            pa.types.is_string(arrow_type),
+            pa.types.is_large_string(arrow_type),
+            pa.types.is_binary(arrow_type),
+            pa.types.is_large_binary(arrow_type),
+            arrow_type in views,
         )
     )
 

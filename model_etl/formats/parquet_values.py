@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from model_etl.formats.parquet_documents import UNREAD, bytes_form, is_binary, is_extension, is_text, item_of, member_of
 from model_etl.records.times import parse_date, parse_duration, parse_time, parse_timestamp
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 
 CONVERSION_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 """The errors of `column_of_json`, and of Arrow when it infers a type."""
@@ -52,88 +52,88 @@ def as_nullable(field: pa.Field) -> pa.Field:
 
 def _as_stored(field: pa.Field) -> pa.Field:
     """Return a column in which types of extensions are those that they are stored as."""
-    kind = field.type.storage_type if is_extension(field.type) else field.type
-    return field.with_type(_with_fields(kind, _as_stored))
+    arrow_type = field.type.storage_type if is_extension(field.type) else field.type
+    return field.with_type(_with_fields(arrow_type, _as_stored))
 
 
-def _with_fields(kind: pa.DataType, convert: Callable[[pa.Field], pa.Field]) -> pa.DataType:
+def _with_fields(arrow_type: pa.DataType, convert: Callable[[pa.Field], pa.Field]) -> pa.DataType:
     """Return a nested type with other members or items; any other type as it is."""
-    if pa.types.is_struct(kind):
-        return pa.struct([convert(field) for field in kind])
-    if pa.types.is_list(kind):
-        return pa.list_(convert(kind.value_field))
-    if pa.types.is_large_list(kind):
-        return pa.large_list(convert(kind.value_field))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(convert(kind.value_field), kind.list_size)
-    return kind
+    if pa.types.is_struct(arrow_type):
+        return pa.struct([convert(field) for field in arrow_type])
+    if pa.types.is_list(arrow_type):
+        return pa.list_(convert(arrow_type.value_field))
+    if pa.types.is_large_list(arrow_type):
+        return pa.large_list(convert(arrow_type.value_field))
+    if pa.types.is_fixed_size_list(arrow_type):
+        return pa.list_(convert(arrow_type.value_field), arrow_type.list_size)
+    return arrow_type
 
 
-def column_of_json(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place = UNREAD) -> pa.Array:
+def column_of_json(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart = UNREAD) -> pa.Array:
     """Build a column from JSON values: the reverse of reading rows as JSON.
 
     Args:
         texts: the JSON of each value, or None for null.
         arrow_type: the type of the column.
-        place: what the model accepts in it, which decides the text of bytes.
+        part: what the model accepts in it, which decides the text of bytes.
 
     Raises:
         pyarrow.ArrowException, OverflowError, TypeError, ValueError: if a value does not fit the type.
     """
     if isinstance(arrow_type, pa.BaseExtensionType):
-        restore = _restorer(arrow_type, place)
+        restore = _restorer(arrow_type, part)
         storage = pa.array(list(map(restore, _values(texts))), arrow_type.storage_type)
         return pa.ExtensionArray.from_storage(arrow_type, storage)
     build = next(build for applies, build in _COLUMN_BUILDERS if applies(arrow_type))
-    return build(texts, arrow_type, place)
+    return build(texts, arrow_type, part)
 
 
-def _decimal_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: Place) -> pa.Array:
+def _decimal_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: SchemaPart) -> pa.Array:
     return pa.array([None if t is None else decimal.Decimal(t.decode().strip('"')) for t in texts], arrow_type)
 
 
-def _nested_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
-    restore = _restorer(arrow_type, place)  # json keeps all digits of decimals, msgspec does not
+def _nested_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
+    restore = _restorer(arrow_type, part)  # json keeps all digits of decimals, msgspec does not
     values = [restore(None if t is None else json.loads(t, parse_float=decimal.Decimal)) for t in texts]
     stored = _with_fields(arrow_type, _as_stored)
     column = pa.array(values, stored)
     return column if stored == arrow_type else column.cast(arrow_type)
 
 
-def _date_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+def _date_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
     values = _values(texts)
     if all(value is None or (isinstance(value, str) and value[:1] not in ("+", "-")) for value in values):
         try:
             return pa.array(values, pa.string()).cast(arrow_type)
         except pa.ArrowException:
             pass  # the one that follows knows more texts, and says which does not fit
-    return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
+    return pa.array(list(map(_restorer(arrow_type, part), values)), arrow_type)
 
 
-def _dictionary_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
-    return column_of_json(texts, arrow_type.value_type, place).dictionary_encode().cast(arrow_type)
+def _dictionary_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
+    return column_of_json(texts, arrow_type.value_type, part).dictionary_encode().cast(arrow_type)
 
 
-def _restored_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
-    return pa.array(list(map(_restorer(arrow_type, place), _values(texts))), arrow_type)
+def _restored_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
+    return pa.array(list(map(_restorer(arrow_type, part), _values(texts))), arrow_type)
 
 
-def _integer_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+def _integer_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
     values = _values(texts)
     if float in set(map(type, values)):  # 9007199254740993.0 as a float is another number
         values = [None if text is None else json.loads(text, parse_float=decimal.Decimal) for text in texts]
-        return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
+        return pa.array(list(map(_restorer(arrow_type, part), values)), arrow_type)
     return pa.array(values, arrow_type)
 
 
-def _float_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, place: Place) -> pa.Array:
+def _float_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, part: SchemaPart) -> pa.Array:
     values = _values(texts)
     if pa.types.is_float64(arrow_type) and set(map(type, values)) <= {float, type(None)}:
         return pa.array(values, arrow_type)
-    return pa.array(list(map(_restorer(arrow_type, place), values)), arrow_type)
+    return pa.array(list(map(_restorer(arrow_type, part), values)), arrow_type)
 
 
-def _simple_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: Place) -> pa.Array:
+def _simple_column(texts: Sequence[bytes | None], arrow_type: pa.DataType, _: SchemaPart) -> pa.Array:
     return pa.array(_values(texts), arrow_type)
 
 
@@ -152,7 +152,7 @@ def _always(_: pa.DataType) -> bool:
     return True
 
 
-_COLUMN_BUILDERS: tuple[tuple[_Test, Callable[[Sequence[bytes | None], pa.DataType, Place], pa.Array]], ...] = (
+_COLUMN_BUILDERS: tuple[tuple[_Test, Callable[[Sequence[bytes | None], pa.DataType, SchemaPart], pa.Array]], ...] = (
     (pa.types.is_integer, _integer_column),
     (pa.types.is_floating, _float_column),
     (is_text, _simple_column),
@@ -167,14 +167,14 @@ _COLUMN_BUILDERS: tuple[tuple[_Test, Callable[[Sequence[bytes | None], pa.DataTy
 """The function that builds a column of a type: the first whose test is true."""
 
 
-def _restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+def _restorer(arrow_type: pa.DataType, part: SchemaPart) -> _Converter:
     """Return the function that turns a decoded JSON value, or None, into the Python object that Arrow expects."""
-    restore = next(build for applies, build in _RESTORERS if applies(arrow_type))(arrow_type, place)
+    restore = next(build for applies, build in _RESTORERS if applies(arrow_type))(arrow_type, part)
     return lambda value: None if value is None else restore(value)
 
 
-def _struct_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
-    members = {field.name: _restorer(field.type, member_of(place, field.name)) for field in arrow_type}
+def _struct_restorer(arrow_type: pa.DataType, part: SchemaPart) -> _Converter:
+    members = {field.name: _restorer(field.type, member_of(part, field.name)) for field in arrow_type}
 
     def restore(value: Any) -> dict[str, Any]:
         _require_type(value, dict, arrow_type)
@@ -186,9 +186,9 @@ def _struct_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
     return restore
 
 
-def _map_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
-    restore_key = _restorer(arrow_type.key_type, item_of(place))
-    restore_item = _restorer(arrow_type.item_type, item_of(place))
+def _map_restorer(arrow_type: pa.DataType, part: SchemaPart) -> _Converter:
+    restore_key = _restorer(arrow_type.key_type, item_of(part))
+    restore_item = _restorer(arrow_type.item_type, item_of(part))
 
     def restore(value: Any) -> list[tuple[Any, Any]]:
         pairs = value.items() if isinstance(value, dict) else value
@@ -198,8 +198,8 @@ def _map_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
     return restore
 
 
-def _list_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
-    restore_item = _restorer(arrow_type.value_type, item_of(place))
+def _list_restorer(arrow_type: pa.DataType, part: SchemaPart) -> _Converter:
+    restore_item = _restorer(arrow_type.value_type, item_of(part))
 
     def restore(value: Any) -> list[Any]:
         _require_type(value, list, arrow_type)
@@ -208,7 +208,7 @@ def _list_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
     return restore
 
 
-def _integer_restorer(_kind: pa.DataType, _place: Place) -> _Converter:
+def _integer_restorer(_arrow_type: pa.DataType, _part: SchemaPart) -> _Converter:
     def restore(value: Any) -> int:
         if isinstance(value, (bool, str)) or value != int(value):  # Arrow would change 0.5 to 0
             raise TypeError(_DOES_NOT_FIT)
@@ -217,7 +217,7 @@ def _integer_restorer(_kind: pa.DataType, _place: Place) -> _Converter:
     return restore
 
 
-def _float_restorer(arrow_type: pa.DataType, _: Place) -> _Converter:
+def _float_restorer(arrow_type: pa.DataType, _: SchemaPart) -> _Converter:
     narrow = {16: "e", 32: "f"}.get(arrow_type.bit_width)
 
     def restore(value: Any) -> float:
@@ -242,27 +242,27 @@ def _require_type(value: Any, python_type: type | tuple[type, ...], arrow_type: 
         raise TypeError(f"Expected {arrow_type}, got {type(value).__name__}")
 
 
-def _bytes_restorer(_: pa.DataType, place: Place) -> _Converter:
+def _bytes_restorer(_: pa.DataType, part: SchemaPart) -> _Converter:
     restorers: Mapping[str, _Converter] = {
         "utf8": str.encode,
         "hex": bytes.fromhex,
         "base64": partial(base64.b64decode, validate=True),
     }
-    return restorers[bytes_form(place)]
+    return restorers[bytes_form(part)]
 
 
-def _date_restorer(arrow_type: pa.DataType, _: Place) -> _Converter:
+def _date_restorer(arrow_type: pa.DataType, _: SchemaPart) -> _Converter:
     if pa.types.is_date32(arrow_type):
         return parse_date
     return lambda text: parse_timestamp(text, "ms")
 
 
-def _extension_restorer(arrow_type: pa.DataType, place: Place) -> _Converter:
+def _extension_restorer(arrow_type: pa.DataType, part: SchemaPart) -> _Converter:
     if arrow_type.extension_name == "arrow.uuid":
         return lambda text: uuid.UUID(text).bytes
     if arrow_type.extension_name == "arrow.bool8":
         return _bool8
-    return _restorer(arrow_type.storage_type, place)
+    return _restorer(arrow_type.storage_type, part)
 
 
 def _bool8(value: Any) -> int:
@@ -271,19 +271,26 @@ def _bool8(value: Any) -> int:
     return int(value)
 
 
-_RESTORERS: tuple[tuple[_Test, Callable[[pa.DataType, Place], _Converter]], ...] = (
-    (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension_restorer),
+def _timestamp_restorer(arrow_type: pa.DataType, _: SchemaPart) -> _Converter:
+    return partial(parse_timestamp, unit=arrow_type.unit, zone=arrow_type.tz is not None)
+
+
+_RESTORERS: tuple[tuple[_Test, Callable[[pa.DataType, SchemaPart], _Converter]], ...] = (
+    (is_extension, _extension_restorer),
     (pa.types.is_struct, _struct_restorer),
     (pa.types.is_map, _map_restorer),
-    (pa.types.is_dictionary, lambda kind, place: _restorer(kind.value_type, place)),
+    (pa.types.is_dictionary, lambda arrow_type, part: _restorer(arrow_type.value_type, part)),
     (pa.types.is_nested, _list_restorer),
     (is_binary, _bytes_restorer),
-    (pa.types.is_timestamp, lambda kind, _: partial(parse_timestamp, unit=kind.unit, zone=kind.tz is not None)),
+    (
+        pa.types.is_timestamp,
+        lambda arrow_type, _: partial(parse_timestamp, unit=arrow_type.unit, zone=arrow_type.tz is not None),
+    ),
     (pa.types.is_date, _date_restorer),
-    (pa.types.is_time, lambda kind, _: partial(parse_time, unit=kind.unit)),
-    (pa.types.is_duration, lambda kind, _: partial(parse_duration, unit=kind.unit)),
+    (pa.types.is_time, lambda arrow_type, _: partial(parse_time, unit=arrow_type.unit)),
+    (pa.types.is_duration, lambda arrow_type, _: partial(parse_duration, unit=arrow_type.unit)),
     (pa.types.is_integer, _integer_restorer),
     (pa.types.is_floating, _float_restorer),
-    (_always, lambda _kind, _place: lambda value: value),
+    (_always, lambda _arrow_type, _part: lambda value: value),
 )
 """The function that builds the restorer of a type: the first whose test is true."""

@@ -13,11 +13,11 @@ from model_etl.errors import ConfigurationError
 from model_etl.formats.base import Writer, column_names
 from model_etl.formats.output_layout import Layout
 from model_etl.formats.parquet_chunks import ColumnChunk, RowChunk
-from model_etl.formats.parquet_documents import place_of_column
+from model_etl.formats.parquet_documents import part_of_column
 from model_etl.formats.parquet_values import CONVERSION_ERRORS, MAX_COLUMNS, as_nullable, column_of_json
 from model_etl.records.batch import Batch, Source
 from model_etl.schema.fields import Field
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 from model_etl.schema.shapes import Shape
 
 ROW_GROUP_RECORDS = 65_536
@@ -134,14 +134,14 @@ class ParquetWriter(Writer):
             return pa.concat_arrays(arrays)
         try:
             texts = [text for chunk in self._chunks for text in chunk.texts(field.name)]
-            return column_of_json(texts, field.type, self._place(field.name))
+            return column_of_json(texts, field.type, self._part(field.name))
         except CONVERSION_ERRORS as exc:
             message = f"cannot write the column {field.name!r} of {self._records} as {field.type}: {exc}"
             raise ConfigurationError(message, _REMEDY) from exc
 
-    def _place(self, name: str) -> Place:
+    def _part(self, name: str) -> SchemaPart:
         """Return what the model accepts in a kept column, which decided the text of its bytes."""
-        return place_of_column(None if name in self._layout.outputs else self._layout.inputs.get(name))
+        return part_of_column(None if name in self._layout.outputs else self._layout.inputs.get(name))
 
     @property
     def _records(self) -> str:
@@ -162,20 +162,24 @@ def _nested_type(shape: Shape) -> pa.DataType:
     return _SIMPLE_TYPES[shape.type]
 
 
-def _without_null(kind: pa.DataType) -> pa.DataType:
+def _without_null(arrow_type: pa.DataType) -> pa.DataType:
     """Return a type that was inferred of values, with text where there were none."""
-    if pa.types.is_null(kind):
+    if pa.types.is_null(arrow_type):
         return pa.string()
-    if pa.types.is_list(kind):
-        return pa.list_(_without_null(kind.value_type))
-    return pa.struct([(f.name, _without_null(f.type)) for f in kind]) if pa.types.is_struct(kind) else kind
+    if pa.types.is_list(arrow_type):
+        return pa.list_(_without_null(arrow_type.value_type))
+    return (
+        pa.struct([(f.name, _without_null(f.type)) for f in arrow_type])
+        if pa.types.is_struct(arrow_type)
+        else arrow_type
+    )
 
 
-def _has_empty_struct(kind: pa.DataType) -> bool:
+def _has_empty_struct(arrow_type: pa.DataType) -> bool:
     """Return whether a type has objects without members in it, which Parquet does not know."""
-    if pa.types.is_struct(kind):
-        return kind.num_fields == 0 or any(_has_empty_struct(field.type) for field in kind)
-    return pa.types.is_list(kind) and _has_empty_struct(kind.value_type)
+    if pa.types.is_struct(arrow_type):
+        return arrow_type.num_fields == 0 or any(_has_empty_struct(field.type) for field in arrow_type)
+    return pa.types.is_list(arrow_type) and _has_empty_struct(arrow_type.value_type)
 
 
 class _FileWriter(pq.ParquetWriter):  # type: ignore[misc]  # pyarrow has no types

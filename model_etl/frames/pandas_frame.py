@@ -86,9 +86,9 @@ def _times(array: Any, column: ColumnType) -> Any:
 
     unit = _time_unit()
     zone = "UTC" if column.kind == "aware datetime" else None
-    kind = pa.duration(unit) if column.kind == "timedelta" else pa.timestamp(unit, zone)
+    arrow_type = pa.duration(unit) if column.kind == "timedelta" else pa.timestamp(unit, zone)
     try:
-        values = pc.cast(array, kind).cast(pa.int64())
+        values = pc.cast(array, arrow_type).cast(pa.int64())
     except pa.ArrowInvalid as exc:
         raise ValueError(f"{column.name} is beyond the times that pandas holds in units of {unit}") from exc
     code = "m8" if column.kind == "timedelta" else "M8"

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model_etl.artefacts.names import artefact_name
-from model_etl.errors import InputMissing, ModelUnavailable, TryAgain, translate_storage_errors
+from model_etl.errors import InputMissing, ModelUnavailable, TryAgain
 from model_etl.publishing.storage import Location
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.settings.job_config import StorageSettings
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -35,7 +36,7 @@ def fetched_model(model: str, storage: StorageSettings) -> Iterator[str | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="model_etl-") as folder:
-        yield _fetch(model, name.location.rstrip("/"), Path(folder), storage, is_folder=name.kind == "mlflow")
+        yield _fetch(model, name.location.rstrip("/"), Path(folder), storage, is_folder=name.scheme == "mlflow")
 
 
 def _fetch(model: str, uri: str, folder: Path, storage: StorageSettings, *, is_folder: bool) -> str:
@@ -62,7 +63,7 @@ def _copy(location: Location, target: Path) -> None:
         target.open("wb") as copy,
         contextlib.closing(location.fs.openbin(location.path)) as source,
     ):
-        while block := source.read(_BLOCK):
+        while block := source.read(_BLOCK_BYTES):
             copy.write(block)
             copied += len(block)
     if copied != size or location.identity() != identity:

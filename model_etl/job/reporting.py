@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from model_etl.errors import Interrupted, ModelEtlError, SameFile, lack_of_resources, printable_json, storage_error
+from model_etl.errors import Interrupted, ModelEtlError, SameFile, printable_json
 from model_etl.evidence.prediction_log import now
 from model_etl.evidence.run_report import Report
 from model_etl.publishing.publication import write_and_publish
@@ -14,6 +14,7 @@ from model_etl.publishing.storage import StagedFile
 from model_etl.records.run_counts import RunCounts
 from model_etl.records.strict_json import encode_json
 from model_etl.runtime.signals import Interrupts
+from model_etl.runtime.system_errors import lack_of_resources, storage_error
 
 
 @dataclass

@@ -63,7 +63,7 @@ class Sample:
         missing = missing_columns(names, self._loaded.facts.inputs) if names else MissingColumns((), (), {}, ())
         self._names[batch.source.name] = missing
         if missing.required and self._refuses(batch):
-            thing = f"the header of {batch.source.name}" if table else batch.place
+            thing = f"the header of {batch.source.name}" if table else batch.record_range
             described = missing.describe(missing.required, plural=not table and len(batch) > 1)
             raise DataError(f"{printable(thing)} {described}", missing.remedy)
 
@@ -84,9 +84,9 @@ class Sample:
             if missing.unread:
                 line = f"has {listed(missing.unread)}, which the model does not read"
                 alike.setdefault(("unread", line), []).append(source)
-        for (kind, line), (first, *others) in alike.items():
+        for (heading, line), (first, *others) in alike.items():
             so_do = f"; so do {len(others)} other inputs" if others else ""
-            yield f"{kind:<8} {printable(first)} {line}{so_do}"
+            yield f"{heading:<8} {printable(first)} {line}{so_do}"
 
     def compare(self) -> Iterator[str]:
         """Yield a line that says what was compared, if anything was: a record alone and among others.
@@ -123,8 +123,8 @@ def score_batch(scoring: LoadedScoring, batch: Batch) -> Batch:
         scoring: the loaded model and rules.
         batch: the records, not decoded.
     """
-    place = f"the model {scoring.facts.reference}, at {batch.place}"
-    with model_call(lambda: place):
+    subject = f"the model {scoring.facts.reference}, at {batch.record_range}"
+    with model_call(lambda: subject):
         scored: Batch = scoring.ask("score", batch)
     return scored
 

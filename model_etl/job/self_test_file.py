@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_etl.errors import translate_storage_errors
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.scoring.self_test import SelfTest
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig

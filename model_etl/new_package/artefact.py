@@ -99,8 +99,10 @@ def load_artefact(name: str, trusted: str | None, options: Mapping[str, Any]) ->
     _require_trust(name, hashlib.sha256(content).hexdigest(), trusted)
     value = _unpickled(name, content)
     if not callable(getattr(value, "predict", None)):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise ModelUnavailable(f"{printable(name)} holds {kind}, which has no method predict", "Save a fitted model.")
+        type_name = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise ModelUnavailable(
+            f"{printable(name)} holds {type_name}, which has no method predict", "Save a fitted model."
+        )
     return Artefact(PurePath(name).name, content, value)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable, storage_error
+from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable
 from model_etl.job.check import check_job
 from model_etl.new_package.artefact import Artefact
 from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
@@ -31,6 +31,7 @@ from model_etl.new_package.schema_code import (
     quoted,
     used_names,
 )
+from model_etl.runtime.system_errors import storage_error
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 
 _FILES = {
@@ -127,8 +128,8 @@ class NewPackage:
         """Yield the names and the contents of all files."""
         fields = field_codes(schema)
         values = self._values(package, fields, prediction)
-        kind = "artefact" if self.artefact is not None else "frame" if self.frame else "record"
-        for name, template in {**_FILES, "{package}/model.py": f"model_{kind}.py"}.items():
+        template_name = "artefact" if self.artefact is not None else "frame" if self.frame else "record"
+        for name, template in {**_FILES, "{package}/model.py": f"model_{template_name}.py"}.items():
             yield name.format(package=package), _rendered(template, values).encode()
         yield f"{package}/py.typed", b""
         if self.artefact is not None:

@@ -19,7 +19,7 @@ from model_etl.new_package.sample import Sample
 from model_etl.new_package.schema_code import field_codes, literal_of, quoted
 from model_etl.schema.draft import SAMPLE
 from model_etl.schema.fields import Field
-from model_etl.settings.options import did_you_mean
+from model_etl.settings.option import did_you_mean
 
 _MOST_CLASSES = 20
 _BASELINES = {"int": "0", "float": "0.0", "bool": "False", "str": '""'}

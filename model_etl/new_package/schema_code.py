@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from model_etl.errors import printable
 from model_etl.schema.draft import SAMPLE, ZONED
 
-_LINE = 120
+_LINE_CHARS = 120
 _SCALARS = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "object": "dict[str, Any]"}
 _MODULES = {"datetime.": "import datetime", "Any]": "from typing import Any", "Literal[": "from typing import Literal"}
 _MOST_SHOWN = 6
@@ -45,10 +45,10 @@ class FieldCode:
         values = (["default=None"] if self.optional else []) + ([f"alias={quoted(self.name)}"] if self.renamed else [])
         value = f" = Field({', '.join(values)})" if self.renamed else " = None" if self.optional else ""
         line = f"    {self.attribute}: {annotation}{value}"
-        if len(line) > _LINE:
+        if len(line) > _LINE_CHARS:
             return [f"    {self.attribute}: {annotation} = Field(", f"        {', '.join(values)}", "    )"]
         comment = f"  # {self.seen}" if self.seen else ""
-        return [line + comment if len(line + comment) <= _LINE else line]
+        return [line + comment if len(line + comment) <= _LINE_CHARS else line]
 
     @property
     def renamed(self) -> bool:
@@ -120,7 +120,7 @@ def quoted(text: str) -> str:
 def literal_of(values: Sequence[Any]) -> str:
     """Return the type of a value that is one of several texts."""
     line = f"Literal[{', '.join(map(quoted, values))}]"
-    if len(line) < _LINE - 20:
+    if len(line) < _LINE_CHARS - 20:
         return line
     return "Literal[\n" + "".join(f"        {quoted(value)},\n" for value in values) + "    ]"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from model_etl.errors import DataError, translate_storage_errors
+from model_etl.errors import DataError
 from model_etl.formats.base import Format, Writer
 from model_etl.formats.compression import (
     Compression,
@@ -22,6 +22,7 @@ from model_etl.formats.output_layout import Layout
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch, Source
 from model_etl.records.run_counts import CountingReader, CountingWriter, FileCounts
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.schema.fields import Field
 
 _DIGEST_BLOCK_BYTES = 1 << 20

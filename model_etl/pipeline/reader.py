@@ -75,7 +75,7 @@ class RecordReader(Configurable):
 
 def _decoded(batch: Batch, decode: Callable[[Batch], Batch]) -> Batch:
     """Decode a batch in the home thread: validators of a schema are code of the model's author, too."""
-    return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.place}")
+    return in_home_thread(decode, batch, lambda: f"the input schema of the model, at {batch.record_range}")
 
 
 @contextlib.contextmanager

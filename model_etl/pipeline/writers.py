@@ -13,7 +13,7 @@ import model_etl.compat  # noqa: F401  before anything of bonobo
 from bonobo.config import Configurable, ContextProcessor, Option, Service
 from typing_extensions import Buffer, Self
 
-from model_etl.errors import DataError, translate_storage_errors
+from model_etl.errors import DataError
 from model_etl.evidence.prediction_log import PredictionLog
 from model_etl.formats import rejects
 from model_etl.formats.output_layout import Layout
@@ -21,6 +21,7 @@ from model_etl.pipeline.files import OutputFile
 from model_etl.publishing.storage import BinaryOpener
 from model_etl.records.batch import Batch, Rejection
 from model_etl.records.run_counts import FIRST_REJECTS, CountingWriter, FileCounts
+from model_etl.runtime.system_errors import translate_storage_errors
 
 
 class TooManyRejects(DataError):

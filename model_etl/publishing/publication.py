@@ -14,9 +14,10 @@ from typing import BinaryIO, Literal, Protocol
 
 from typing_extensions import Self
 
-from model_etl.errors import ModelEtlError, NotDurable, OutputRefused, TryAgain, translate_storage_errors
+from model_etl.errors import ModelEtlError, NotDurable, OutputRefused, TryAgain
 from model_etl.publishing.storage import BinaryOpener, Location, ReplacesFiles, StagedFile
 from model_etl.runtime.signals import Interrupts, signals_deferred
+from model_etl.runtime.system_errors import translate_storage_errors
 
 IfExists = Literal["replace", "fail", "skip"]
 JSON_LINES = "application/x-ndjson"

@@ -207,7 +207,7 @@ class Batch:
         return len(self.texts)
 
     @property
-    def place(self) -> str:
+    def record_range(self) -> str:
         """The records and their input in words, such as "records 1 to 5 of in.json"."""
         if not len(self):
             return self.source.name

@@ -48,10 +48,10 @@ def own_value(value: Any, path: str) -> Any:
         NotJsonError: if it has none.
     """
     name = type(value).__name__
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    dtype_kind = getattr(getattr(value, "dtype", None), "kind", "")
     if name in ("NaTType", "NAType"):
         return None
-    if kind in ("m", "M"):
+    if dtype_kind in ("m", "M"):
         if getattr(value, "ndim", 0):
             return list(value)
         return _numpy_time(value, path)
@@ -65,7 +65,7 @@ def own_value(value: Any, path: str) -> Any:
     own = value.tolist() if callable(getattr(value, "tolist", None)) else value
     if type(own) is not type(value):
         return own
-    if kind == "f" and float(value) == value:
+    if dtype_kind == "f" and float(value) == value:
         return float(value)
     raise NotJsonError(f"{path or 'the value'} is of type {name}")
 
@@ -73,11 +73,11 @@ def own_value(value: Any, path: str) -> Any:
 def _numpy_time(value: Any, path: str) -> Any:
     if value != value:  # noqa: PLR0124  NaT
         return None
-    kind, letter = value.dtype.kind, value.dtype.kind.upper() if value.dtype.kind == "M" else "m"
+    dtype_kind, letter = value.dtype.kind, value.dtype.kind.upper() if value.dtype.kind == "M" else "m"
     unit = value.dtype.str.partition("[")[2].rstrip("]").lstrip("0123456789")
-    if kind == "m" and unit in ("", "Y", "M"):
+    if dtype_kind == "m" and unit in ("", "Y", "M"):
         reason = f"a number of {'years' if unit == 'Y' else 'months'}" if unit else "a timedelta64 without a unit"
-        raise NotJsonError(f"{path or 'the value'} is {reason}, which is no duration")
+        raise NotJsonError(f"{path or 'the value'} is {reason}, which is not a duration")
     own = value.tolist()
     if isinstance(own, (datetime.date, datetime.timedelta)):
         return own
@@ -85,7 +85,7 @@ def _numpy_time(value: Any, path: str) -> Any:
         coarse = value.astype(f"{letter}8[us]")
         if coarse == value and not isinstance(coarse.tolist(), int):
             return coarse.tolist()
-    if kind == "M":
+    if dtype_kind == "M":
         text = str(value.astype("M8[D]") if unit in ("Y", "M") else value)
         return ExactText(f"+{text}" if text.find("-", 1) > _YEAR_DIGITS else text)
     count = int(value.astype("int64")) * int(value.dtype.str.partition("[")[2].rstrip("]abcdefhmnopsuDWYM") or 1)

@@ -8,14 +8,8 @@ import select
 import sys
 import traceback
 
-from model_etl.errors import (
-    Interrupted,
-    ModelEtlError,
-    describe_exception,
-    lack_of_resources,
-    printable_message,
-    shortened,
-)
+from model_etl.errors import Interrupted, ModelEtlError, describe_exception, printable_message, shortened
+from model_etl.runtime.system_errors import lack_of_resources
 
 _BUG_EXIT_CODE = 1
 _TRACEBACK_CHARS = 50_000

@@ -128,4 +128,4 @@ def _lies_in(spec: ModuleSpec, folder: str) -> bool:
     """Return whether a top-level module, or a part of a namespace package, lies directly in a folder."""
     if spec.submodule_search_locations is None:
         return os.path.dirname(spec.origin or "") == folder  # noqa: PTH120
-    return any(os.path.dirname(place) == folder for place in spec.submodule_search_locations)  # noqa: PTH120
+    return any(os.path.dirname(location) == folder for location in spec.submodule_search_locations)  # noqa: PTH120

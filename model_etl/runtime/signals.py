@@ -120,7 +120,7 @@ class Interrupts:
         """
         if seconds is not None:
             cause = TimeIsUp(seconds)
-            self._watch().at(time.monotonic() + seconds, lambda: self._end_run_from_thread(cause))
+            self._watch().call_at(time.monotonic() + seconds, lambda: self._end_run_from_thread(cause))
 
     @contextlib.contextmanager
     def uninterruptible(self) -> Iterator[None]:
@@ -186,8 +186,8 @@ class Interrupts:
         self.received, self._received_at, self._cause = number, time.monotonic(), cause
         watchdog = self._watch()
         watchdog.on_signal(self._receive_again)
-        watchdog.at(self._received_at + PUBLISHING_GRACE_S, lambda: self._end_grace(number))
-        watchdog.at(self._received_at + STOP_GRACE_S, self._end_process)
+        watchdog.call_at(self._received_at + PUBLISHING_GRACE_S, lambda: self._end_grace(number))
+        watchdog.call_at(self._received_at + STOP_GRACE_S, self._end_process)
 
     def _raise_unless_too_late(self) -> None:
         if self._phase is _Phase.RUNNING:
@@ -198,7 +198,9 @@ class Interrupts:
         """Do as if a signal had come, in the thread of the watchdog."""
         if self._cause is None:
             self._cause = cause
-            self._watch().at(time.monotonic() + STOP_GRACE_S, self._end_process)  # if the main thread hangs in C code
+            self._watch().call_at(
+                time.monotonic() + STOP_GRACE_S, self._end_process
+            )  # if the main thread hangs in C code
             _signal_main_thread(signal.SIGTERM, self._receive)
 
     def _end_grace(self, number: int) -> None:
@@ -220,7 +222,7 @@ class Interrupts:
         if self._phase in (_Phase.RUNNING, _Phase.REPORTED):
             self._end_process(number)
         elif self._watchdog is not None:  # a rename, or the report, is a matter of milliseconds
-            self._watchdog.at(time.monotonic() + _SECOND_SIGNAL_GRACE_S, lambda: self._end_process(number))
+            self._watchdog.call_at(time.monotonic() + _SECOND_SIGNAL_GRACE_S, lambda: self._end_process(number))
 
     def _end_process(self, second: int | None = None) -> None:
         """End the process without cleaning up; the next run takes over what is staged.

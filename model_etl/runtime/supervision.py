@@ -32,8 +32,8 @@ LOADING_S = 30.0
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # of Linux's prctl(2)
 _FORWARDED = (*STOP_SIGNALS, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _GENERATIONS = 10
-_PAGE = 4096
-_SIZE = 1024 * _PAGE  # memory that is not written to costs nothing
+_PAGE_BYTES = 4096
+_MEMORY_BYTES = 1024 * _PAGE_BYTES  # memory that is not written to costs nothing
 _FINISHED = struct.Struct("<Q")  # 1 once the work ends in an orderly way
 _CALL = struct.Struct("<QddI")  # number (odd during a call), the call's deadline or 0, time limit or 0, bytes of text
 _STAGED = struct.Struct("<I")  # bytes of the list
@@ -44,7 +44,7 @@ class Lifeline:
     """Memory that the two processes share: which call of a model goes on, and what a killed run leaves behind."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SIZE)
+        self._memory = mmap.mmap(-1, _MEMORY_BYTES)
         self._pid = 0
         self._number = 0
         self._limit_s = 0.0
@@ -87,7 +87,7 @@ class Lifeline:
             self._write(0.0, "")
 
     def _write(self, deadline: float, doing: str, limit_s: float | None = None) -> None:
-        text = doing.encode("utf-8", "backslashreplace")[: _PAGE - _TEXT_AT]
+        text = doing.encode("utf-8", "backslashreplace")[: _PAGE_BYTES - _TEXT_AT]
         self._memory[_TEXT_AT : _TEXT_AT + len(text)] = text
         limit_s = self._limit_s if limit_s is None or not deadline else limit_s
         _CALL.pack_into(self._memory, _CALL_AT, self._number, deadline, limit_s, len(text))
@@ -106,15 +106,15 @@ class Lifeline:
         """Note a staged file, or with a slash at the end a folder that was made for one."""
         name = os.fsencode(os.path.abspath(path)) + (b"/" if path.endswith("/") else b"") + b"\0"  # noqa: PTH100
         (length,) = _STAGED.unpack_from(self._memory, _STAGED_AT)
-        start = _PAGE + length
-        if self.is_worked_on_here and start + len(name) <= _SIZE:  # else the next run takes the file over
+        start = _PAGE_BYTES + length
+        if self.is_worked_on_here and start + len(name) <= _MEMORY_BYTES:  # else the next run takes the file over
             self._memory[start : start + len(name)] = name
             _STAGED.pack_into(self._memory, _STAGED_AT, length + len(name))
 
     def remove_staged(self) -> None:
         """Remove what a process that is dead has staged, unless another run has taken it over."""
         (length,) = _STAGED.unpack_from(self._memory, _STAGED_AT)
-        for path in reversed(self._memory[_PAGE : _PAGE + length].split(b"\0")[:-1]):
+        for path in reversed(self._memory[_PAGE_BYTES : _PAGE_BYTES + length].split(b"\0")[:-1]):
             with contextlib.suppress(OSError):
                 if path.endswith(b"/"):
                     os.rmdir(path)  # noqa: PTH106

@@ -27,7 +27,7 @@ class Watchdog:
         os.set_blocking(self._write_end, False)  # the end that signals are written to
         self._started = False
 
-    def at(self, moment: float, action: Callable[[], None]) -> None:
+    def call_at(self, moment: float, action: Callable[[], None]) -> None:
         """Call a function at a moment of the monotonic clock.
 
         Args:

@@ -27,7 +27,7 @@ from model_etl.schema.fast_struct import fast_struct_for
 from model_etl.schema.fields import Field, Fields, fields_of, input_fields
 from model_etl.schema.input_names import InputNames, Others, pydantic_names
 from model_etl.schema.json_schema import is_pydantic, json_schema
-from model_etl.schema.places import place_of
+from model_etl.schema.schema_parts import schema_part_of
 
 if TYPE_CHECKING:
     from model_etl.schema.output_columns import OutputColumns
@@ -164,7 +164,7 @@ class InputSchema:
     def fields(self) -> Fields:
         """Return the fields of the records by name, in the schema's order; empty if it does not declare them."""
         if self._pydantic:
-            return input_fields(self.json_schema(), self._names, place_of(self.schema))
+            return input_fields(self.json_schema(), self._names, schema_part_of(self.schema))
         declared = self.json_schema()
         others: Others = "read" if declared.get("additionalProperties", True) else "refused"
         return input_fields(declared, InputNames(others=others))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from model_etl.schema.input_names import InputNames, Others
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 from model_etl.schema.shapes import Shape, shape_of
 
 FieldType = Literal["text", "number", "integer", "boolean", "json"]
@@ -23,14 +23,14 @@ class Field:
         nullable: whether null is one of its values.
         required: whether a record without the field is invalid.
         shape: what its values look like if they are nested, and if the schema tells; otherwise None.
-        place: what may stand in it, if the schema is a pydantic class.
+        schema_part: the values that the model accepts, if the schema is a pydantic class.
     """
 
     type: FieldType
     nullable: bool = False
     required: bool = True
     shape: Shape | None = field(default=None, compare=False, repr=False)
-    place: Place | None = field(default=None, compare=False, repr=False)
+    schema_part: SchemaPart | None = field(default=None, compare=False, repr=False)
 
     @property
     def kind(self) -> FieldType:
@@ -52,13 +52,13 @@ class Fields(dict[str, Field]):
     in_order: tuple[str, ...] = ()
 
 
-def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | None = None) -> Fields:
+def input_fields(schema: Mapping[str, Any], names: InputNames, schema_part: SchemaPart | None = None) -> Fields:
     """Return the input fields of a model.
 
     Args:
         schema: the JSON Schema of its records.
         names: the names of its fields in records.
-        place: what the model accepts, if its schema is a pydantic class.
+        schema_part: what the model accepts, if its schema is a pydantic class.
     """
     declared = fields_of(schema)
     fields = Fields({name: declared[name] for name in declared if not names.aliases or name in names.all})
@@ -71,10 +71,10 @@ def input_fields(schema: Mapping[str, Any], names: InputNames, place: Place | No
             fields.setdefault(name, known)
             if name in names.paths:
                 fields[name] = dataclasses.replace(known, type="json", shape=None)
-    if place is None:
+    if schema_part is None:
         return fields
     for name, declaration in fields.items():
-        fields[name] = dataclasses.replace(declaration, place=place.member(name))
+        fields[name] = dataclasses.replace(declaration, schema_part=schema_part.member(name))
     return fields
 
 

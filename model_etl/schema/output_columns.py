@@ -69,7 +69,7 @@ class OutputColumns:
         columns = []
         for field in info.fields if isinstance(info, inspect.StructType) else ():
             types = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
-            known = [kind for kind in types if not isinstance(kind, inspect.NoneType)]
+            known = [declared_type for declared_type in types if not isinstance(declared_type, inspect.NoneType)]
             if len(known) != 1 or type(known[0]) not in _ARROW_TYPES:
                 return None
             columns.append(_OutputColumn(field.encode_name, known[0], len(known) < len(types), field.default))
@@ -115,21 +115,21 @@ def _array(values: Any, column: _OutputColumn) -> pa.Array | None:
 
 def _is_valid(array: pa.Array, column: _OutputColumn) -> bool:
     """Return whether all values of an array are within the bounds of a column."""
-    kind = column.type
-    if isinstance(kind, inspect.LiteralType):
-        return _all(pc.is_in(array, pa.array(kind.values, pa.string()), skip_nulls=True), array)
-    if isinstance(kind, inspect.StrType):
+    declared_type = column.type
+    if isinstance(declared_type, inspect.LiteralType):
+        return _all(pc.is_in(array, pa.array(declared_type.values, pa.string()), skip_nulls=True), array)
+    if isinstance(declared_type, inspect.StrType):
         lengths = pc.utf8_length(array)
-        allowed = ((pc.greater_equal, kind.min_length), (pc.less_equal, kind.max_length))
-        return kind.pattern is None and _within(lengths, allowed)
-    if isinstance(kind, (inspect.FloatType, inspect.IntType)):
+        allowed = ((pc.greater_equal, declared_type.min_length), (pc.less_equal, declared_type.max_length))
+        return declared_type.pattern is None and _within(lengths, allowed)
+    if isinstance(declared_type, (inspect.FloatType, inspect.IntType)):
         bounds = (
-            (pc.greater_equal, kind.ge),
-            (pc.greater, kind.gt),
-            (pc.less_equal, kind.le),
-            (pc.less, kind.lt),
+            (pc.greater_equal, declared_type.ge),
+            (pc.greater, declared_type.gt),
+            (pc.less_equal, declared_type.le),
+            (pc.less, declared_type.lt),
         )
-        return kind.multiple_of is None and _within(array, bounds)
+        return declared_type.multiple_of is None and _within(array, bounds)
     return True
 
 

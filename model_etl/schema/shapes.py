@@ -50,7 +50,7 @@ def shape_of(
     if "const" in declaration or "enum" in declaration:
         values = [declaration["const"]] if "const" in declaration else declaration["enum"]
         known = [_PYTHON_TYPES.get(type(value)) for value in values if value is not None]
-        return _only([Shape(kind) if kind else None for kind in known])
+        return _only([Shape(type_name) if type_name else None for type_name in known])
     types = declaration.get("type", ())
     types = [types] if isinstance(types, str) else types
     return _only([_of_type(t, declaration, definitions, closed=closed, around=around) for t in types if t != "null"])
@@ -69,19 +69,24 @@ def _only(shapes: list[Shape | None]) -> Shape | None:
 
 
 def _of_type(
-    kind: str, declaration: Mapping[str, Any], definitions: Mapping[str, Any], *, closed: bool, around: tuple[str, ...]
+    type_name: str,
+    declaration: Mapping[str, Any],
+    definitions: Mapping[str, Any],
+    *,
+    closed: bool,
+    around: tuple[str, ...],
 ) -> Shape | None:
     def nested(part: Any) -> Shape | None:
         return shape_of(part, definitions, closed=closed, around=around)
 
-    if kind == "array":
+    if type_name == "array":
         parts = [*declaration.get("prefixItems", ())]
         if isinstance(declaration.get("items"), Mapping):
             parts.append(declaration["items"])
         item = _only([nested(part) for part in parts])
         return Shape("list", item) if item else None
-    if kind != "object":
-        return Shape(_SCALARS[kind]) if kind in _SCALARS else None
+    if type_name != "object":
+        return Shape(_SCALARS[type_name]) if type_name in _SCALARS else None
     properties, others = declaration.get("properties", {}), declaration.get("additionalProperties")
     if not properties:
         patterns = [*declaration.get("patternProperties", {}).values()]

@@ -43,7 +43,7 @@ def run_ending_exceptions(code: str, batch: Batch) -> Iterator[None]:
     try:
         yield
     except (SystemExit, MemoryError) as exc:
-        raise fault(f"{code} raised {describe_exception(exc)} at {batch.place}", exc) from exc
+        raise fault(f"{code} raised {describe_exception(exc)} at {batch.record_range}", exc) from exc
 
 
 def is_interrupt(exc: BaseException) -> bool:
@@ -130,7 +130,7 @@ class FirstBatch:
         elif len(self._failures) == min(TRIED_RECORDS, len(batch)):
             raise fault(
                 f"{self._code} failed for each of the {len(self._failures)} records that it was asked for first, of"
-                f" {batch.place}, with {error.type_name}: {error.message}",
+                f" {batch.record_range}, with {error.type_name}: {error.message}",
                 exc,
             ) from exc
 

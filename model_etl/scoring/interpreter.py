@@ -10,9 +10,10 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from model_etl import __version__
-from model_etl.errors import ConfigurationError, lack_of_resources, shortened
+from model_etl.errors import ConfigurationError, shortened
 from model_etl.runtime.environment import install_command
 from model_etl.runtime.signals import STOP_SIGNALS
+from model_etl.runtime.system_errors import lack_of_resources
 from model_etl.scoring.worker import Pipe as Connection
 
 _START = Path(__file__).with_name("worker_start.py")

@@ -75,8 +75,8 @@ class _KnownColumn:
             self._is_telling = False
         if not self._is_telling:
             return
-        self._kinds.update(map(_kind, distinct))
-        if numbers := [value for value in distinct if _kind(value) == "number"]:
+        self._kinds.update(map(_type_name, distinct))
+        if numbers := [value for value in distinct if _type_name(value) == "number"]:
             self._low, self._high = min(self._low, *numbers), max(self._high, *numbers)
         if len(self._texts) <= _MOST_TEXTS:
             self._texts.update(value for value in distinct if type(value) is str)
@@ -90,16 +90,16 @@ class _KnownColumn:
         return {value: trait for value, trait in traits.items() if trait}
 
     def _trait(self, value: Any) -> str:
-        kind = _kind(value)
-        if kind not in self._kinds:
-            return kind
-        if kind == "number":
+        type_name = _type_name(value)
+        if type_name not in self._kinds:
+            return type_name
+        if type_name == "number":
             return "below" if value < self._low else "above" if value > self._high else ""
-        is_new_text = kind == "str" and len(self._texts) <= _MOST_TEXTS and value not in self._texts
+        is_new_text = type_name == "str" and len(self._texts) <= _MOST_TEXTS and value not in self._texts
         return "new" if is_new_text else ""
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     if type(value) is float and not math.isfinite(value):
         return str(value)
     return "number" if type(value) in (int, float) else type(value).__name__

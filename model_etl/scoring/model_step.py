@@ -87,7 +87,7 @@ class MLModelTransformer:
             Exception: for a single record, the model's own exception.
         """
         if isinstance(data, Batch):
-            scored = in_home_thread(self.predict, data, lambda: f"{self._code}, at {data.place}")
+            scored = in_home_thread(self.predict, data, lambda: f"{self._code}, at {data.record_range}")
             yield scored.replace(inputs=())  # no later step needs them, and a batch waits for each of these
         else:
             yield in_home_thread(self.model.predict, data, lambda: self._code)
@@ -158,7 +158,7 @@ class MLModelTransformer:
             raise
         except BaseException as exc:
             if isinstance(exc, WrongAnswer) and self._first_batch.open:
-                raise fault(f"{self._code}, asked for {batch.place}: {exc}", exc) from exc
+                raise fault(f"{self._code}, asked for {batch.record_range}: {exc}", exc) from exc
             if self._first_batch.open and len(inputs) == len(batch) > 1:
                 self._try_alone(batch)
             if len(indexes) == 1 or is_interrupt(exc):

@@ -64,14 +64,14 @@ def _predictions(
             yield group[rejection.position], f"{rejection.type_name} ({rejection.message})"
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if type(one) in (int, float) and type(other) in (int, float):
-        return isclose(one, other, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
-    return bool(one == other)
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(left[name], right[name]) for name in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if type(left) in (int, float) and type(right) in (int, float):
+        return isclose(left, right, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+    return bool(left == right)
 
 
 def _depends(

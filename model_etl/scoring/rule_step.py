@@ -47,7 +47,7 @@ class BusinessRuleTransformer:
 
     def __call__(self, data: Batch) -> Iterator[Batch]:
         """Yield the batch with the rule's decisions applied."""
-        yield in_home_thread(self.apply, data, lambda: f"{self._code}, at {data.place}")
+        yield in_home_thread(self.apply, data, lambda: f"{self._code}, at {data.record_range}")
 
     def apply(self, batch: Batch) -> Batch:
         """Return the batch with the rule's decisions applied: withheld records and failures leave it.

@@ -160,9 +160,9 @@ class WorkerPool:
         """
         worker, batch = self._pending.popleft()
         while True:
-            if not self._wait(worker, worker.begun_at, f"{self._code}, at {batch.place}", stopped):
+            if not self._wait(worker, worker.begun_at, f"{self._code}, at {batch.record_range}", stopped):
                 return None
-            message = worker.receive(f"at {batch.place}")
+            message = worker.receive(f"at {batch.record_range}")
             worker.begun_at, worker.loading = time.monotonic(), False
             if isinstance(message, Batch):
                 return message

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from model_etl.errors import printable_message
 from model_etl.settings.job_config import DEFAULTS
-from model_etl.settings.options import GROUPS, Option, did_you_mean
+from model_etl.settings.option import GROUPS, Option, did_you_mean
 
 EVERYDAY = "everyday options"
 

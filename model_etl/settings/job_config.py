@@ -18,7 +18,8 @@ from model_etl.publishing.publication import IfExists
 from model_etl.records.batch import MAX_RECORD_BYTES
 from model_etl.records.dialect import FIELD_NAMES, DecimalSeparator, Dialect
 from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
-from model_etl.settings.options import OPTIONS, did_you_mean, mask_secrets
+from model_etl.settings.option import did_you_mean
+from model_etl.settings.options import OPTIONS, mask_secrets
 from model_etl.settings.sources import convert_value
 from model_etl.settings.values import MaxErrors
 

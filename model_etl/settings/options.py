@@ -7,21 +7,19 @@ from `OPTIONS`. The default of an option is that of the field of the same name i
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, get_args
 
-from model_etl.errors import MASK, encodable, mask_urls, printable
+from model_etl.errors import MASK, mask_urls, printable
 from model_etl.evidence.prediction_log import LogInputs
 from model_etl.formats import FORMATS, INPUT_FORMATS
 from model_etl.formats.compression import COMPRESSIONS
 from model_etl.formats.csv_dialect import check_encoding
 from model_etl.formats.output_layout import CsvFormulas
 from model_etl.publishing.publication import IfExists
-from model_etl.records.dialect import FIELD_NAMES as DIALECT_OPTIONS
 from model_etl.records.dialect import DecimalSeparator
+from model_etl.settings.option import ENVIRONMENT_PREFIX, EVIDENCE, FILES, RUN, SCORING, STORAGE, Option, option_table
 from model_etl.settings.values import (
     MaxErrors,
     parse_bool,
@@ -36,13 +34,6 @@ from model_etl.settings.values import (
     parse_seconds,
 )
 
-ENVIRONMENT_PREFIX = "MODEL_ETL_"
-"""The environment variable of an option is its name in capitals after this prefix."""
-FILES = "Files"
-SCORING = "What is scored and published"
-EVIDENCE = "Evidence"
-STORAGE = "S3 and MinIO"
-RUN = "The run"
 _KAFKA_VARIABLES = (
     "BOOTSTRAP_SERVERS", "CLIENT_CONFIG", "PREFIX", "PARTITIONS", "REPLICATION_FACTOR", "MAX_RECORDS",
     "SESSION_TIMEOUT", "REBALANCE_TIMEOUT", "REPORT_EVERY", "GRACE", "EXACTLY_ONCE", "SECURITY_PROTOCOL",
@@ -50,88 +41,8 @@ _KAFKA_VARIABLES = (
 )  # fmt: skip
 OTHER_VARIABLES = frozenset(ENVIRONMENT_PREFIX + name for name in (*_KAFKA_VARIABLES, "PYTHON"))
 """Variables that are no options of a run: those of `engines/kafka`, which may be set for all programs, and of tests."""
-GROUPS = (FILES, SCORING, EVIDENCE, STORAGE, RUN)
-"""The groups of options, in the order of the help and of docs/options.md."""
-
 _HARMLESS_URL = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
 """A URL that has neither user names nor queries, and is no secret in the wrong option."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option: a flag, an environment variable and a key of a TOML file with one meaning.
-
-    Attributes:
-        name: of the option, with underscores.
-        group: one of `GROUPS`, or a group of an engine's own.
-        help: what the option does, in a phrase, for `--help`.
-        documentation: the same at length, in Markdown, for docs/options.md; `help` if empty.
-        short: short flags, as `-i`.
-        parse: reads a value from its text; raises ValueError if the text is not a value.
-        choices: the permitted values; empty for any.
-        repeatable: whether the flag may be given several times; the value is then a tuple.
-        switch: whether the flag takes no value and sets the option to True.
-        metavar: placeholder for the value in the help.
-        secret: whether the value must never be shown.
-        url: whether the value is a URL, which may hold a password.
-        everyday: whether the help shows it first.
-        file: whether the value is the name of a file, whose bytes may be any; all other values are UTF-8.
-    """
-
-    name: str
-    group: str
-    help: str
-    documentation: str = ""
-    short: tuple[str, ...] = ()
-    parse: Callable[[str], Any] = str
-    choices: tuple[str, ...] = ()
-    repeatable: bool = False
-    switch: bool = False
-    metavar: str | None = None
-    secret: bool = False
-    url: bool = False
-    everyday: bool = False
-    file: bool = False
-
-    @property
-    def flag(self) -> str:
-        """The flag on the command line."""
-        return f"--{self.name}"
-
-    @property
-    def variable(self) -> str:
-        """The name of the environment variable."""
-        return ENVIRONMENT_PREFIX + self.name.upper()
-
-    def words(self, value: Any) -> list[str]:
-        """Return a value as words of a command line.
-
-        Args:
-            value: of this option; not None, and not False for a switch.
-        """
-        if self.switch:
-            return [self.flag]
-        return [self.flag, ",".join(value) if isinstance(value, tuple) else str(value)]
-
-    def read(self, text: str) -> Any:
-        """Return the value that a text of the command line or the environment stands for.
-
-        Raises:
-            ValueError: if it is not a value of this option.
-        """
-        if not self.file and not is_utf8(text):
-            raise ValueError("it is not valid UTF-8")
-        return self.parse(text)
-
-
-def is_utf8(text: str) -> bool:
-    """Return whether a text from outside is UTF-8; Python has lone surrogates for bytes that are not."""
-    return encodable(text) == text
-
-
-def option_table(*options: Option) -> dict[str, Option]:
-    """Return options by name."""
-    return {option.name: option for option in options}
 
 
 _MODEL_CLASS = "PACKAGE.MODULE:CLASS"
@@ -444,43 +355,6 @@ CONFIG = Option(
     file=True,
     metavar="FILE",
 )
-COMMAND_OPTIONS = option_table(
-    CONFIG,
-    Option(
-        "verbose", RUN,
-        "print the summary even when standard error is not a terminal",
-        short=("-v",), switch=True,
-    ),
-    Option("quiet", RUN, "print only errors, even on a terminal", short=("-q",), switch=True),
-)  # fmt: skip
-"""Flags of the command line alone: neither environment variables nor keys of a TOML file."""
-
-INIT_OPTIONS = option_table(
-    Option(
-        "data", FILES, "a sample of the records to be scored, from which the schemas are drafted", file=True,
-        metavar="FILE", everyday=True,
-    ),
-    Option("target", SCORING, "the field of the sample that the model predicts", metavar="NAME", everyday=True),
-    Option(
-        "from", SCORING, "a fitted pipeline that the package is to wrap: .joblib, .pkl", file=True, metavar="FILE",
-        everyday=True,
-    ),
-    Option("frame", SCORING, "the model predicts data frames of pandas", switch=True, everyday=True),
-)  # fmt: skip
-"""Flags of `model-etl init` alone; it also takes `trust_pickle` and `SAMPLE_OPTIONS`."""
-
-SAMPLE_OPTIONS = tuple(
-    name
-    for name, option in OPTIONS.items()
-    if name in ("input_format", "input_compression", "tsv_quotes", "max_record_size", *DIALECT_OPTIONS)
-    or option.group == STORAGE
-)
-"""The names of the options that say how a sample is read."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a mistyped name most resembles, or None if it resembles none."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
 def mask_secrets(values: Mapping[str, Any], options: Mapping[str, Option] = OPTIONS) -> dict[str, Any]:

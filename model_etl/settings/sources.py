@@ -10,15 +10,8 @@ from typing import Any
 
 from model_etl.errors import ConfigurationError, printable
 from model_etl.settings.configurations import CONFIGURATIONS
-from model_etl.settings.options import (
-    CONFIG,
-    ENVIRONMENT_PREFIX,
-    OPTIONS,
-    OTHER_VARIABLES,
-    Option,
-    did_you_mean,
-    is_utf8,
-)
+from model_etl.settings.option import ENVIRONMENT_PREFIX, Option, did_you_mean, is_utf8
+from model_etl.settings.options import CONFIG, OPTIONS, OTHER_VARIABLES
 from model_etl.settings.values import parse_names
 
 if sys.version_info >= (3, 11):

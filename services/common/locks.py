@@ -9,7 +9,8 @@ import os
 import stat
 import tempfile
 
-from model_etl.errors import OutputRefused, PermissionRefused, StorageFailure, printable, storage_error
+from model_etl.errors import OutputRefused, PermissionRefused, StorageFailure, printable
+from model_etl.runtime.system_errors import storage_error
 
 
 def open_locked(path: str) -> int | None:

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.errors import storage_error
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services.common.temporary_file import TemporaryFile
 
 

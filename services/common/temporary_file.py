@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import BinaryIO
 
-from model_etl.errors import storage_error
+from model_etl.runtime.system_errors import storage_error
 
 
 class TemporaryFile:

@@ -17,10 +17,11 @@ import model_etl.compat  # noqa: F401  before anything of fs
 from fs.osfs import OSFS
 from typing_extensions import Unpack, override
 
-from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable, storage_error
+from model_etl.errors import InputMissing, PermissionRefused, UsageError, printable
 from model_etl.publishing.storage import BinaryOpener, FoundFile, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.runtime.signals import interruptible
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services.common.patterns import fits, select_files
 from model_etl.services.common.staged_stream import StagedStream
 from model_etl.services.common.storage import StorageOptions

@@ -11,10 +11,11 @@ from typing import BinaryIO
 
 from typing_extensions import override
 
-from model_etl.errors import NotDurable, StorageFailure, printable, storage_error
+from model_etl.errors import NotDurable, StorageFailure, printable
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.runtime.signals import signals_deferred
 from model_etl.runtime.supervision import note_staged
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services.local.replaced_file import take_over_attributes
 from model_etl.services.local.staged_name import open_staged, staged_path
 

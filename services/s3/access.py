@@ -16,15 +16,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
-from model_etl.errors import (
-    ConfigurationError,
-    ModelEtlError,
-    UsageError,
-    encodable,
-    lack_of_resources,
-    mask_urls,
-    printable,
-)
+from model_etl.errors import ConfigurationError, ModelEtlError, UsageError, encodable, mask_urls, printable
+from model_etl.runtime.system_errors import lack_of_resources
 from model_etl.services.s3.credentials import credentials_error, refuse_unsendable_keys
 
 S3Client: TypeAlias = Any

@@ -17,9 +17,9 @@ from model_etl.errors import (
     TryAgain,
     describe_exception,
     encodable,
-    lack_of_resources,
     printable,
 )
+from model_etl.runtime.system_errors import lack_of_resources
 
 _CHECK_SETTINGS = "Check the AWS_* variables and the profile."
 _RETRIEVAL_ERRORS = (boto.CredentialRetrievalError, boto.MetadataRetrievalError)

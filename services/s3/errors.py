@@ -24,8 +24,8 @@ from model_etl.errors import (
     describe_exception,
     input_changed,
     printable,
-    storage_error,
 )
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services.s3.access import RedirectLoop, S3Answer
 from model_etl.services.s3.credentials import credentials_error
 

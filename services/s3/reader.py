@@ -6,10 +6,10 @@ import hashlib
 import io
 import re
 import time
-from typing import Any
+from typing import Protocol
 
 from botocore.exceptions import ClientError
-from typing_extensions import override
+from typing_extensions import Buffer, override
 
 from model_etl.errors import ModelEtlError, StorageFailure, input_changed
 from model_etl.services.s3.access import S3Answer, S3Client
@@ -21,6 +21,16 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 """The pause before the first retry, which doubles with each one, and its upper limit."""
 _CHANGED_CODES = ("PreconditionFailed", "NoSuchKey", "InvalidRange")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+class _Body(Protocol):
+    """The body of an answer: botocore's StreamingBody."""
+
+    def read(self, amt: int, /) -> bytes:
+        """Return up to so many bytes, and none at the end."""
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
 
 
 class ObjectReader(io.RawIOBase):
@@ -51,7 +61,7 @@ class ObjectReader(io.RawIOBase):
         self._display_name = display_name
         self._retries = retries
         self._position = 0
-        self._body: Any = None
+        self._body: _Body | None = None
         with translate_s3_errors("read", display_name):
             answer = client.get_object(Bucket=bucket, Key=key)
         self._body = answer["Body"]
@@ -82,7 +92,7 @@ class ObjectReader(io.RawIOBase):
             self._expected_md5 = None  # the MD5 is of the whole object
         return position
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Read into a buffer; return how many bytes were read, 0 at the end of the object.
 
         Raises:
@@ -92,8 +102,9 @@ class ObjectReader(io.RawIOBase):
         if self._position >= self._size:
             self._check_md5()
             return 0
-        data = self._read_with_retries(len(buffer))
-        buffer[: len(data)] = data
+        view = memoryview(buffer).cast("B")
+        data = self._read_with_retries(len(view))
+        view[: len(data)] = data
         self._position += len(data)
         if self._expected_md5 is not None:
             self._digest.update(data)
@@ -117,22 +128,23 @@ class ObjectReader(io.RawIOBase):
                 attempt += 1
 
     def _read_once(self, count: int) -> bytes:
-        if self._body is None:
-            self._reconnect()
-        data: bytes = self._body.read(min(count, self._size - self._position, _READ_BYTES))
+        body = self._reconnect() if self._body is None else self._body
+        data = body.read(min(count, self._size - self._position, _READ_BYTES))
         if not data:
             raise ConnectionResetError(f"the connection broke at byte {self._position} of {self._size}")
         return data
 
-    def _reconnect(self) -> None:
-        """Request the rest of the object, if it is still the same version."""
+    def _reconnect(self) -> _Body:
+        """Request the rest of the object, if it is still the same version; return its body."""
         answer = self._client.get_object(
             Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._position}-"
         )
-        self._body = answer["Body"]
+        body: _Body = answer["Body"]
+        self._body = body
         is_requested_range = str(answer.get("ContentRange")).startswith(f"bytes {self._position}-")
         if not is_requested_range or answer.get("ETag") != self._etag:
             raise ConnectionError(f"the server sent another range or object than asked for at byte {self._position}")
+        return body
 
     def _check_md5(self) -> None:
         if self._expected_md5 not in (None, self._digest.hexdigest()):

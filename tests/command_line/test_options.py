@@ -13,7 +13,9 @@ from model_etl import __version__
 from model_etl.errors import ConfigurationError
 from model_etl.services.s3.access import Access
 from model_etl.settings.job_config import DEFAULTS, JobConfig, ScoringSettings, StorageSettings
-from model_etl.settings.options import COMMAND_OPTIONS, GROUPS, OPTIONS
+from model_etl.settings.option import GROUPS
+from model_etl.settings.options import OPTIONS
+from model_etl.settings.verb_options import COMMAND_OPTIONS
 
 NEEDED = {"input_file": "in.json", "output_file": "out.json", "model": "a:B"}
 SECRET = "hunter2secret"

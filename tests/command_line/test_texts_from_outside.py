@@ -9,8 +9,10 @@ from helpers.command import Etl
 
 from model_etl.cli.parser import build_parser
 from model_etl.errors import ConfigurationError
-from model_etl.settings.options import COMMAND_OPTIONS, OPTIONS, Option
+from model_etl.settings.option import Option
+from model_etl.settings.options import OPTIONS
 from model_etl.settings.sources import merge_settings
+from model_etl.settings.verb_options import COMMAND_OPTIONS
 
 LATIN_1 = os.fsdecode("größe".encode("latin-1"))
 FILE_NAMES = {

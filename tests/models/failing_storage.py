@@ -14,7 +14,7 @@ from fs import errors
 
 from model_etl import services
 from model_etl.cli.main import command
-from model_etl.errors import storage_error
+from model_etl.runtime.system_errors import storage_error
 from model_etl.services.local.location import LocalFile
 
 _OPERATION, _NUMBER, _ERROR = os.environ.get("FAULT", "none:1:io").split(":")

@@ -17,8 +17,8 @@ from model_etl.errors import (
     describe_exception,
     input_changed,
     rebuild,
-    translate_storage_errors,
 )
+from model_etl.runtime.system_errors import translate_storage_errors
 
 
 class ResourceNotFound(Exception):

@@ -34,7 +34,8 @@ from deploy_manifests import (
 from deploy_references import Document, References, pods
 from deploy_tools import DEPLOY, argo, build
 
-from model_etl.settings.options import ENVIRONMENT_PREFIX, OPTIONS
+from model_etl.settings.option import ENVIRONMENT_PREFIX
+from model_etl.settings.options import OPTIONS
 
 pytestmark = pytest.mark.timeout(1200)  # where nothing is built yet, the first tests build Argo's linter
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from model_etl.formats.parquet_reader import RowDocuments
 from model_etl.records.batch import Answer, Decision, Source
-from model_etl.schema.places import Place
+from model_etl.schema.schema_parts import SchemaPart
 from model_etl.scoring.messages import decode, encode
 
 
@@ -32,7 +32,7 @@ def test_rows_of_a_table_arrive_without_the_rows_around_them() -> None:
     rows = pa.RecordBatch.from_pydict(
         {"a": pa.array(range(100_000)), "b": pa.array(["x", None] * 50_000).dictionary_encode()}, metadata={"k": "v"}
     ).slice(7, 3)
-    message = encode(RowDocuments(rows, {"a": Place({"int"}), "b": Place({"str"})}))
+    message = encode(RowDocuments(rows, {"a": SchemaPart({"int"}), "b": SchemaPart({"str"})}))
     assert len(message) < 5_000
     assert list(decode(bytes(message))) == [b'{"a":7,"b":null}', b'{"a":8,"b":"x"}', b'{"a":9,"b":null}']
 

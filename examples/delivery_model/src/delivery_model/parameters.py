@@ -84,8 +84,8 @@ def load_parameters(file: Path = PARAMETERS_FILE) -> DeliveryParameters:
         raise ModelFileError(f"cannot read the model file {file}: {error.strerror or error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        detail = f"{place}: {first['msg']}" if place else first["msg"]
+        field = ".".join(map(str, first["loc"]))
+        detail = f"{field}: {first['msg']}" if field else first["msg"]
         raise ModelFileError(f"the model file {file} is not usable: {detail}") from error
 
 

@@ -21,10 +21,10 @@ _REMARKS = (
     "rain not known, the mean is assumed",
     "further or larger than anything in the training data",
 )
-# The comment for every combination of remarks: bit i of its place stands for remark i.
+# The comment for every combination of remarks: bit i of its index stands for remark i.
 _COMMENTS: tuple[str | None, ...] = tuple(
-    "; ".join(remark for bit, remark in enumerate(_REMARKS) if place >> bit & 1) or None
-    for place in range(2 ** len(_REMARKS))
+    "; ".join(remark for bit, remark in enumerate(_REMARKS) if index >> bit & 1) or None
+    for index in range(2 ** len(_REMARKS))
 )
 
 
