@@ -6,8 +6,10 @@ than JSON and pydantic do, so cells are matched with a pattern before they are c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_etl.columns.column_types import ColumnType
+from model_etl.records.text_forms import are_decimals, are_integers, have_length
 
 if TYPE_CHECKING:
     from model_etl.columns.source_columns import SourceColumn
@@ -29,6 +32,11 @@ _NUMBER = r"^(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+
 _SHORT_INTEGER = r"^-?(?:0|[1-9][0-9]{0,17})$"  # of 64 bits
 _DATE = r"^(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$"
 _TIME = _DATE[:-1] + r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?$"
+_PATTERNS = {"float": _NUMBER, "int": _SHORT_INTEGER, "date": _DATE, "datetime": _TIME}
+_FORMS: dict[str, Callable[[pa.Array], bool]] = {
+    "float": are_decimals,
+    "int": partial(are_integers, most_digits=18),
+}
 _LARGEST_EXACT = 2**53
 _REFUSED: dict[str, Callable[[Any, Any], Any]] = {
     "ge": pc.less,
@@ -122,8 +130,15 @@ def _of_cells(rules: SureValues, cells: pa.Array) -> _Decided | None:
     if rules.kind == "bool":
         sure = pc.is_in(cells, pa.array(["true", "false"]))
         return pc.equal(_only(cells, sure), "true"), _others(sure, cells)
-    pattern = {"float": _NUMBER, "int": _SHORT_INTEGER, "date": _DATE, "datetime": _TIME}[rules.kind]
-    unsure = _others(pc.match_substring_regex(cells, pattern), cells)
+    if rules.kind == "date" and have_length(cells, len("2026-01-31")):
+        with contextlib.suppress(pa.ArrowInvalid):
+            values = pc.cast(cells, rules.type)  # of texts of this length, Arrow reads only dates as pydantic does
+            if _in_years(values):
+                return values, None
+    is_sure = _FORMS.get(rules.kind)
+    unsure = None
+    if is_sure is None or not is_sure(cells):
+        unsure = _others(pc.match_substring_regex(cells, _PATTERNS[rules.kind]), cells)
     try:
         values = pc.cast(cells if unsure is None else pc.if_else(pa.array(unsure), None, cells), rules.type)
     except pa.ArrowInvalid:  # such as February 30

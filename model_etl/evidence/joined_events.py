@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import Buffer
 
-from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, data_of, joined_array
+from model_etl.records.arrow_texts import MOST_BYTES, Part, array_of_lines, joined_array
 from model_etl.records.json_rows import JoinedLines
 from model_etl.records.lazy_sequences import LineBlock
+from model_etl.records.text_forms import data_of
 
 EVENTS_AT_ONCE = 4096
 """The events that are joined at once: they fit the caches of a processor."""

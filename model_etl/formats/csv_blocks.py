@@ -282,7 +282,7 @@ def _json_texts(column: pa.Array, field: Field | None) -> pa.Array:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    from model_etl.records.arrow_texts import are_digits  # noqa: PLC0415
+    from model_etl.records.text_forms import are_decimals  # noqa: PLC0415
 
     if field is None or field.type == "text":
         return _join('"', _escaped(column), '"', nulls="emit_null")
@@ -291,7 +291,7 @@ def _json_texts(column: pa.Array, field: Field | None) -> pa.Array:
         return pa.array([None if cell is None else convert(cell) for cell in column.to_pylist()], pa.string())
     if field.type == "boolean":
         plain = pc.or_(pc.equal(column, "true"), pc.equal(column, "false"))
-    elif are_digits(column):
+    elif are_decimals(column):
         return column
     else:
         plain = pc.match_substring_regex(column, _NUMBER)
@@ -310,9 +310,9 @@ def _escaped(column: pa.Array) -> pa.Array:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    from model_etl.records.arrow_texts import needs_escapes  # noqa: PLC0415
+    from model_etl.records.text_forms import need_no_escapes  # noqa: PLC0415
 
-    if not needs_escapes(column):
+    if need_no_escapes(column):
         return column
     odd = pc.match_substring_regex(column, _ESCAPED).fill_null(False)
     texts = [encode_basestring(text)[1:-1] for text in column.filter(odd).to_pylist()]

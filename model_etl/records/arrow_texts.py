@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model_etl.records.text_forms import data_of, need_no_escapes
+
 Part: TypeAlias = "bytes | pa.Array"
 """A part of each line: the same bytes in all of them, or an array with a text for each."""
 
@@ -22,7 +24,6 @@ MOST_BYTES = 1 << 30
 """The most bytes that are joined at once: the offsets of an array of text have 32 bits."""
 
 _ENCODER = msgspec.json.Encoder()
-_CONTROLS = bytes(range(0x20))
 _NOTHING = pa.scalar("")
 
 
@@ -55,7 +56,7 @@ def json_of_array(array: pa.Array) -> pa.Array:
     if pa.types.is_floating(array.type):  # Arrow writes floats in another way
         return json_of_objects(array.to_pylist() if array.null_count else array.to_numpy().tolist())
     if pa.types.is_string(array.type):
-        if needs_escapes(array):
+        if not need_no_escapes(array):
             return json_of_objects(array.to_pylist())
         texts = pc.binary_join_element_wise('"', array, '"', _NOTHING)
     else:
@@ -122,43 +123,6 @@ def _merged_constants(parts: Sequence[Part]) -> list[Part]:
     return merged
 
 
-def data_of(array: pa.Array) -> memoryview:
-    """Return the bytes of texts one after the other, without a copy."""
-    _, offsets, data = array.buffers()
-    if not len(array) or data is None:
-        return memoryview(b"")
-    ends = memoryview(offsets).cast("i")
-    return memoryview(data)[ends[array.offset] : ends[array.offset + len(array)]].cast("B")
-
-
-def holds_any(array: pa.Array, codes: bytes) -> bool:
-    """Return whether texts may hold one of some bytes: False is sure, and faster than a pattern for each text."""
-    found = np.frombuffer(data_of(array), np.uint8)
-    if not len(found):
-        return False
-    if codes.startswith(_CONTROLS):
-        if found.min() < len(_CONTROLS):
-            return True
-        codes = codes[len(_CONTROLS) :]
-    return any((found == code).any() for code in codes)
-
-
-def needs_escapes(array: pa.Array) -> bool:
-    """Return whether JSON may escape a character of texts."""
-    return holds_any(array, _CONTROLS + b'"\\')
-
-
 def selected(array: pa.Array, selectors: Sequence[bool]) -> list[bytes]:
     """Return some texts of an array as bytes."""
     return [text.encode() for text in compress(array.to_pylist(), selectors)]
-
-
-def are_digits(array: pa.Array) -> bool:
-    """Return whether texts surely are integers as JSON writes them, without a sign; nulls are passed over."""
-    codes = np.frombuffer(data_of(array), np.uint8)
-    if not len(codes) or (codes - ord("0") > 9).any():  # noqa: PLR2004  the subtraction is modulo 256
-        return False
-    ends = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-    starts, sizes = ends[:-1] - ends[0], np.diff(ends)
-    are_filled = np.count_nonzero(sizes == 0) <= array.null_count
-    return are_filled and not (codes[starts[sizes > 1]] == ord("0")).any()
