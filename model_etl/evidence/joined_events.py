@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +29,10 @@ class JoinedEvents:
         self._parts = [part if isinstance(part, (bytes, pa.Array)) else _digits(part) for part in parts]
         self._count = count
 
-    def pieces(self, start: int, end: int) -> list[Buffer]:
-        """Return the events from `start` to before `end`."""
-        return [self._joined(first, min(first + EVENTS_AT_ONCE, end)) for first in range(start, end, EVENTS_AT_ONCE)]
+    def pieces(self, start: int, end: int) -> Iterator[Buffer]:
+        """Yield the events from `start` to before `end`."""
+        for first in range(start, end, EVENTS_AT_ONCE):
+            yield self._joined(first, min(first + EVENTS_AT_ONCE, end))
 
     def _joined(self, start: int, end: int) -> memoryview:
         parts = [part if isinstance(part, bytes) else part[start:end] for part in self._parts]

@@ -14,7 +14,7 @@ import base64
 import datetime
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,12 +113,15 @@ class PredictionLog:
         """Return the events of a scored batch, one line each, in the order of the input."""
         return b"".join(self.encode_in_pieces(batch))
 
-    def encode_in_pieces(self, batch: Batch) -> list[Buffer]:
-        """Return the same bytes as `encode`, in few pieces of whole lines: they are not copied into one."""
+    def encode_in_pieces(self, batch: Batch) -> Iterator[Buffer]:
+        """Yield the same bytes as `encode` in few pieces of whole lines, each made when it is needed."""
         time = self.clock().encode()
         completed = self._joined(batch, time) or self._completed(batch, time)
         others = [(rejection.position, self._rejected(rejection, time)) for rejection in batch.rejected]
         others += [(withheld.position, self._withheld(withheld, time)) for withheld in batch.withheld]
+        if not others and not isinstance(completed, _Pieces):
+            yield from completed.pieces(0, len(batch))
+            return
         merged: list[Buffer] = []
         start = 0
         for position, event in sorted(others):
@@ -126,8 +129,7 @@ class PredictionLog:
             merged += completed.pieces(start, end)
             merged.append(event)
             start = end
-        merged += completed.pieces(start, len(batch))
-        return [b"".join(merged)] if others or isinstance(completed, _Pieces) else merged
+        yield b"".join([*merged, *completed.pieces(start, len(batch))])
 
     def _joined(self, batch: Batch, time: bytes) -> JoinedEvents | None:
         """Return the events of predictions that are columns, without an object for each; else None."""

@@ -10,6 +10,11 @@ from model_etl.formats.base import EXCERPT_BYTES
 from model_etl.formats.file_signatures import StartedFile
 from model_etl.records.batch import BATCH_BYTES, Source
 
+FEWEST_RECORDS = 20_000
+"""The records that a block should have for a model that wants many at once."""
+MOST_TIMES = 2
+"""How many times the usual bytes a block may have for that."""
+
 
 class LongLine(bytes):
     """The beginning of a line that is longer than a record may be; its rest was read and dropped.
@@ -30,7 +35,7 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
         file: open for reading.
         source: the input, for errors.
         divisor: blocks have about `BATCH_BYTES // divisor` bytes, times the scale of the source; for formats
-            whose JSON is longer than their text.
+            whose JSON is longer than their text. With a scale, blocks of long lines are up to `MOST_TIMES` as large.
         offset: the position of the file, in bytes: the start of a line.
 
     Yields:
@@ -47,12 +52,16 @@ def line_blocks(file: BinaryIO, source: Source, divisor: int = 1, offset: int = 
     pending: list[bytes] = []
     length = 0
     rest = b""
-    while block := rest or lines.read(max(1, BATCH_BYTES * source.scale // divisor)):
+    usual_bytes = block_bytes = max(1, BATCH_BYTES * source.scale // divisor)
+    while block := rest or lines.read(block_bytes):
         rest = b""
         cut = block.rfind(b"\n")
         if cut >= 0:
             whole = b"".join((*pending, memoryview(block)[:cut]))
             yield offset, whole
+            if source.scale > 1:  # each call of a model that wants many records has a cost of its own
+                wanted = FEWEST_RECORDS * len(whole) // (whole.count(b"\n") + 1)
+                block_bytes = min(max(usual_bytes, wanted), MOST_TIMES * usual_bytes)
             offset += len(whole) + 1
             pending = [block[cut + 1 :]]
             length = len(pending[0])
