@@ -267,8 +267,11 @@ def _document_parts(cells: pa.RecordBatch, columns: CellColumns) -> list[Part]:
 def _member(start: bytes, column: pa.Array, field: Field | None) -> list[Part]:
     """Return the parts of a member of JSON objects; null where there is no value."""
     missing = "text" if field is None else missing_cell(field)
-    if missing == "text" or (field is not None and field.type == "text" and not column.null_count):
-        return [start + b'"', _escaped(column).fill_null(""), b'"']
+    if field is None or field.type == "text":
+        if missing == "text" or not column.null_count:
+            return [start + b'"', _escaped(column).fill_null(""), b'"']
+        if missing == "absent":
+            return [_join(start.decode() + '"', _escaped(column), '"', nulls="emit_null")]
     texts = _json_texts(column, field)
     if not texts.null_count:
         return [start, texts]
