@@ -118,6 +118,7 @@ class RunFiles:
         publication.stage_rejects(self.rejects or locate("-"), publishes=self.rejects is not None and not dry_run)
 
     def _refuse_same_files(self) -> None:
+        self._refuse_same_streams()
         seen: dict[str, str] = {}
         for role, location in (*(("input", location) for location in self.inputs), *self.outputs_by_role()):
             if location.stream:
@@ -133,7 +134,12 @@ class RunFiles:
                     "Give each a name of its own.",
                 )
             seen[location.uri] = role
-        for _, location in self.outputs_by_role():
+        for role, location in self.outputs_by_role():
+            if location.staged_uri in seen:
+                raise SameFile(
+                    f"the {seen[location.staged_uri]} has the name under which the {role} {location.name} is staged",
+                    "Give it another name.",
+                )
             folder = location.uri.rpartition("/")[0]
             while "/" in folder and not location.stream:
                 if folder in seen:
@@ -142,6 +148,26 @@ class RunFiles:
                         "Give each a name of its own.",
                     )
                 folder = folder.rpartition("/")[0]
+
+    def _refuse_same_streams(self) -> None:
+        """Check that no stream is a redirection from or to a file of the run: it would be replaced, or appended to."""
+        files = [("input", location, False) for location in self.inputs]
+        files += [(role, location, True) for role, location in self.outputs_by_role()]
+        if not any(location.stream for _, location, _ in files):
+            return
+        seen: dict[tuple[int, int], tuple[str, Location]] = {}
+        for role, location, writes in files:
+            found = location.regular_file(writes=writes)
+            if found is None:
+                continue
+            other_role, other = seen.setdefault(found, (role, location))
+            if other is not location and (location.stream or other.stream):
+                name = location.name if other.stream else other.name
+                stream = other.name if other.stream else location.name
+                raise SameFile(
+                    f"{other_role} and {role} are the same file: {stream} is redirected, and leads to {name}",
+                    "Give each a file of its own.",
+                )
 
 
 def report_location(config: JobConfig) -> Location | None:

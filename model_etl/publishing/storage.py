@@ -38,6 +38,19 @@ class Location(Protocol):
     stream: bool
     size: int | None
 
+    @property
+    def staged_uri(self) -> str | None:
+        """The absolute name under which the next content is staged; None if no other file can have it."""
+        return None
+
+    def regular_file(self, *, writes: bool) -> tuple[int, int] | None:  # noqa: ARG002
+        """Return what identifies the regular file of this machine that the location leads to, or None.
+
+        Args:
+            writes: whether it is asked as an output; `-` is standard input or standard output.
+        """
+        return None
+
     def exists(self) -> bool:
         """Return whether the file exists; False for a stream."""
 

@@ -29,7 +29,7 @@ from model_etl.services.local.foreign_links import refuse_foreign_links
 from model_etl.services.local.renamed_file import RenamedFile
 from model_etl.services.local.replaced_file import check_replaceable
 from model_etl.services.local.staged_name import check_leftover, staged_path
-from model_etl.services.local.standard_stream import STANDARD_STREAMS, StandardStream, copy_to_descriptor
+from model_etl.services.local.standard_stream import STANDARD_STREAMS, StandardStream, copy_to_descriptor, regular_file
 
 _CHECK_PATH = "Check the path of the input."
 
@@ -183,6 +183,18 @@ class LocalFile(Location):
     def exists(self) -> bool:
         return not self.stream and os.path.lexists(self.path)
 
+    @property
+    @override
+    def staged_uri(self) -> str | None:
+        return None if self.stream else "file://" + quote(os.fsencode(staged_path(self.path)))
+
+    @override
+    def regular_file(self, *, writes: bool) -> tuple[int, int] | None:
+        try:
+            return regular_file(os.stat(self.path))  # noqa: PTH116
+        except OSError:
+            return None
+
     @override
     def identity(self) -> str:
         try:
@@ -270,8 +282,11 @@ class LocalFile(Location):
                 os.close(fd)
 
 
+_OPENED_BY_CALLER = re.compile(r"/dev/(?:fd/|std(?:in|out|err)\Z)|/proc/[^/]+/(?:task/[^/]+/)?fd/")
+
+
 def _is_opened_by_caller(path: str) -> bool:
-    return path.startswith(("/dev/fd/", "/dev/std", "/proc/"))
+    return _OPENED_BY_CALLER.match(path) is not None
 
 
 def _is_stream(path: str) -> bool:

@@ -92,8 +92,9 @@ def take_over_attributes(fd: int, path: str, name: str) -> None:
     """Give a new file the mode, group, ACL and user attributes of the file that it replaces.
 
     If this user may not give it the group, nobody gets more or other rights: the group of the new file may do what
-    everybody may, and a warning says so. Of another user's file, the new file has no ACL, and not everybody may write
-    it: in a folder that others may write to, any user could have made it so.
+    everybody may, and a warning says so. Of another user's file, the new file has no ACL, not everybody may write it,
+    and it has the group only if that is the folder's: in a folder that others may write to, any user could have made
+    it so.
 
     Args:
         fd: descriptor of the new file.
@@ -112,13 +113,17 @@ def take_over_attributes(fd: int, path: str, name: str) -> None:
         return
     is_trusted = replaced.st_uid in (0, os.geteuid())
     mode = replaced.st_mode & (_PERMISSIONS if is_trusted else _PERMISSIONS & ~stat.S_IWOTH)
-    if not (_give_group(fd, replaced.st_gid) and _give_acl(fd, path if is_trusted else None)):
+    has_trusted_group = is_trusted or replaced.st_gid == os.stat(os.path.dirname(path)).st_gid  # noqa: PTH116, PTH120
+    has_group = has_trusted_group and _give_group(fd, replaced.st_gid)
+    if not (has_group and _give_acl(fd, path if is_trusted else None)):
         narrowed = (mode & ~0o070) | ((mode & 0o007) << 3 & mode)
         if narrowed != mode:
+            remedy = "Join that group" if has_trusted_group else "Give the folder that group"
+            verb = "cannot have" if has_trusted_group else "does not take over"
             print_to_stderr(
-                f"model-etl: warning: the new {name} cannot have the group and the ACL of the old one"
+                f"model-etl: warning: the new {name} {verb} the group and the ACL of the old one"
                 f" ({_group_name(replaced)}): its group may do no more than everybody\n"
-                "  Join that group, or remove the file and let the next run make it with a group of its own."
+                f"  {remedy}, or remove the file and let the next run make it with a group of its own."
             )
         mode = narrowed
     os.fchmod(fd, mode)

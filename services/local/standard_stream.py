@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import uuid
 from typing import BinaryIO
 
@@ -45,6 +46,13 @@ class StandardStream(Location):
         return False
 
     @override
+    def regular_file(self, *, writes: bool) -> tuple[int, int] | None:
+        try:
+            return regular_file(os.fstat(stdout_fd() if writes else stdin_fd()))
+        except OSError:
+            return None
+
+    @override
     def identity(self) -> str:
         return source_identity(uuid.uuid4())  # the content of a stream is never known to be the same
 
@@ -59,6 +67,11 @@ class StandardStream(Location):
     @override
     def stage(self, *, private: bool, media_type: str) -> StagedFile:
         return StagedStream(self, _copy_to_stdout)
+
+
+def regular_file(status: os.stat_result) -> tuple[int, int] | None:
+    """Return the device and the inode of a regular file; None if it is another kind of file."""
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _copy_to_stdout(source: BinaryIO) -> None:

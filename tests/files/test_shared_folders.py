@@ -234,3 +234,22 @@ def test_a_file_of_another_user_is_replaced(shared: Path, as_user: Callable[...,
     assert (done.code, done.err) == (0, "")
     status = output.stat()
     assert (status.st_uid, status.st_gid, oct(stat.S_IMODE(status.st_mode))) == (RUNNER, GROUP, oct(new))
+
+
+@pytest.mark.parametrize("old", [0o664, 0o660, 0o640])
+def test_a_file_of_another_user_in_a_sticky_folder(etl: Etl, as_user: Callable[..., Result], old: int) -> None:
+    """Its group is not the folder's, so the group gets no rights that everybody has not: a warning says so."""
+    etl.write("in.json", INPUT).chmod(0o644)
+    folder = etl.folder / "sticky"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    output = folder / "out.json"
+    output.write_bytes(b"old\n")
+    give(output)
+    output.chmod(old)
+    done = as_user(0, *arguments("sticky"))
+    assert done.code == 0, done.err
+    assert "does not take over the group" in done.err
+    status = output.stat()
+    assert (status.st_uid, status.st_gid) == (0, 0)
+    assert stat.S_IMODE(status.st_mode) & 0o070 == (old & 0o007) << 3 & 0o050

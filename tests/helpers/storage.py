@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_etl.errors import InputMissing
+from model_etl.publishing.storage import Location
 from model_etl.services.local import locate as locate_local
 
 
@@ -89,7 +90,7 @@ class MemoryStagedFile:
             self._note("discard")
 
 
-class MemoryLocation:
+class MemoryLocation(Location):
     """A file of the storage."""
 
     stream = False
