@@ -52,7 +52,7 @@ def test_a_redirection_is_not_another_file_of_the_run(etl: Etl, line: str, roles
         f"ETL run -i - -o out.json {MODEL} < in.json",
         f"ETL run -i - -o - {MODEL} < in.json | cat > out.json",
         f"cat in.json | ETL run -i - -o - {MODEL} 2>> messages.txt >> out.json",
-        f"ETL run -i in.json -o /dev/stdout --output_format ldjson {MODEL} --prediction_log log.ldjson --report report.json > out.json",
+        f"ETL run -i in.json -o /dev/stdout --output_format ldjson {MODEL} --report report.json > out.json",
     ],
 )
 def test_other_redirections_are_as_they_were(etl: Etl, line: str) -> None:
