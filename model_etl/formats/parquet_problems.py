@@ -186,7 +186,7 @@ def _time_problem(array: pa.Array, part: SchemaPart, *, any_year: bool) -> str |
             return "a time outside of the day"
         return BEYOND_YEARS
     unit = getattr(arrow_type, "unit", "")
-    if unit == "ns" and part.accepts("datetime", "time", "timedelta"):
+    if unit == "ns" and part.accepts_times:
         rest = remainder(integers(array), _NS_PER_MICROSECOND)
         if pc.any(pc.not_equal(rest, 0), min_count=0).as_py():
             return FINER

@@ -55,7 +55,7 @@ def _is_finer(value: Any, part: SchemaPart | None) -> bool:
     if part is None:
         return False
     if isinstance(value, str):
-        return part.accepts("datetime", "time", "timedelta") and bool(_FINER_TIME.search(value))
+        return part.accepts_times and bool(_FINER_TIME.search(value))
     if isinstance(value, dict):
         return any(_is_finer(item, part.member(name)) for name, item in value.items())
     return isinstance(value, list) and any(_is_finer(item, part.item(index)) for index, item in enumerate(value))

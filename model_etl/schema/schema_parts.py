@@ -12,7 +12,8 @@ from typing import Any
 _WRAPPERS = {"nullable", "default", "definitions", "model", "dataclass", "function-after", "json-or-python"}
 _VALIDATORS = {"function-before", "function-wrap"}
 _ARRAYS = {"list", "set", "frozenset", "generator"}
-_TIMES = {"datetime", "time", "timedelta"}
+_TIMES = ("datetime", "time", "timedelta", "date")
+"""The types that pydantic reads without the digits after microseconds, also a date from a time of midnight."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -81,6 +82,11 @@ class SchemaPart:
     def holds(self, *types: str) -> bool:
         """Return whether a scalar of one of these core types is accepted, here or in a part of it."""
         return any(not part.types.isdisjoint(types) for part in self.below())
+
+    @property
+    def accepts_times(self) -> bool:
+        """Whether a scalar with at most microseconds is accepted."""
+        return self.accepts(*_TIMES)
 
     @property
     def holds_times(self) -> bool:

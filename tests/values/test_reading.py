@@ -114,6 +114,8 @@ REFUSED: list[tuple[pa.DataType, Any, Any, str]] = [
     (pa.list_(us), [2**63 - 1], list[DateTime], "infinity"),
     (us, 1, Date, "zero time"),
     (ns, 1, DateTime, "part of a microsecond"),
+    (ns, 1, Date, "part of a microsecond"),
+    (pa.list_(ns), [1], list[Date], "part of a microsecond"),
     (ns, 1, Optional[DateTime], "part of a microsecond"),
     (pa.list_(ns), [1], list[DateTime], "part of a microsecond"),
     (pa.time64("ns"), 1, Time, "part of a microsecond"),
