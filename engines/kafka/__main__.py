@@ -90,7 +90,7 @@ def receive(arguments: Sequence[str]) -> int:
     parser = Parser("receive", str(receive.__doc__))
     parser.add_argument("--topic", required=True)
     parser.add_argument("--from_beginning", action="store_true", help="start with the oldest message")
-    parser.add_argument("--until_end", action="store_true", help="stop at the message that was the last at the start")
+    parser.add_argument("--until_end", action="store_true", help="stop at the end that the topic has at the start")
     parser.add_argument("--max", type=parse_positive_int, metavar="N", help="stop after N messages")
     parser.add_argument("--uncommitted", action="store_true", help="print messages of unfinished transactions too")
     parsed = parser.parse_args(arguments)
