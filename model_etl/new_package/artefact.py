@@ -110,7 +110,7 @@ def _require_trust(name: str, digest: str, trusted: str | None) -> None:
     if trusted is None:
         raise ConfigurationError(
             f"loading {printable(name)} runs the code that is in it; its SHA-256 is {digest}",
-            f"If you trust whoever made it, repeat the command with --trust_pickle {digest}.",
+            f"If you trust its author, repeat the command with --trust_pickle {digest}.",
         )
     if trusted.lower() != digest:
         raise ConfigurationError(
