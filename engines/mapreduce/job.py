@@ -13,7 +13,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,9 +23,10 @@ from model_etl.engines.mapreduce.command import run_command
 from model_etl.engines.mapreduce.mrjob_import import BytesProtocol, MRJob, MRJobRunner
 from model_etl.engines.mapreduce.task import Task, is_last_attempt
 from model_etl.engines.shared.scoring import Scored
-from model_etl.errors import ModelEtlError
+from model_etl.errors import ModelEtlError, printable_message
 from model_etl.records.batch import Rejection
 from model_etl.runtime.standard_streams import stdout_fd
+from model_etl.settings.arguments import describe_unknown
 
 
 class ScoringJob(MRJob):
@@ -38,7 +39,15 @@ class ScoringJob(MRJob):
     def configure_args(self) -> None:
         """Add the options of scoring; they travel in the manifest, not as arguments of the tasks."""
         super().configure_args()
+        self.arg_parser.prog = "python -m model_etl.engines.mapreduce"
         options.add(self.arg_parser)
+
+    def load_args(self, args: Sequence[str]) -> None:
+        """Parse the arguments; a mistyped option ends the command with 2 and the name that it resembles."""
+        _, unknown = self.arg_parser.parse_known_intermixed_args(args)
+        if unknown:
+            self.arg_parser.error(printable_message(describe_unknown(self.arg_parser, unknown)))
+        super().load_args(args)
 
     def _usage(self) -> str:
         return "python -m model_etl.engines.mapreduce [--count] [options] INPUT ..."

@@ -289,8 +289,8 @@ def test_no_probabilities(tmp_path: Path) -> None:
     ("reference", "options", "code", "words"),
     [
         ("sklearn:none.skops", {}, 69, "there is no such file"),
-        ("sklearn:{}", {}, 78, "is not a file of scikit-learn that is known"),
-        ("sklearn:", {}, 78, "its suffix is none of"),
+        ("sklearn:{}", {}, 78, "is not a known file of scikit-learn"),
+        ("sklearn:", {}, 78, "its suffix is not one of"),
         ("onnx:", {}, 69, "names no file"),
         ("onnx:{}", {}, 69, "it is a folder, not a file"),
         ("mlflow:none", {}, 69, "there is no such folder"),
