@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Sequence
@@ -18,13 +19,15 @@ from hypothesis import strategies as st
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.console import NoticeHandler
 from model_etl.engines.kafka.messages import ORIGIN_HEADER, PartitionResults, batch_messages, collect_results
-from model_etl.engines.kafka.options import Parser
+from model_etl.engines.kafka.options import DEFAULTS, Parser
 from model_etl.engines.kafka.send_command import message_key, read_file
 from model_etl.engines.kafka.topics import Topics
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ConfigurationError, TryAgain
 from model_etl.records.batch import Source
 from model_etl.scoring.model import ModelFacts
+from model_etl.settings.option import ENVIRONMENT_PREFIX
+from model_etl.settings.options import OTHER_VARIABLES
 
 HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
@@ -235,6 +238,12 @@ def test_file_that_changes(tmp_path: Path) -> None:
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(TryAgain, match="changed while it was sent"):
         list(blocks)
+
+
+def test_variables_of_kafka_disturb_no_other_program() -> None:
+    """`model-etl run` accepts each variable of Kafka's options, which may be set for all programs."""
+    names = {*DEFAULTS, "client_config", *(item.name for item in dataclasses.fields(Connection))}
+    assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in names} <= OTHER_VARIABLES
 
 
 def test_connection(tmp_path: Path) -> None:
