@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from acceptance import MODEL, RULES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_etl.engines.kafka.__main__ import process
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.console import NoticeHandler
 from model_etl.engines.kafka.messages import ORIGIN_HEADER, PartitionResults, batch_messages, collect_results
@@ -23,11 +25,12 @@ from model_etl.engines.kafka.options import DEFAULTS, Parser
 from model_etl.engines.kafka.send_command import message_key, read_file
 from model_etl.engines.kafka.topics import Topics
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
+from model_etl.engines.shared.unsupported_options import supported_options
 from model_etl.errors import ConfigurationError, TryAgain
 from model_etl.records.batch import Source
 from model_etl.scoring.model import ModelFacts
 from model_etl.settings.option import ENVIRONMENT_PREFIX
-from model_etl.settings.options import OTHER_VARIABLES
+from model_etl.settings.options import OPTIONS, OTHER_VARIABLES
 
 HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
@@ -238,6 +241,17 @@ def test_file_that_changes(tmp_path: Path) -> None:
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(TryAgain, match="changed while it was sent"):
         list(blocks)
+
+
+def test_help_has_the_supported_options_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of `process` starts with everyday options, and lists no option that would be refused."""
+    with pytest.raises(SystemExit):
+        process(["--help"])
+    shown = capsys.readouterr().out
+    titles = [shown.index(f"\n{title}:\n") for title in ("everyday options", "Evidence", "Kafka")]
+    assert titles == sorted(titles)
+    flags = set(re.findall(r"^  --(\w+)", shown, re.MULTILINE))
+    assert not flags & (OPTIONS.keys() - {*supported_options("Kafka")})
 
 
 def test_variables_of_kafka_disturb_no_other_program() -> None:
