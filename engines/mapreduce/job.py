@@ -9,6 +9,7 @@ launcher `tally` (the counts of a task) and `error`.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
@@ -51,6 +52,20 @@ class ScoringJob(MRJob):
 
     def _usage(self) -> str:
         return "python -m model_etl.engines.mapreduce [--count] [options] INPUT ..."
+
+    def _print_help(self, parsed: argparse.Namespace) -> None:
+        """Print the options in the groups of a run, then mrjob's; with -r, only those of that runner."""
+        from mrjob.options import _add_basic_args, _add_job_args  # noqa: PLC0415  only the help needs them
+
+        if parsed.runner:
+            super()._print_help(parsed)
+            return
+        parser = argparse.ArgumentParser(prog=self.arg_parser.prog, usage=self._usage(), add_help=False)
+        options.add(parser)
+        group = parser.add_argument_group("mrjob (see also --help -r RUNNER)")
+        _add_basic_args(group)
+        _add_job_args(group, include_deprecated=False, include_steps=False)
+        parser.print_help()
 
     def run_job(self) -> None:
         """Run on a manifest, and write to standard output or --output-dir."""

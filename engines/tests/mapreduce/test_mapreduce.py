@@ -251,6 +251,16 @@ def test_failures(tmp_path: Path, arguments: list[str], code: int, message: str)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_help_is_in_groups() -> None:
+    """The everyday options of a run come first, the job's own and mrjob's last."""
+    shown = run("--help").stdout
+    titles = [
+        shown.index(f"\n{title}") for title in ("everyday options:", "Files:", "Evidence:", "The job:", "mrjob (")
+    ]
+    assert titles == sorted(titles)
+    assert "everyday options:" not in run("--help", "-r", "local").stdout
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
