@@ -209,7 +209,7 @@ def printable_message(text: str) -> str:
     """Return a message as people may read it: printable, in its own lines, and without the secrets in URLs.
 
     Args:
-        text: the message; its own lines are indented, and a line break before any other text is somebody else's.
+        text: the message; its own lines are indented; any other line break is part of a quoted text.
     """
     lines = _OWN_LINE.split(mask_urls(text))
     return "".join("\n" if line == "\n" else printable(line) for line in lines)

@@ -25,10 +25,10 @@ from model_etl.engines.beam.piece_files import FileSettings
 from model_etl.engines.beam.pipeline import Results, Task, build, read_results
 from model_etl.engines.beam.run_pipeline import run_pipeline
 from model_etl.engines.shared.pieces import limit_pieces, piece_format
-from model_etl.engines.shared.reporting import describe_files, digest_of
+from model_etl.engines.shared.reporting import digest_file
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import ModelEtlError, ModelUnavailable, TryAgain, UsageError, input_changed, rebuild
-from model_etl.evidence.run_report import Report, describe_model
+from model_etl.evidence.run_report import Report, describe_files, describe_model
 from model_etl.formats import format_for
 from model_etl.job.verification import RejectSummary, check_outcomes
 from model_etl.publishing.publication import all_exist, refuse_existing
@@ -197,16 +197,16 @@ class _Run:
         self._report.status = "published"
 
     def _publish_files(self, output: Output, results: Results) -> list[str]:
-        digests = []
+        files = []
         if self._config.report is not None:
             for name in results.files[output.role]:
                 with open_file(name) as file:
-                    digests.append(digest_of(file))
+                    files.append(digest_file(name, name, file))
         names = publish(output, results.files[output.role])
-        if digests:
+        if files:
             role = "output" if output.role == PREDICTIONS else output.role
-            described = [(name, uri_of(name), digest) for name, digest in zip(names, digests, strict=True)]
-            self._report.files[role] = describe_files(output.display_name, described)
+            published = [file._replace(name=n, uri=uri_of(n)) for file, n in zip(files, names, strict=True)]
+            self._report.files[role] = describe_files(published, output.display_name)
         return names
 
 

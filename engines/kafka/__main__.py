@@ -23,18 +23,13 @@ from model_etl.engines.kafka.topics import TopicAdmin, Topics
 from model_etl.engines.shared.options import run
 from model_etl.errors import UsageError
 from model_etl.runtime.signals import stop_on_signals
-from model_etl.settings.arguments import add_options
 from model_etl.settings.option import did_you_mean
-from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_positive_int
 
 
 def process(arguments: Sequence[str]) -> int:
     """Score the messages of one or several models' inputs until a signal asks to stop."""
-    parser = Parser("process", str(process.__doc__))
-    parser.models(*ALL_SCORING)
-    add_options(parser, [OPTIONS["model_timeout"]])
-    parser.add_argument("--prediction_log", choices=["none"], help="none for no log, which otherwise is a topic")
+    parser = Parser("process", str(process.__doc__), ALL_SCORING)
     parser.own(
         "prefix", "max_records", "session_timeout", "rebalance_timeout", "report_every",
         "metrics_port", "grace", "exactly_once",
@@ -51,8 +46,7 @@ def process(arguments: Sequence[str]) -> int:
 
 def create_topics(arguments: Sequence[str]) -> int:
     """Create the topics of models; topics that exist are not changed."""
-    parser = Parser("create_topics", str(create_topics.__doc__))
-    parser.models()
+    parser = Parser("create_topics", str(create_topics.__doc__), ())
     parser.own("prefix", "partitions", "replication_factor")
     parsed = parser.parse_args(arguments)
     connection = connection_of(parsed)
@@ -90,7 +84,7 @@ def receive(arguments: Sequence[str]) -> int:
     parser = Parser("receive", str(receive.__doc__))
     parser.add_argument("--topic", required=True)
     parser.add_argument("--from_beginning", action="store_true", help="start with the oldest message")
-    parser.add_argument("--until_end", action="store_true", help="stop at the message that was the last at the start")
+    parser.add_argument("--until_end", action="store_true", help="stop at the end that the topic has at the start")
     parser.add_argument("--max", type=parse_positive_int, metavar="N", help="stop after N messages")
     parser.add_argument("--uncommitted", action="store_true", help="print messages of unfinished transactions too")
     parsed = parser.parse_args(arguments)
@@ -109,8 +103,7 @@ def receive(arguments: Sequence[str]) -> int:
 
 def show_lag(arguments: Sequence[str]) -> int:
     """Print how many messages wait in each partition of models' inputs, with tabs between the columns."""
-    parser = Parser("lag", str(show_lag.__doc__))
-    parser.models()
+    parser = Parser("lag", str(show_lag.__doc__), ())
     parser.own("prefix")
     parsed = parser.parse_args(arguments)
     connection = connection_of(parsed)

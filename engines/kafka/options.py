@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -15,10 +15,10 @@ from model_etl.engines.kafka.metrics import parse_endpoint
 from model_etl.engines.kafka.processor import ModelSettings
 from model_etl.engines.kafka.topics import PREFIX
 from model_etl.engines.shared.options import ENGINE_CONFIG, SCORING_NAMES, merge_engine_settings, scorer_settings
-from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags
+from model_etl.engines.shared.unsupported_options import refuse_unsupported_flags, supported_options
 from model_etl.errors import ConfigurationError, UsageError
 from model_etl.settings import arguments
-from model_etl.settings.arguments import add_options
+from model_etl.settings.arguments import add_grouped_options, add_options
 from model_etl.settings.job_config import defaults_of
 from model_etl.settings.option import Option, option_table
 from model_etl.settings.options import OPTIONS
@@ -71,7 +71,12 @@ DEFAULTS: dict[str, Any] = {
     **defaults_of(ProcessorSettings),
 }
 """The defaults of Kafka's own options, by name."""
-ALL_SCORING = tuple(name for name in SCORING_NAMES if name != "model")
+_LOG = dataclasses.replace(
+    OPTIONS["prediction_log"], choices=("none",), metavar=None, help="none for no log, which otherwise is a topic"
+)
+_NAMES = {*SCORING_NAMES, "prediction_log", "model_timeout"} - {"model"}
+ALL_SCORING = tuple(name for name in supported_options("Kafka") if name in _NAMES)
+"""Names of the options of scoring, without that of the model."""
 
 
 class Parser(arguments.Parser):
@@ -80,21 +85,24 @@ class Parser(arguments.Parser):
     Args:
         verb: name of the verb.
         description: one sentence for the help.
+        scoring: names of options of scoring that the verb takes beside those of the models; None if it has no models.
     """
 
-    def __init__(self, verb: str, description: str) -> None:
+    def __init__(self, verb: str, description: str, scoring: Collection[str] | None = None) -> None:
         super().__init__(prog=f"python -m model_etl.engines.kafka {verb}", description=description)
         self._own: dict[str, Option] = {}
-        add_options(self, _CONNECTION.values())
+        if scoring is not None:
+            self._add_models(scoring)
+        self._kafka = self.add_argument_group(_GROUP)
+        add_options(self._kafka, _CONNECTION.values())
 
     def own(self, *names: str) -> None:
         """Add options of Kafka, which environment variables may give too."""
         options = {name: _OWN[name] for name in names}
         self._own |= options
-        add_options(self, options.values(), DEFAULTS)
+        add_options(self._kafka, options.values(), DEFAULTS)
 
-    def models(self, *scoring: str) -> None:
-        """Add the options of the models, and options of scoring by name."""
+    def _add_models(self, scoring: Collection[str]) -> None:
         model = dataclasses.replace(
             OPTIONS["model"],
             repeatable=True,
@@ -105,7 +113,7 @@ class Parser(arguments.Parser):
             repeatable=True,
             help="TOML file with options of model-etl run as keys; repeat it with a model in each file",
         )
-        add_options(self, [model, *(OPTIONS[name] for name in scoring), config])
+        add_grouped_options(self, [model, *({**OPTIONS, _LOG.name: _LOG}[name] for name in scoring), config])
 
     @override
     def describe_unknown(self, unknown: Sequence[str]) -> str:

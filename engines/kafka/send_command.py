@@ -131,7 +131,7 @@ def read_file(name: str, input_format: str | None) -> Iterator[list[OutgoingReco
     file_format, _ = format_for(name, input_format, "--input_format")
     if file_format.name not in FORMATS:
         raise UsageError(
-            f"cannot send {name}: its format is {file_format.name}, not JSON Lines", "Convert it: one record a line."
+            f"cannot send {name}: its format is {file_format.name}, not JSON Lines", "Convert it: one record per line."
         )
     location = locate(name)
     identity = location.identity()

@@ -20,7 +20,7 @@ def run_command(job_class: type[MRJob]) -> None:
         refuse_unsupported_flags("MapReduce", sys.argv[1:])
     except UsageError as exc:
         sys.exit(report_failure(exc))
-    job = job_class(sys.argv[1:])
+    job = job_class()  # with a list of arguments, mrjob raises ValueError for a mistyped one
     options = job.options
     if options.run_mapper or options.run_combiner or options.run_reducer or options.run_spark:
         job.execute()

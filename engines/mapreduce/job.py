@@ -9,11 +9,12 @@ launcher `tally` (the counts of a task) and `error`.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,9 +24,10 @@ from model_etl.engines.mapreduce.command import run_command
 from model_etl.engines.mapreduce.mrjob_import import BytesProtocol, MRJob, MRJobRunner
 from model_etl.engines.mapreduce.task import Task, is_last_attempt
 from model_etl.engines.shared.scoring import Scored
-from model_etl.errors import ModelEtlError
+from model_etl.errors import ModelEtlError, printable_message
 from model_etl.records.batch import Rejection
 from model_etl.runtime.standard_streams import stdout_fd
+from model_etl.settings.arguments import describe_unknown
 
 
 class ScoringJob(MRJob):
@@ -38,10 +40,32 @@ class ScoringJob(MRJob):
     def configure_args(self) -> None:
         """Add the options of scoring; they travel in the manifest, not as arguments of the tasks."""
         super().configure_args()
+        self.arg_parser.prog = "python -m model_etl.engines.mapreduce"
         options.add(self.arg_parser)
+
+    def load_args(self, args: Sequence[str]) -> None:
+        """Parse the arguments; a mistyped option ends the command with 2 and the name that it resembles."""
+        _, unknown = self.arg_parser.parse_known_intermixed_args(args)
+        if unknown:
+            self.arg_parser.error(printable_message(describe_unknown(self.arg_parser, unknown)))
+        super().load_args(args)
 
     def _usage(self) -> str:
         return "python -m model_etl.engines.mapreduce [--count] [options] INPUT ..."
+
+    def _print_help(self, parsed: argparse.Namespace) -> None:
+        """Print the options in the groups of a run, then mrjob's; with -r, only those of that runner."""
+        from mrjob.options import _add_basic_args, _add_job_args  # noqa: PLC0415  only the help needs them
+
+        if parsed.runner:
+            super()._print_help(parsed)
+            return
+        parser = argparse.ArgumentParser(prog=self.arg_parser.prog, usage=self._usage(), add_help=False)
+        options.add(parser)
+        group = parser.add_argument_group("mrjob (see also --help -r RUNNER)")
+        _add_basic_args(group)
+        _add_job_args(group, include_deprecated=False, include_steps=False)
+        parser.print_help()
 
     def run_job(self) -> None:
         """Run on a manifest, and write to standard output or --output-dir."""

@@ -24,10 +24,10 @@ from model_etl.engines.mapreduce.output_files import (
 from model_etl.engines.mapreduce.results import JobResults
 from model_etl.engines.mapreduce.task import Task
 from model_etl.engines.shared.options import masked_settings, run, scorer_settings
-from model_etl.engines.shared.reporting import describe_files, digest_of, run_reported
+from model_etl.engines.shared.reporting import digest_file, run_reported
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
 from model_etl.errors import DataError
-from model_etl.evidence.run_report import Report, describe_model
+from model_etl.evidence.run_report import Report, describe_files, describe_model
 from model_etl.job.run_files import RunFiles
 from model_etl.job.verification import check_outcomes
 from model_etl.publishing.publication import RunPublication
@@ -202,8 +202,7 @@ def _described(files: RunFiles, results: JobResults) -> dict[str, dict[str, Any]
     for role, location in files.outputs_by_role():
         if role in ("output", "log") or (role == "rejects" and results.counts.rejected):
             with location.fs.openbin(location.path) as file:
-                digest = digest_of(file)
-            described[role] = describe_files(location.name, [(location.name, location.uri, digest)])
+                described[role] = describe_files([digest_file(location.name, location.uri, file)])
     return described
 
 

@@ -17,7 +17,7 @@ except ImportError as exc:
         report_failure(
             ConfigurationError(
                 f"mrjob cannot be imported by Python {platform.python_version()}: {exc}",
-                "Use Python 3.11 with engines/mapreduce/requirements.txt: mrjob is unmaintained, 3.13 too new for it.",
+                "Use Python 3.11 with engines/mapreduce/requirements.txt: mrjob does not run on 3.13.",
             )
         )
     )

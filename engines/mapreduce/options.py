@@ -11,9 +11,9 @@ from model_etl.engines.mapreduce.models import parse_references
 from model_etl.engines.shared.options import ENGINE_CONFIG, merge_engine_settings
 from model_etl.engines.shared.unsupported_options import supported_options
 from model_etl.errors import UsageError
-from model_etl.settings.arguments import add_options
+from model_etl.settings.arguments import add_grouped_options, add_options
 from model_etl.settings.job_config import DEFAULTS, JobConfig
-from model_etl.settings.option import Option, option_table
+from model_etl.settings.option import FILES, Option, option_table
 from model_etl.settings.options import OPTIONS
 from model_etl.settings.values import parse_positive_int
 
@@ -22,18 +22,18 @@ SPLIT_BYTES = 64 * 1024 * 1024
 _NAMES = tuple(name for name in supported_options("MapReduce") if name not in ("input_file", "output_file", "model"))
 _NEEDS_OUTPUT = ("rejects", "if_exists", "on_empty", "lock_wait", "report", "dry_run")
 """Options of what is published, which nothing is without --output."""
-_GROUP = "scoring"
-_OWN = option_table(
-    dataclasses.replace(
-        OPTIONS["model"], group=_GROUP, repeatable=True, help="class of a model; repeat it for more models"
+_GROUP = "The job"
+_EVERYDAY = option_table(
+    Option(
+        "output", FILES, "publish the predictions here, with the log and the rejects beside them",
+        short=("--output_file",), file=True, metavar="FILE", everyday=True,
     ),
+    dataclasses.replace(OPTIONS["model"], repeatable=True, help="class of a model; repeat it for more models"),
+)  # fmt: skip
+_OWN = option_table(
     Option(
         "model_qualified_name", _GROUP, "qualified name of the model to score with, if there are several",
         metavar="NAME",
-    ),
-    Option(
-        "output", _GROUP, "publish the predictions here, with the log and the rejects beside them",
-        short=("--output_file",), file=True, metavar="FILE",
     ),
     Option(
         "null_for_rejects", _GROUP, "without --output, print a rejected record with null, not as a line of the rejects",
@@ -46,10 +46,8 @@ _DEFAULTS = {"split_bytes": SPLIT_BYTES}
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options of scoring and publishing to mrjob's parser."""
-    group = parser.add_argument_group(_GROUP)
-    add_options(group, (OPTIONS[name] for name in _NAMES))
-    add_options(group, _OWN.values(), _DEFAULTS, apply_defaults=True)
-    add_options(group, [ENGINE_CONFIG])
+    add_grouped_options(parser, [*_EVERYDAY.values(), *(OPTIONS[name] for name in _NAMES), ENGINE_CONFIG])
+    add_options(parser.add_argument_group(_GROUP), _OWN.values(), _DEFAULTS, apply_defaults=True)
 
 
 def read(parsed: argparse.Namespace) -> dict[str, Any]:

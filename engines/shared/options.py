@@ -39,10 +39,10 @@ def engine_parser(
         defaults: of the engine's own options, by name; parsed arguments have them.
     """
     parser = Parser(prog=f"python -m {engine}", description=description)
+    add_grouped_options(parser, [*options, ENGINE_CONFIG])
     for title in dict.fromkeys(option.group for option in own):
         members = [option for option in own if option.group == title]
         add_options(parser.add_argument_group(title), members, defaults, apply_defaults=True)
-    add_grouped_options(parser, [*options, ENGINE_CONFIG])
     return parser
 
 

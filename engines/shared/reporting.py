@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO
 
 from model_etl.evidence.prediction_log import now
-from model_etl.evidence.run_report import Report
+from model_etl.evidence.run_report import FileFacts, Report
 from model_etl.job.reporting import reported
 from model_etl.job.run_files import report_location
 from model_etl.publishing.publication import Publication
+from model_etl.records.run_counts import FileCounts
 from model_etl.runtime.signals import Interrupts
 from model_etl.settings.job_config import JobConfig
 
@@ -43,32 +43,15 @@ def run_reported(config: JobConfig, interrupts: Interrupts, work: Callable[[Repo
     return report
 
 
-class Digest(NamedTuple):
-    """The size and the SHA-256 of a file."""
-
-    size: int
-    sha256: str
-
-
-def digest_of(file: BinaryIO) -> Digest:
-    """Read a file to its end and return its size and its SHA-256."""
-    digest, size = hashlib.sha256(), 0
-    while block := file.read(_BLOCK_BYTES):
-        digest.update(block)
-        size += len(block)
-    return Digest(size, digest.hexdigest())
-
-
-def describe_files(name: str, files: Sequence[tuple[str, str, Digest]]) -> dict[str, Any]:
-    """Return what the report says of the files of one role.
+def digest_file(name: str, uri: str, file: BinaryIO) -> FileFacts:
+    """Read a file to its end, and return what the report says about it.
 
     Args:
-        name: the files together, as messages show them.
-        files: the name, the URI and the digest of each file.
+        name: the file, as messages show it.
+        uri: its absolute name.
+        file: the file, at its start.
     """
-    described = [
-        {"name": file, "uri": uri, "bytes": digest.size, "sha256": digest.sha256} for file, uri, digest in files
-    ]
-    if len(described) == 1:
-        return described[0]
-    return {"name": name, "bytes": sum(digest.size for *_, digest in files), "files": described}
+    counts = FileCounts(hashed=True)
+    while block := file.read(_BLOCK_BYTES):
+        counts.add(block)
+    return FileFacts(name, uri, counts.size, counts.sha256)

@@ -42,11 +42,9 @@ def fields_of_artefact(artefact: ArtefactFile, predictor: Predictor, schema: Sch
 def _from_columns(artefact: ArtefactFile, predictor: Predictor) -> list[FieldSpec]:
     columns = predictor.columns
     if not predictor.named:
-        raise ConfigurationError(
-            f"{artefact.reference} has {len(columns)} columns, but does not tell their names", _DRAFT
-        )
+        raise ConfigurationError(f"{artefact.reference} has {len(columns)} columns, but does not name them", _DRAFT)
     if unknown := [column.name for column in columns if column.type is None]:
-        raise ConfigurationError(f"{artefact.reference} does not tell the types of {_listed(unknown)}", _DRAFT)
+        raise ConfigurationError(f"{artefact.reference} does not give the types of {_listed(unknown)}", _DRAFT)
     return [FieldSpec(c.name, str(c.type), c.nullable, required=not c.nullable, values=c.values) for c in columns]
 
 

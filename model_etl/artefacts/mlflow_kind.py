@@ -126,7 +126,7 @@ def _prediction(artefact: ArtefactFile, outputs: Any) -> type:
         found = _TENSORS.get(dtype) or (float if "float" in dtype else int if "int" in dtype else None)
         found = None if list(shape) not in ([-1], [-1, 1]) else found
     if found is None:
-        raise _unusable(artefact, f"its output is {declared}, not one value a record")
+        raise _unusable(artefact, f"its output is {declared}, not one value for each record")
     return found
 
 

@@ -21,7 +21,9 @@ _NUMPY = {
 """The types of numpy for the types of inputs."""
 _PYTHON = {"float": float, "int": int, "bool": bool, "object": str}
 _TYPES: dict[type, FieldType] = {float: "number", int: "integer", bool: "boolean", str: "string"}
-_ONE_OUTPUT = "Export a model whose first output has one value a record, as skl2onnx does; or write a class around it."
+_ONE_OUTPUT = (
+    "Export a model whose first output has one value per record, as skl2onnx does, or write a class around it."
+)
 
 
 def load(artefact: ArtefactFile, options: ArtefactOptions) -> Predictor:
@@ -116,7 +118,7 @@ class _Session:
             )
         if len(shape) == 2 and not isinstance(shape[1], int):  # noqa: PLR2004
             raise self._error(
-                f"its input {node.name} has shape {shape}, which does not tell the number of columns",
+                f"its input {node.name} has shape {shape}, which does not give the number of columns",
                 "Export it with a fixed number of columns.",
             )
         if isinstance(shape[0], int):
@@ -151,7 +153,7 @@ class _Session:
         width = self._width_of_output(node)
         if node.type not in _NUMPY or width not in (1, None):
             shape = f"{node.type} of shape {list(node.shape)}"
-            raise self._error(f"its first output, {node.name}, is {shape}, not one value a record", _ONE_OUTPUT)
+            raise self._error(f"its first output, {node.name}, is {shape}, not one value for each record", _ONE_OUTPUT)
         return self._python_type(node)
 
     @staticmethod
@@ -164,7 +166,7 @@ class _Session:
     def classes(self) -> Sequence[Any]:
         """Return the classes of the probabilities, or nothing if there are none with names.
 
-        The session does not tell them; what it answers for one record does.
+        The session does not give them; what it answers for one record does.
         """
         if len(self._outputs) != 2 or not self._outputs[1].type.startswith("seq(map("):  # noqa: PLR2004
             return ()

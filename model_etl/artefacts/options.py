@@ -62,6 +62,6 @@ class ArtefactOptions:
             )
         if name.scheme == "sklearn" and not name.location.lower().endswith(suffixes):
             raise ConfigurationError(
-                f"{reference} is not a file of scikit-learn that is known: its suffix is none of {', '.join(suffixes)}",
+                f"{reference} is not a known file of scikit-learn: its suffix is not one of {', '.join(suffixes)}",
                 "Rename it to what it is.",
             )

@@ -21,7 +21,7 @@ class Column:
 
     Attributes:
         name: of the column.
-        type: of its values, or None if the artefact does not tell.
+        type: of its values, or None if the artefact does not say.
         nullable: whether the model takes missing values.
         values: the only values that the model takes, or None for any.
     """

@@ -1,4 +1,4 @@
-"""The JSON Schema of `--schema`: what an artefact does not tell of its records.
+"""The JSON Schema of `--schema`: what an artefact does not say about its records.
 
 Each keyword is translated or refused: one that was ignored would be a check that a user relies on.
 """

@@ -31,7 +31,7 @@ class Columns(NamedTuple):
 
 def columns_of_estimator(estimator: Any) -> Columns | None:
     """Return the columns that an estimator reads, or None if it does not even tell their number."""
-    first = next(_flat([estimator]), estimator)  # a pipeline with "passthrough" first does not tell names
+    first = next(_flat([estimator]), estimator)  # a pipeline with "passthrough" first does not give names
     names = getattr(estimator, "feature_names_in_", getattr(first, "feature_names_in_", None))
     count = len(names) if names is not None else getattr(first, "n_features_in_", None)
     if count is None:

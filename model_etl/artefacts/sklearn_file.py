@@ -49,7 +49,7 @@ def require_trusted_digest(artefact: ArtefactFile, options: ArtefactOptions) -> 
     """
     if options.trust_pickle is None:
         raise ConfigurationError(
-            f"loading {artefact.reference} would run code that is in it, which nobody has allowed; nothing was loaded",
+            f"loading {artefact.reference} would run the code in it, which is not allowed yet; nothing was loaded",
             f"Save the model with skops, which needs no code; or if you know who made it: --trust_pickle"
             f" {artefact.sha256}",
         )

@@ -56,6 +56,7 @@ class VerbParser(Parser):
 
     @override
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._refuse_mistyped(args)
         known, unknown = super().parse_known_args(args, namespace)
         if (words := getattr(known, "record", None)) is not None:  # options may stand between them
             words += [text for text in unknown if not text.startswith("-")]

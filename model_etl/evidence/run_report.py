@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_etl import __version__
 from model_etl.errors import describe_exception, printable_message
 from model_etl.records.run_counts import RunCounts
 from model_etl.scoring.model import ModelFacts
+
+
+class FileFacts(NamedTuple):
+    """What the report says about a file.
+
+    Attributes:
+        name: the file, as messages show it.
+        uri: its absolute name.
+        size: how many bytes it has.
+        sha256: the digest of its bytes, or None if it was not digested.
+        records: how many records it has, or None if they were not counted.
+    """
+
+    name: str
+    uri: str
+    size: int
+    sha256: str | None
+    records: int | None = None
+
+
+def describe_files(files: Sequence[FileFacts], name: str = "") -> dict[str, Any]:
+    """Return a file, or several files of one role together, as plain values.
+
+    Args:
+        files: the files.
+        name: several files together, as messages show them.
+    """
+    described: list[dict[str, Any]] = [
+        {"name": file.name, "uri": file.uri, "bytes": file.size, "sha256": file.sha256} for file in files
+    ]
+    if len(described) == 1:
+        return described[0]
+    for values, file in zip(described, files, strict=True):
+        if file.records is not None:
+            values["records"] = file.records
+    return {"name": name, "bytes": sum(file.size for file in files), "files": described}
 
 
 def describe_model(facts: ModelFacts) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class _ArrayScanner:
 
     def _not_an_array(self, text: bytes, offset: int) -> DataError:
         offset += len(text) - len(text.lstrip())
-        name, remedy = self._source.name, "If the file has one document a line, use --input_format ldjson."
+        name, remedy = self._source.name, "If the file has one document per line, use --input_format ldjson."
         if self._ended:
             return DataError(
                 f"cannot read {name}: there is data after the end of the JSON array, near byte {offset}", remedy

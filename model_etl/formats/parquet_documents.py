@@ -115,7 +115,7 @@ def _or_null(convert: Callable[[Any], Any], array: pa.Array) -> list[Any]:
 
 
 def _utf8(value: bytes) -> Any:
-    """Return bytes as text, or as an object where they are no text: no model and no `retry` takes that for text."""
+    """Return bytes as text, or as an object where they are not text, which neither a model nor `retry` accepts."""
     try:
         return value.decode()
     except UnicodeDecodeError:

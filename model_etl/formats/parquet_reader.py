@@ -129,7 +129,7 @@ def too_many_columns(source: Source, count: int) -> DataError:
     """Return the error for a file with more columns than `MAX_COLUMNS`."""
     return DataError(
         f"cannot read {source.name}: it has {count:,} columns; Parquet is read with at most {MAX_COLUMNS:,}",
-        "Put values of one arrow_type into a list, or convert the file to JSON Lines.",
+        "Put values of one kind into a list, or convert the file to JSON Lines.",
     )
 
 

@@ -234,7 +234,7 @@ def _float_restorer(arrow_type: pa.DataType, _: SchemaPart) -> _Converter:
 
 
 _NOT_FINITE = re.compile("[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-"""The texts that pydantic takes for floats, of which a number's digits are no part."""
+"""The texts without digits that pydantic takes for floats."""
 
 
 def _require_type(value: Any, python_type: type | tuple[type, ...], arrow_type: pa.DataType) -> None:

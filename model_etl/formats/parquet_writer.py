@@ -149,7 +149,7 @@ class ParquetWriter(Writer):
 
 
 def _declared_type(field: Field) -> pa.DataType | None:
-    """Return the type of a field's values by its schema, or None if the schema does not tell."""
+    """Return the type of a field's values by its schema, or None if the schema does not say."""
     return _SIMPLE_TYPES.get(field.type) or (_nested_type(field.shape) if field.shape is not None else None)
 
 

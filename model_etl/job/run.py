@@ -10,7 +10,7 @@ from typing import Any
 
 from model_etl.errors import out_of_memory, printable
 from model_etl.evidence.prediction_log import now
-from model_etl.evidence.run_report import Report, describe_model
+from model_etl.evidence.run_report import FileFacts, Report, describe_files, describe_model
 from model_etl.formats import media_type
 from model_etl.formats.table_remedies import remedy_for_rejects
 from model_etl.job.fetched_model import fetched_model
@@ -231,13 +231,8 @@ class Run:
 
 
 def _describe_files(locations: Sequence[Location], counts: Sequence[FileCounts], name: str = "") -> dict[str, Any]:
-    """Return what the report says of a file, or of several files of one role together."""
-    files: list[dict[str, Any]] = [
-        {"name": location.name, "uri": location.uri, "bytes": file_counts.size, "sha256": file_counts.sha256}
-        for location, file_counts in zip(locations, counts, strict=True)
+    files = [
+        FileFacts(location.name, location.uri, file.size, file.sha256, file.records)
+        for location, file in zip(locations, counts, strict=True)
     ]
-    if len(files) == 1:
-        return files[0]
-    for file, file_counts in zip(files, counts, strict=True):
-        file["records"] = file_counts.records
-    return {"name": name, "bytes": sum(file_counts.size for file_counts in counts), "files": files}
+    return describe_files(files, name)

@@ -68,7 +68,8 @@ class RunFiles:
         files._refuse_same_files()
         if files.rejects is None and config.max_errors.limit:
             raise UsageError(
-                "--max_errors tolerates rejects, but there is no place for them beside a stream", "Add --rejects FILE."
+                "--max_errors tolerates rejects, whose file has no default name beside a stream",
+                "Add --rejects FILE.",
             )
         return files
 

@@ -95,7 +95,7 @@ class Sample:
             ModelUnavailable: if predictions depend on other records.
         """
         if self.batch and self._loaded.ask("compare", self.batch):
-            yield f"batches  {len(self.batch)} records have the same predictions alone and in any company"
+            yield f"batches  {len(self.batch)} records have the same predictions alone and among others"
 
     def predictions(self, redact: Collection[str]) -> Iterator[str]:
         """Yield a line for each of the first records, with its prediction or its outcome.

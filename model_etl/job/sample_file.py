@@ -30,7 +30,7 @@ class SampleFile:
         name: of the file.
         records: the fields of each record by name; in tables of text, all values are texts, or None for those of
             `--null_values`.
-        texts: whether the file is a table of text, which does not tell its types.
+        texts: whether the file is a table of text, which does not give its types.
         decimal: the character before the decimals of its numbers; None for a point.
         unreadable: which of its first records cannot be read, and why.
         remedy: the options that probably cure that, as a sentence; empty if none does.

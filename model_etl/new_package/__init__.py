@@ -1,1 +1,1 @@
-"""`model-etl init`: write the package of a model of one's own."""
+"""`model-etl init`: write the package of a model of your own."""

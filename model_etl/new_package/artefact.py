@@ -47,19 +47,19 @@ class Artefact:
 
     @property
     def feature_names(self) -> list[str] | None:
-        """The names of the columns that it was fitted with, or None if it does not tell."""
+        """The names of the columns that it was fitted with, or None if it does not say."""
         names = getattr(self.value, "feature_names_in_", None)
         return None if names is None else [str(name) for name in names]
 
     @property
     def feature_count(self) -> int | None:
-        """How many columns it takes, or None if it does not tell."""
+        """How many columns it takes, or None if it does not say."""
         count = getattr(self.value, "n_features_in_", None)
         return None if count is None else int(count)
 
     @property
     def classes(self) -> Sequence[Any]:
-        """The classes that it predicts as Python's values; empty if it predicts numbers, or does not tell."""
+        """The classes that it predicts as Python's values; empty if it predicts numbers, or does not say."""
         classes: Any = getattr(self.value, "classes_", None)
         return list(classes.tolist()) if getattr(classes, "ndim", 0) == 1 else []
 
@@ -109,8 +109,8 @@ def load_artefact(name: str, trusted: str | None, options: Mapping[str, Any]) ->
 def _require_trust(name: str, digest: str, trusted: str | None) -> None:
     if trusted is None:
         raise ConfigurationError(
-            f"to load {printable(name)} is to run the code that is in it; its SHA-256 is {digest}",
-            f"If you trust whoever made it, repeat the command with --trust_pickle {digest}.",
+            f"loading {printable(name)} runs the code that is in it; its SHA-256 is {digest}",
+            f"If you trust its author, repeat the command with --trust_pickle {digest}.",
         )
     if trusted.lower() != digest:
         raise ConfigurationError(

@@ -42,8 +42,8 @@ class Fields(dict[str, Field]):
     """The input fields of a model by name, with aliases; a format asks whether a table has any of them.
 
     Attributes:
-        others: what becomes of a record's other fields; "read" also where the schema does not tell.
-        aliases: for each field, its names in records; empty if the schema does not tell.
+        others: what becomes of a record's other fields; "read" also where the schema does not say.
+        aliases: for each field, its names in records; empty if the schema does not say.
         in_order: one name for each field, in the order of the schema.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Others = Literal["ignored", "refused", "read"]
-"""What becomes of other fields; "read" also where a schema does not tell."""
+"""What becomes of other fields; "read" also where a schema does not say."""
 
 _Core = Mapping[str, Any]
 """A part of a pydantic core schema (https://docs.pydantic.dev/latest/api/pydantic_core_schema/)."""

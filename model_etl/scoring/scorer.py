@@ -93,7 +93,7 @@ class ScoringSteps:
         return len(self.decode(batch))
 
     def compare(self, batch: Batch) -> bool:
-        """Check that records are predicted alone as in any company; return whether the model predicts batches at all.
+        """Check that predictions are the same alone and among others; return whether the model predicts batches at all.
 
         Args:
             batch: the records, as a reader yields them.

@@ -40,10 +40,26 @@ class Parser(argparse.ArgumentParser):
 
     @override
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._refuse_mistyped(args)
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self.describe_unknown(unknown))
         return known
+
+    def _refuse_mistyped(self, args: Any) -> None:
+        """Name a mistyped option before an option that is missing because of it."""
+        required = [action for action in self._actions if action.required]
+        if not required:
+            return
+        for action in required:
+            action.required = False
+        try:
+            _, unknown = argparse.ArgumentParser.parse_known_args(self, args)
+        finally:
+            for action in required:
+                action.required = True
+        if _flags_of(unknown):
+            self.error(self.describe_unknown(unknown))
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -51,24 +67,44 @@ class Parser(argparse.ArgumentParser):
 
     def describe_unknown(self, unknown: Sequence[str]) -> str:
         """Return the message for arguments that no option takes, without their values."""
-        flags = [text.partition("=")[0] for text in unknown if text.startswith("--") and text != "--"]
-        if not flags:
-            return "unrecognized arguments: a value that belongs to no option"
-        return "unrecognized arguments: " + ", ".join(f"{flag}{self._suggestion(flag)}" for flag in flags)
-
-    def _suggestion(self, flag: str) -> str:
-        close = did_you_mean(f"--{flag[2:].replace('-', '_')}", self.visible_flags())
-        return f" (did you mean {close}?)" if close else ""
+        return describe_unknown(self, unknown)
 
     def visible_flags(self) -> list[str]:
         """Return the long flags that the help shows."""
-        return [
-            flag
-            for action in self._actions
-            if action.help is not argparse.SUPPRESS
-            for flag in action.option_strings
-            if flag.startswith("--")
-        ]
+        return _visible_flags(self)
+
+
+def describe_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str:
+    """Return the message for arguments that a parser does not know: options with those that they resemble, no values.
+
+    Args:
+        parser: the parser.
+        unknown: the arguments.
+    """
+    flags = _flags_of(unknown)
+    if not flags:
+        return "unrecognized arguments: a value that belongs to no option"
+    visible = _visible_flags(parser)
+    return "unrecognized arguments: " + ", ".join(f"{flag}{_suggestion(flag, visible)}" for flag in flags)
+
+
+def _flags_of(arguments: Iterable[str]) -> list[str]:
+    return [text.partition("=")[0] for text in arguments if text.startswith("--") and text != "--"]
+
+
+def _suggestion(flag: str, visible: Collection[str]) -> str:
+    close = did_you_mean(f"--{flag[2:].replace('-', '_')}", visible)
+    return f" (did you mean {close}?)" if close else ""
+
+
+def _visible_flags(parser: argparse.ArgumentParser) -> list[str]:
+    return [
+        flag
+        for action in parser._actions  # noqa: SLF001  argparse has no other list of them
+        if action.help is not argparse.SUPPRESS
+        for flag in action.option_strings
+        if flag.startswith("--")
+    ]
 
 
 def add_options(

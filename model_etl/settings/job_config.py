@@ -43,7 +43,7 @@ class ScoringSettings:
         keep: fields of the original record that come first in each output record.
         log_inputs: how the prediction log holds the input records.
         redact: fields whose values the prediction log must not hold.
-        csv_formulas: what CSV and TSV outputs do with texts that a spreadsheet takes for formulas.
+        csv_formulas: what CSV and TSV outputs do with texts that a spreadsheet would take for formulas.
         schema: path of a JSON Schema of the records of an artefact.
         outputs: what an artefact returns: prediction, probability.
         trust: types that an artefact of skops may contain.
@@ -140,7 +140,7 @@ class JobConfig:
         tsv_quotes: whether cells of TSV may have quotes around them.
         delimiter: the character between the cells of a table of text; None for that of its format.
         encoding: the encoding of a table of text; None for UTF-8.
-        null_values: texts of cells of such a table that have no value, beside the empty text.
+        null_values: texts that mean null in such a table, besides the empty text.
         decimal: the character before the decimals of its numbers; None for a point.
         no_header: whether its first row is a record.
         prediction_log: name of the prediction log, `none` for no log, or None for a file beside the output.

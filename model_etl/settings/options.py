@@ -36,13 +36,14 @@ from model_etl.settings.values import (
 
 _KAFKA_VARIABLES = (
     "BOOTSTRAP_SERVERS", "CLIENT_CONFIG", "PREFIX", "PARTITIONS", "REPLICATION_FACTOR", "MAX_RECORDS",
-    "SESSION_TIMEOUT", "REBALANCE_TIMEOUT", "REPORT_EVERY", "GRACE", "EXACTLY_ONCE", "SECURITY_PROTOCOL",
-    "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD", "SSL_CAFILE", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_PASSWORD",
+    "SESSION_TIMEOUT", "REBALANCE_TIMEOUT", "REPORT_EVERY", "GRACE", "METRICS_PORT", "EXACTLY_ONCE",
+    "SECURITY_PROTOCOL", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD", "SSL_CAFILE", "SSL_CERTFILE",
+    "SSL_KEYFILE", "SSL_PASSWORD",
 )  # fmt: skip
 OTHER_VARIABLES = frozenset(ENVIRONMENT_PREFIX + name for name in (*_KAFKA_VARIABLES, "PYTHON"))
-"""Variables that are no options of a run: those of `engines/kafka`, which may be set for all programs, and of tests."""
+"""Variables that are not options of a run: those of `engines/kafka`, which may be set for all programs, and tests'."""
 _HARMLESS_URL = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
-"""A URL that has neither user names nor queries, and is no secret in the wrong option."""
+"""A URL that has neither user names nor queries, and is not a secret in the wrong option."""
 
 
 _MODEL_CLASS = "PACKAGE.MODULE:CLASS"
@@ -109,8 +110,8 @@ OPTIONS = option_table(
     ),
     Option(
         "null_values", FILES,
-        "texts of cells of a CSV or TSV input that have no value, beside the empty text",
-        "the texts of cells of a CSV or TSV input that have no value, beside the empty text",
+        "texts that mean null in a CSV or TSV input, besides the empty text",
+        "the texts that mean null in a CSV or TSV input, besides the empty text",
         parse=parse_names, metavar="TEXT,TEXT",
     ),
     Option(
@@ -170,7 +171,7 @@ OPTIONS = option_table(
     Option(
         "schema", SCORING,
         "JSON Schema of the records of a model that is a file",
-        "a JSON Schema of the records of a model that is a file: what the file does not tell"
+        "a JSON Schema of the records of a model that is a file: what the file does not say"
         " ([models.md](models.md#the-schema)); `model-etl schema --from FILE` drafts it",
         file=True, metavar="FILE",
     ),
@@ -253,9 +254,9 @@ OPTIONS = option_table(
     ),
     Option(
         "csv_formulas", SCORING,
-        "what happens to texts in CSV and TSV outputs that a spreadsheet takes for formulas",
-        "what happens to texts in CSV and TSV outputs that a spreadsheet takes for formulas: `keep` writes them as they"
-        " are, `escape` puts a `'` before them",
+        "what to do with texts in CSV and TSV outputs that a spreadsheet would take for formulas",
+        "what to do with texts in CSV and TSV outputs that a spreadsheet would take for formulas: `keep` writes them as"
+        " they are, `escape` puts a `'` before them",
         choices=get_args(CsvFormulas), metavar="keep|escape",
     ),
     Option(

@@ -93,7 +93,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str], options: Mapping[s
         if not _SERVICE_VARIABLE.fullmatch(name):
             close = did_you_mean(name, known)
             raise ConfigurationError(
-                f"the environment has a variable {printable(name)}, which is no option",
+                f"the environment has a variable {printable(name)}, which is not an option",
                 f"Did you mean {close}?" if close else "Unset it; docs/options.md lists the variables.",
             )
 

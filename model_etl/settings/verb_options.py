@@ -1,4 +1,4 @@
-"""The flags that are no settings of a run: of the command line alone, and of `model-etl init`."""
+"""The flags that are not settings of a run: those of the command line alone, and of `model-etl init`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class FileSelection(NamedTuple):
 def select_files(name: str, *, exists: Callable[[str], bool], is_folder: Callable[[str], bool]) -> FileSelection | None:
     """Return the files that a name stands for in a storage, or None if it is the name of a single file.
 
-    A name with wildcards that exists as it is written is no pattern.
+    A name with wildcards that exists as it is written is not a pattern.
 
     Args:
         name: a path or a key.

@@ -126,5 +126,5 @@ def instance_service_is_down() -> bool:
     except urllib.error.HTTPError as exc:
         return exc.code >= 500 or exc.code in _TEMPORARY_STATUS  # noqa: PLR2004
     except (OSError, ValueError):
-        return configured is not None  # else this is no instance
+        return configured is not None  # else this is not an instance
     return configured is not None  # it has recovered, or the role's own address fails

@@ -166,7 +166,7 @@ class S3Object(Location):
         """Check that the object can be read at once: reading it would be refused only when its turn comes."""
         if head.get("StorageClass") not in _ARCHIVES and "ArchiveStatus" not in head:
             return
-        restored = head.get("Restore") or self._bucket.head(self.path).get("Restore", "")  # a list does not tell
+        restored = head.get("Restore") or self._bucket.head(self.path).get("Restore", "")  # a list does not say
         if 'ongoing-request="false"' not in str(restored):
             raise archived_error(self.display_name, head["StorageClass"])
 

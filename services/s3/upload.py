@@ -125,12 +125,12 @@ class Upload:
             if not published:
                 error = s3_error(exc, "publish", self._display_name)
                 if published is None or not is_final:
-                    error.message += "; it cannot be told whether it was published"
+                    error.message += "; it is not known whether it was published"
                 raise error from exc
         self._id = None
 
     def _is_published(self) -> bool | None:
-        """Return whether the object at the server is the one that was sent; None if the server does not tell.
+        """Return whether the object at the server is the one that was sent; None if the server does not say.
 
         The ETag of an object that was uploaded in parts is made from the MD5s of the parts.
         """

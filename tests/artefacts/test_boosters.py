@@ -89,7 +89,7 @@ def test_columns_without_names(library: Any, tmp_path: Path) -> None:
     """A booster that was trained with an array takes the properties of the schema in their order."""
     estimator = trained(library, "two", DATA.to_numpy())
     reference = saved(estimator, tmp_path)
-    with pytest.raises(ConfigurationError, match="has 2 columns, but does not tell their names"):
+    with pytest.raises(ConfigurationError, match="has 2 columns, but does not name them"):
         load_model(reference)
     schema = write_schema(tmp_path / "s.json", "a", a="number", b=["integer", "null"])
     outputs, rejects = score(reference, [{"a": 5, "b": 3}, {"a": 4.5}, {"a": None}], schema=schema)

@@ -93,7 +93,7 @@ def test_check_and_describe(folder: Etl) -> None:
     more = ["-m", "when.onnx", "--schema", "schema.json", "--expect_version", digest]
     checked = folder("check", "-i", "in.json", "-o", "out.json", *more)
     assert checked.code == 0, checked.err
-    assert b"40 records have the same predictions alone and in any company" in checked.out
+    assert b"40 records have the same predictions alone and among others" in checked.out
     described = json.loads(folder("describe", *more).out)
     assert described["artefact"]["sha256"] == digest
     assert list(described["input_schema"]["properties"]) == ["a", "b"]

@@ -87,7 +87,7 @@ def test_a_pipeline_with_an_input_for_each_column(onnx: Any, convert: Any, tmp_p
 def test_one_matrix_takes_the_properties_in_their_order(convert: Any, tmp_path: Path) -> None:
     """Columns without names get them from the schema; a number that was missing is NaN for the model."""
     path = convert(RandomForestClassifier(2, random_state=0).fit(NUMBERS.to_numpy(), np.arange(8) % 2 + 3))
-    with pytest.raises(ConfigurationError, match="has 2 columns, but does not tell their names"):
+    with pytest.raises(ConfigurationError, match="has 2 columns, but does not name them"):
         load_model(str(path))
     schema = write_schema(tmp_path / "s.json", **PROPERTIES)
     outputs, _ = score(str(path), TWO, schema=schema, outputs=("prediction", "probability"))
@@ -136,9 +136,9 @@ FLOAT, INT8, STRING = 1, 3, 8
     ("inputs", "outputs", "opset", "words"),
     [
         ([(FLOAT, [None, 2, 2])], [(FLOAT, [None, 2, 2])], 13, "not a table of numbers or texts"),
-        ([(FLOAT, [None, "n"])], [(FLOAT, [None, "n"])], 13, "does not tell the number of columns"),
+        ([(FLOAT, [None, "n"])], [(FLOAT, [None, "n"])], 13, "does not give the number of columns"),
         ([(FLOAT, [5, 1])], [(FLOAT, [5, 1])], 13, "takes 5 records at a time"),
-        ([(FLOAT, [None, 3])], [(FLOAT, [None, 3])], 13, "not one value a record"),
+        ([(FLOAT, [None, 3])], [(FLOAT, [None, 3])], 13, "not one value for each record"),
         ([(FLOAT, [None, 1]), (FLOAT, [None, 2])], [(FLOAT, [None, 1])], 13, "in1 has 2 columns"),
         ([(FLOAT, [None, 1])], [(FLOAT, [None, 1])], 999, "ONNX Runtime .* cannot read it"),
     ],

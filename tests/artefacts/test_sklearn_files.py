@@ -90,7 +90,7 @@ def test_dates_need_a_schema_and_are_dates(tmp_path: Path) -> None:
     """A step of one's own tells no types: the schema does, and dates reach it as dates."""
     pipeline = loan_pipeline(dates=True)
     trusted = pickled(pipeline, tmp_path / "dates.pkl")
-    with pytest.raises(ConfigurationError, match="does not tell the types of opened_on") as raised:
+    with pytest.raises(ConfigurationError, match="does not give the types of opened_on") as raised:
         score(f"sklearn:{tmp_path}/dates.pkl", loans(), **trusted)
     assert "model-etl schema --from" in raised.value.remedy
     optional = {"type": ["string", "null"], "format": "date"}
@@ -133,7 +133,7 @@ def test_columns_without_names_get_them_from_the_schema(tmp_path: Path) -> None:
     """An estimator that was trained with an array takes the properties of the schema in their order."""
     model = LinearRegression().fit(NUMBERS.to_numpy(), np.arange(8))
     trusted = pickled(model, tmp_path / "m.pkl")
-    with pytest.raises(ConfigurationError, match="has 2 columns, but does not tell their names"):
+    with pytest.raises(ConfigurationError, match="has 2 columns, but does not name them"):
         score(f"{tmp_path}/m.pkl", [], **trusted)
     schema = write_schema(tmp_path / "s.json", **{"age": "number", "income (monthly)": "number"})
     outputs, _ = score(f"{tmp_path}/m.pkl", TWO, schema=schema, **trusted)
@@ -289,8 +289,8 @@ def test_no_probabilities(tmp_path: Path) -> None:
     ("reference", "options", "code", "words"),
     [
         ("sklearn:none.skops", {}, 69, "there is no such file"),
-        ("sklearn:{}", {}, 78, "is not a file of scikit-learn that is known"),
-        ("sklearn:", {}, 78, "its suffix is none of"),
+        ("sklearn:{}", {}, 78, "is not a known file of scikit-learn"),
+        ("sklearn:", {}, 78, "its suffix is not one of"),
         ("onnx:", {}, 69, "names no file"),
         ("onnx:{}", {}, 69, "it is a folder, not a file"),
         ("mlflow:none", {}, 69, "there is no such folder"),

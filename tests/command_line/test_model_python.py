@@ -108,7 +108,7 @@ def test_check_names_the_rules_and_compares_the_records_there(etl: Etl) -> None:
     lines = done.out.decode().splitlines()
     assert lines[0].startswith("model    failing 1.0.0 (failing_models:GoodBatch, Python 3.")
     assert lines[1] == "rule     business:NotInQuebec, before the model"
-    assert "batches  2 records have the same predictions alone and in any company" in lines
+    assert "batches  2 records have the same predictions alone and among others" in lines
     etl.write("ranks.py", RANKS)
     refused = etl(*named, "-m", "ranks:Ranks")
     assert refused.code == 69

@@ -90,6 +90,7 @@ def test_options_may_have_hyphens(etl: Etl) -> None:
         (["--inptu_file", SECRET], "--inptu_file (did you mean --input_file?)"),
         (["--max-erors=" + SECRET], "--max-erors (did you mean --max_errors?)"),
         (["check", "--modle", SECRET], "--modle (did you mean --model?)"),
+        (["schema", "--fron", SECRET], "--fron (did you mean --from?)"),
         (["--input", SECRET], "--input (did you mean"),
         (["--zzz", SECRET], "unrecognized arguments: --zzz\n"),
         (["chek", "-i", SECRET], "did you mean check?"),

@@ -170,7 +170,7 @@ def test_rejects_in_any_order_have_one_event_each(files: Etl) -> None:
     ("name", "code", "words"),
     [
         ("MODEL_ETL_REDCAT", 78, "Did you mean MODEL_ETL_REDACT?"),
-        ("MODEL_ETL_XYZZY", 78, "MODEL_ETL_XYZZY, which is no option"),
+        ("MODEL_ETL_XYZZY", 78, "MODEL_ETL_XYZZY, which is not an option"),
         ("MODEL_ETL_BOOTSTRAP_SERVERS", 0, ""),
         ("MODEL_ETL_PORT_80_TCP_ADDR", 0, ""),
         ("MODEL_ETL_SERVICE_HOST", 0, ""),

@@ -33,7 +33,7 @@ SETTINGS = [
     fails("choice wrong in a variable", 78, *CHOICE, env={"MODEL_ETL_IF_EXISTS": "maybe"}),
     succeeds("bonobo's variables", env={"DEBUG": "1", "LOGGING_LEVEL": "loud"}),
     fails(
-        "rejects without a place", 2, "no place for them", "--rejects", arguments=("--max_errors", "1"), output_file="-"
+        "rejects without a place", 2, "no default name", "--rejects", arguments=("--max_errors", "1"), output_file="-"
     ),
 ]
 

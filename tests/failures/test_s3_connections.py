@@ -28,7 +28,7 @@ from s3_place import (
 
 AGAIN = ("Check the connection, and run again",)
 CUTS = (CUT, cut_response("GET in.json"))
-UNTOLD = ("cannot publish", "it cannot be told whether it was published")
+UNTOLD = ("cannot publish", "it is not known whether it was published")
 LOST = (lose(complete()), lose("HEAD out.json"))
 KEYS = {"output": OUT, "log": LOGGED}
 

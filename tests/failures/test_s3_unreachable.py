@@ -95,7 +95,7 @@ HASTY: dict[str, Any] = {"arguments": HASTE, "seconds": 7}
 WITH_REJECTS: dict[str, Any] = {**HASTY, "input": MIXED, "arguments": (*HASTE, "--max_errors", "9")}
 STALLS: dict[str, Any] = {**HASTY, "input": LARGE, "faults": (STALL, Fault("stall response", "GET in.json"))}
 ONCE: dict[str, Any] = {"arguments": ("--read_timeout", "1", "--retries", "0"), "seconds": 5}
-UNTOLD = ("cannot publish", "cannot be told whether it was published")
+UNTOLD = ("cannot publish", "not known whether it was published")
 OUTPUTS = {role: uri for role, uri in KEYS.items() if role != "report"}
 
 

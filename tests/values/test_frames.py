@@ -1,4 +1,4 @@
-"""A model that predicts data frames gives what it gives record by record, from every format and in any company."""
+"""A model that predicts data frames gives what it gives record by record, from every format and among other records."""
 
 from __future__ import annotations
 
@@ -171,10 +171,10 @@ def checked(etl: Etl, model: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("model", ["ByFrame", "ByBatch", "ByPolars"])
 def test_check_says_that_batches_do_not_matter(loans: Etl, model: str) -> None:
-    """A model whose predictions are the same in any company passes."""
+    """A model whose predictions are the same alone and among others passes."""
     code, text = checked(loans, model)
     assert code == 0
-    assert "batches  20 records have the same predictions alone and in any company" in text
+    assert "batches  20 records have the same predictions alone and among others" in text
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,16 +17,20 @@ from acceptance import MODEL, RULES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_etl.engines.kafka.__main__ import process
 from model_etl.engines.kafka.connection import Connection
 from model_etl.engines.kafka.console import NoticeHandler
 from model_etl.engines.kafka.messages import ORIGIN_HEADER, PartitionResults, batch_messages, collect_results
-from model_etl.engines.kafka.options import Parser
+from model_etl.engines.kafka.options import DEFAULTS, Parser
 from model_etl.engines.kafka.send_command import message_key, read_file
 from model_etl.engines.kafka.topics import Topics
 from model_etl.engines.shared.scoring import Scorer, ScorerSettings
+from model_etl.engines.shared.unsupported_options import supported_options
 from model_etl.errors import ConfigurationError, TryAgain
 from model_etl.records.batch import Source
 from model_etl.scoring.model import ModelFacts
+from model_etl.settings.option import ENVIRONMENT_PREFIX
+from model_etl.settings.options import OPTIONS, OTHER_VARIABLES
 
 HERE = Source("topic/3", "0" * 32, "ldjson")
 GOOD = b'{"sepal_length": 4.4, "sepal_width": 2.9, "petal_length": 1.4, "petal_width": 0.2}'
@@ -235,6 +241,23 @@ def test_file_that_changes(tmp_path: Path) -> None:
     file.write_bytes(b'{"a": 1}\n')
     with pytest.raises(TryAgain, match="changed while it was sent"):
         list(blocks)
+
+
+def test_help_has_the_supported_options_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of `process` starts with everyday options, and lists no option that would be refused."""
+    with pytest.raises(SystemExit):
+        process(["--help"])
+    shown = capsys.readouterr().out
+    titles = [shown.index(f"\n{title}:\n") for title in ("everyday options", "Evidence", "Kafka")]
+    assert titles == sorted(titles)
+    flags = set(re.findall(r"^  --(\w+)", shown, re.MULTILINE))
+    assert not flags & (OPTIONS.keys() - {*supported_options("Kafka")})
+
+
+def test_variables_of_kafka_disturb_no_other_program() -> None:
+    """`model-etl run` accepts each variable of Kafka's options, which may be set for all programs."""
+    names = {*DEFAULTS, "client_config", *(item.name for item in dataclasses.fields(Connection))}
+    assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in names} <= OTHER_VARIABLES
 
 
 def test_connection(tmp_path: Path) -> None:

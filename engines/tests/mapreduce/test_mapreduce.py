@@ -251,6 +251,31 @@ def test_failures(tmp_path: Path, arguments: list[str], code: int, message: str)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_help_is_in_groups() -> None:
+    """The everyday options of a run come first, the job's own and mrjob's last."""
+    shown = run("--help").stdout
+    titles = [
+        shown.index(f"\n{title}") for title in ("everyday options:", "Files:", "Evidence:", "The job:", "mrjob (")
+    ]
+    assert titles == sorted(titles)
+    assert "everyday options:" not in run("--help", "-r", "local").stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--modle=secret", "unrecognized arguments: --modle (did you mean --model?)"),
+        ("--split_bytes=many", "argument --split_bytes: 'many' is not a whole number"),
+    ],
+)
+def test_mistyped_options(argument: str, message: str) -> None:
+    """A mistyped option or value is a usage error with a hint, not a traceback of mrjob."""
+    done = run(argument, "in.json", code=2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_too_many_rejects(bad: Path, tmp_path: Path) -> None:
     """If more records are rejected than are tolerated, only the rejects are published, and the earlier output stays."""
     output = tmp_path / "out.json"

@@ -61,7 +61,7 @@ def test_a_name_is_not_kept_twice_nor_against_the_prediction():
 
 
 def test_a_kept_name_that_an_undescribed_prediction_has_is_an_error():
-    """A model whose schema does not tell its fields is found out at the first record."""
+    """A model whose schema does not name its fields is found out at the first record."""
     with pytest.raises(ConfigurationError, match="--keep: record 1"):
         Layout({}, {}, keep=("a",)).documents(batch([b'{"a":1}'], [b'{"a":2}']))
 

@@ -49,7 +49,7 @@ def test_log_and_rejects_lie_beside_the_output() -> None:
 def test_a_stream_has_nothing_beside_it() -> None:
     """With standard output as output there are neither log nor rejects, so no rejects can be tolerated."""
     assert names(files_of(output_file="-")) == [("output", "-")]
-    with pytest.raises(UsageError, match="no place for them"):
+    with pytest.raises(UsageError, match="no default name"):
         files_of(output_file="-", max_errors="1")
 
 
