@@ -11,7 +11,7 @@ import time
 
 import pytest
 from helpers.command import Etl
-from helpers.waiting import wait_for
+from helpers.waiting import slowdown, wait_for
 
 from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
@@ -32,7 +32,7 @@ def _start(etl: Etl, *arguments: str, model: str = "GoodBatch", **options: objec
 def _end(run: subprocess.Popen[bytes], bound: float = BOUND) -> tuple[int, str]:
     start = time.monotonic()
     _, err = run.communicate(timeout=60)
-    assert time.monotonic() - start < bound, "it took too long to end"
+    assert time.monotonic() - start < bound * slowdown(), "it took too long to end"
     return run.returncode, err.decode()
 
 

@@ -65,7 +65,7 @@ def run(etl, name, *options):
     """Run the command under 1 GiB of address space; give its exit code and messages."""
     command = etl.command("run", "-m", IRIS, "-i", name, "-o", "out.json", *options)
     done = subprocess.run(
-        command, cwd=etl.folder, env={**etl.environment(), **FRUGAL}, capture_output=True, text=True, timeout=60,
+        command, cwd=etl.folder, env={**etl.environment(), **FRUGAL}, capture_output=True, text=True, timeout=100,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (ONE_GIB, ONE_GIB)),
     )  # fmt: skip

@@ -46,11 +46,11 @@ PROGRAM = [sys.executable, "-m", "model_etl"]
 
 
 def run_command(
-    command: list[str], stdin: bytes, folder: Path, environment: dict[str, str], timeout: float = 60
+    command: list[str], stdin: bytes, folder: Path, environment: dict[str, str], timeout: float = 100
 ) -> Result:
     """Run a command to its end; the program, if it is called by itself, in a process that has imported it."""
     if command[: len(PROGRAM)] == PROGRAM:
-        done = run_prestarted(command[len(PROGRAM) :], stdin, folder, environment, timeout)
+        done = run_prestarted(command[len(PROGRAM) :], stdin, folder, environment, str(MODELS), timeout)
         if done is not None:
             return Result(done[0], done[1], done[2].decode())
     return run_anew(command, stdin, folder, environment, timeout)
@@ -86,15 +86,10 @@ class Etl:
         return [*PROGRAM, *arguments]
 
     def __call__(
-        self, *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, timeout: float = 60
+        self, *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, timeout: float = 100
     ) -> Result:
         """Run it to its end; a hang fails the test."""
         return run_command(self.command(*arguments), stdin, self.folder, self.environment(**(env or {})), timeout)
-
-    def anew(self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
-        """Run it in a new Python, which has imported nothing yet."""
-        environment = self.environment(**(env or {}))
-        return run_anew(self.command(*arguments), b"", self.folder, environment, timeout)
 
     def popen(self, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
         """Start it."""

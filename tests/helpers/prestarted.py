@@ -40,19 +40,27 @@ PIPE_BYTES = 65536  # what a pipe takes before anyone reads it
 
 
 def run_prestarted(
-    arguments: Sequence[str], stdin: bytes, folder: Path, environment: dict[str, str], timeout: float
+    arguments: Sequence[str],
+    stdin: bytes,
+    folder: Path,
+    environment: dict[str, str],
+    search_path: str,
+    timeout: float,
 ) -> tuple[int, bytes, bytes] | None:
-    """Run the program; return its exit code, output and errors, or None if this run needs a Python of its own."""
+    """Run the program; return its exit code, output and errors, or None if this run needs a Python of its own.
+
+    It does if its search path is another one, which may have a sitecustomize.py, or another variable is read at start.
+    """
     umask = os.umask(0)
     os.umask(umask)
     place = {"folder": str(folder), "umask": umask, "environment": environment}
     request = json.dumps({"arguments": [*arguments], **place}).encode()
     too_long = len(stdin) > PIPE_BYTES or len(request) > prestarted_server.REQUEST_BYTES
-    if too_long or "COVERAGE_FILE" in os.environ or _read_at_start(environment) != _read_at_start(os.environ):
+    if too_long or _read_at_start(environment) != _read_at_start({**os.environ, "PYTHONPATH": search_path}):
         return None
     words = " ".join(arguments)
     also = [module for word, modules in ALSO.items() if word in words for module in modules]
-    server = _server((*RUN, *MODELS, *also), environment.get("PYTHONPATH", ""))
+    server = _server((*RUN, *MODELS, *also), search_path)
     if not server.free.acquire(blocking=False):
         return None
     try:
@@ -62,7 +70,7 @@ def run_prestarted(
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in environment.items() if k.startswith(READ_AT_START) and k != "PYTHONPATH"}
+    return {k: v for k, v in environment.items() if k.startswith(READ_AT_START)}
 
 
 class Server:

@@ -30,8 +30,11 @@ def wait_for(
 
 
 def slowdown() -> float:
-    """Return how much longer things take than on a quiet machine: processes that want to run for each processor."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """Return how much longer things may take than on a quiet machine.
+
+    It is the number of processes that want to run for each processor, twice: the last minute's average lags behind.
+    """
+    return 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class HangingRuns:
