@@ -73,7 +73,7 @@ def test_a_process_that_hangs_at_its_end(etl: Etl, *, rejects: bool) -> None:
     time.sleep(0.5)
     run.send_signal(signal.SIGTERM)
     start = time.monotonic()
-    _, err = run.communicate(timeout=15)
+    _, err = run.communicate(timeout=15 * slowdown())
     assert time.monotonic() - start < 9 * slowdown()
     assert (run.returncode, b"stopped" in err) == (65 if rejects else 0, False)
     assert etl.lines("report.json")[0]["exit_code"] == run.returncode

@@ -116,7 +116,7 @@ def fire(etl: Etl, shot: Shot, uri: Callable[[str], str], read: Callable[[str], 
         run.send_signal(shot.number)
     start = time.monotonic()
     try:
-        _, err = run.communicate(timeout=15)
+        _, err = run.communicate(timeout=15 * slowdown())
     except subprocess.TimeoutExpired:
         run.kill()
         _, err = run.communicate()
