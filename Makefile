@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 WHEELS := build/wheels
 INSTALL := -m pip install --quiet --disable-pip-version-check
 EXAMPLES := examples/iris_model examples/delivery_model
-PYTEST_ARGS ?= -n auto
+# Processes that have no more tests take some of the others': the longest tests end about together.
+PYTEST_ARGS ?= -n auto --dist worksteal
 TESTS ?=
 # What `make coverage` measures: whole commands and parts of the program. Property tests are too slow for it.
 COVERED := tests/command_line tests/artefacts tests/unit/pipeline tests/unit/settings tests/unit/scoring tests/unit/schema
@@ -123,9 +124,11 @@ $(VENV)/.installed: requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)
 	@$(BIN)/python -m pip check
 	@touch $@
 
+# Compiled here, since a test starts many commands, and PYTHONDONTWRITEBYTECODE may be set.
 $(VENV)/.testing: $(VENV)/.installed test_requirements.txt
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.txt -r test_requirements.txt
 	@$(BIN)/python -m pip check
+	@$(BIN)/python -m compileall -q model_etl graphs services engines/*.py engines/shared examples tests/models
 	@touch $@
 
 $(VENV)-%/.installed: engines/%/requirements.txt pyproject.toml $(EXAMPLES:=/pyproject.toml)

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class Node:
         places: texts in the manifests, and their replacements on this machine.
         identity: variables that the cloud or the cluster would set in the pods.
         secrets: the Secrets that the user creates.
+        before: by the name of a step, what happens before its container runs; it is called with the PIPELINE_RUN.
     """
 
     documents: Sequence[Document]
@@ -81,6 +82,7 @@ class Node:
     places: Mapping[str, str]
     identity: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    before: dict[str, Callable[[str], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -152,6 +154,8 @@ class Node:
 
     def contained(self, name: str, container: Mapping[str, Any], pod: Mapping[str, Any]) -> Step:
         """Run a container to its end; see `command`."""
+        if name in self.before:
+            self.before[name](self.environment(container).get("PIPELINE_RUN", ""))
         command, given, tmp = self.command(container, pod)
         done = subprocess.run(
             command, env=given, cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

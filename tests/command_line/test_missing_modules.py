@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,10 @@ COMMANDS = {
 @pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder for PYTHONPATH with the recorder."""
+    return _recorder(tmp_path_factory)
+
+
+def _recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     (folder / "sitecustomize.py").write_text(RECORDER)
     (folder / "asked").touch()
@@ -63,6 +69,27 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Etl:
     return etl
 
 
+@pytest.fixture(scope="module")
+def asked_for(
+    inputs: Etl, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[tuple[str, ...]], tuple[set[str], int]]:
+    """Return a function that gives the names that a command asks for in vain, and its exit code."""
+
+    @functools.cache
+    def ask(arguments: tuple[str, ...]) -> tuple[set[str], int]:
+        etl, site = _copied(inputs, tmp_path_factory.mktemp("run")), _recorder(tmp_path_factory)
+        code = _run(etl, site, MODULE, *arguments)
+        return {line for line in (site / "asked").read_text().splitlines() if line.isidentifier()}, code
+
+    return ask
+
+
+def _copied(inputs: Etl, folder: Path) -> Etl:
+    for name in ("in.json", "in.csv", "in.parquet", "in.rejects.ldjson"):
+        shutil.copy(inputs.folder / name, folder)
+    return Etl(folder)
+
+
 def _run(etl: Etl, site: Path, command: list[str], *arguments: str) -> int:
     return subprocess.run(
         [*command, *arguments],
@@ -76,13 +103,16 @@ def _run(etl: Etl, site: Path, command: list[str], *arguments: str) -> int:
 @pytest.mark.parametrize("command", [SCRIPT, MODULE], ids=["script", "module"])
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS.keys())
 def test_no_module_that_a_run_asks_for_in_vain_comes_from_the_current_folder(
-    etl: Etl, inputs: Etl, site: Path, command: list[str], arguments: tuple[str, ...]
+    etl: Etl,
+    inputs: Etl,
+    site: Path,
+    asked_for: Callable[[tuple[str, ...]], tuple[set[str], int]],
+    command: list[str],
+    arguments: tuple[str, ...],
 ) -> None:
     """Files beside the data that are named like missing modules are never executed, and change no result."""
-    for name in ("in.json", "in.csv", "in.parquet", "in.rejects.ldjson"):
-        shutil.copy(inputs.folder / name, etl.folder)
-    code = _run(etl, site, command, *arguments)
-    asked = {line for line in (site / "asked").read_text().splitlines() if line.isidentifier()}
+    _copied(inputs, etl.folder)
+    asked, code = asked_for(arguments)
     for name in {*asked, *ALWAYS} - {"none", "usercustomize"}:
         if command == SCRIPT or name not in sys.stdlib_module_names or name in ("json", "argparse", "nt", "_winapi"):
             etl.write(f"{name}.py", EXECUTED)

@@ -8,7 +8,6 @@ a folder (local_place.py) or a bucket behind a proxy (s3_place.py).
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from helpers.command import run_command
 from helpers.proxy import Fault
 from helpers.records import EARLIER, THREE
 from helpers.snapshots import changed
@@ -148,13 +148,13 @@ def check(case: Case, place: Place) -> None:
     before = place.snapshot()
     start = time.monotonic()
     stdin = case.input if case.input_file == "-" and case.input else b""
-    done = subprocess.run(command, input=stdin, capture_output=True, cwd=place.folder, env=env, timeout=60, check=False)
+    done = run_command(command, stdin, place.folder, env)
     took = time.monotonic() - start
 
-    err = done.stderr.decode()
-    assert done.returncode == case.code, err
+    err = done.err
+    assert done.code == case.code, err
     assert changed(before, place.snapshot()) == set(case.changed)
-    assert case.stdout is None or done.stdout == case.stdout
+    assert case.stdout is None or done.out == case.stdout
     place.check_files(case)
     assert took < case.seconds * slowdown()
     _check_message(case, err, place)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from helpers.command import Etl
-from helpers.waiting import wait_for
+from helpers.waiting import slowdown, wait_for, wait_until_asleep
 
 from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
@@ -32,7 +32,7 @@ def _start(etl: Etl, *arguments: str, model: str = "GoodBatch", **options: objec
 def _end(run: subprocess.Popen[bytes], bound: float = BOUND) -> tuple[int, str]:
     start = time.monotonic()
     _, err = run.communicate(timeout=60)
-    assert time.monotonic() - start < bound, "it took too long to end"
+    assert time.monotonic() - start < bound * slowdown(), "it took too long to end"
     return run.returncode, err.decode()
 
 
@@ -137,7 +137,7 @@ def test_a_signal_while_standard_input_is_waited_for(etl: Etl) -> None:
     wait_for((etl.folder / ".out.rejects.ldjson.part").exists)
     time.sleep(0.5)
     run.send_signal(signal.SIGINT)
-    run_code, err = run.wait(timeout=BOUND), run.stderr.read().decode() if run.stderr else ""
+    run_code, err = run.wait(timeout=BOUND * slowdown()), run.stderr.read().decode() if run.stderr else ""
     run.communicate()
     _stopped(etl, run_code, err, signal.SIGINT)
 
@@ -148,10 +148,9 @@ def test_a_signal_while_the_outputs_reader_sleeps(etl: Etl, place: str) -> None:
     _prepare(etl)
     os.mkfifo(etl.folder / "fifo")
     run = _start(etl, "-o", place, "--output_format", "ldjson", "--report", "report.json")
-    time.sleep(3)
-    assert run.poll() is None
+    wait_until_asleep(run)
     run.send_signal(signal.SIGTERM)
-    code, err = run.wait(timeout=BOUND), run.stderr.read().decode() if run.stderr else ""
+    code, err = run.wait(timeout=BOUND * slowdown()), run.stderr.read().decode() if run.stderr else ""
     run.communicate()
     assert code == 143
     assert err == "model-etl: error: stopped by SIGTERM; a part may have been published\n"
@@ -164,7 +163,7 @@ def test_a_signal_while_the_lock_is_waited_for(etl: Etl) -> None:
     other = _start(etl, model="Hangs")
     wait_for((etl.folder / "hanging").exists)
     mine = _start(etl, "--lock_wait", "60")
-    time.sleep(1)
+    wait_until_asleep(mine)
     mine.send_signal(signal.SIGINT)
     code, err = _end(mine)
     assert (code, "stopped by SIGINT" in err) == (130, True)

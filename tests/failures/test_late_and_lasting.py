@@ -10,7 +10,7 @@ import time
 
 import pytest
 from helpers.command import Etl
-from helpers.waiting import wait_for
+from helpers.waiting import slowdown, wait_for
 
 RUN = ("run", "-m", "failing_models:GoodBatch", "-i", "in.json", "-o", "out.json")
 
@@ -73,8 +73,8 @@ def test_a_process_that_hangs_at_its_end(etl: Etl, *, rejects: bool) -> None:
     time.sleep(0.5)
     run.send_signal(signal.SIGTERM)
     start = time.monotonic()
-    _, err = run.communicate(timeout=15)
-    assert time.monotonic() - start < 9
+    _, err = run.communicate(timeout=15 * slowdown())
+    assert time.monotonic() - start < 9 * slowdown()
     assert (run.returncode, b"stopped" in err) == (65 if rejects else 0, False)
     assert etl.lines("report.json")[0]["exit_code"] == run.returncode
 
@@ -94,7 +94,7 @@ def test_a_second_signal_though_nobody_reads_standard_error(etl: Etl) -> None:
     _wait(run, 15)
     os.close(read_end)
     os.close(write_end)
-    assert (run.returncode, time.monotonic() - start < 3) == (143, True)
+    assert (run.returncode, time.monotonic() - start < 3 * slowdown()) == (143, True)
 
 
 def test_an_input_that_is_replaced_by_one_like_it(etl: Etl) -> None:

@@ -51,18 +51,18 @@ RAISED = {
     "IsCancelled": "predict: CancelledError",
     "Interrupts": "predict: KeyboardInterrupt",
     "Recurses": "predict: RecursionError: maximum recursion",
-    "ReturnsNone": "output_schema: ",
-    "ReturnsNaN": "output_schema: ",
-    "ReturnsInfinity": "output_schema: ",
-    "ReturnsText": "output_schema: ",
-    "ReturnsOther": "output_schema: ",
-    "ReturnsObject": "output_schema: ",
-    "ReturnsSet": "output_schema: ",
-    "ReturnsSurrogate": "output_schema: ",
-    "ReturnsItself": "output_schema: ",
+    "wrong_answers:ReturnsNone": "output_schema: ",
+    "wrong_answers:ReturnsNaN": "output_schema: ",
+    "wrong_answers:ReturnsInfinity": "output_schema: ",
+    "wrong_answers:ReturnsText": "output_schema: ",
+    "wrong_answers:ReturnsOther": "output_schema: ",
+    "wrong_answers:ReturnsObject": "output_schema: ",
+    "wrong_answers:ReturnsSet": "output_schema: ",
+    "wrong_answers:ReturnsSurrogate": "output_schema: ",
+    "wrong_answers:ReturnsItself": "output_schema: ",
     "RaisesInSchema": "input_schema: KeyError",
 }
-AT_EVERY_POSITION = {"Raises", "RaisesInBatch", "ReturnsNaN"}
+AT_EVERY_POSITION = {"Raises", "RaisesInBatch", "wrong_answers:ReturnsNaN"}
 AT_FAULT = {
     "RaisesMemoryError": r"raised MemoryError at records 1 to 3 of in\.json",
     "Exits": r"raised SystemExit: 0 at records 1 to 3 of in\.json",
@@ -70,10 +70,10 @@ AT_FAULT = {
     "ExitsInSchema": r"the input schema of .* raised SystemExit: 0 at records 1 to 3 of in\.json",
 }
 WRONG_BATCH = {
-    "BatchTooShort": "the model returned 2 outputs for 3 records",
-    "BatchTooLong": "the model returned 4 outputs for 3 records",
-    "BatchNone": "the model returned NoneType",
-    "BatchDict": "the model returned dict",
+    "wrong_answers:BatchTooShort": "the model returned 2 outputs for 3 records",
+    "wrong_answers:BatchTooLong": "the model returned 4 outputs for 3 records",
+    "wrong_answers:BatchNone": "the model returned NoneType",
+    "wrong_answers:BatchDict": "the model returned dict",
 }
 
 PREDICTING = [

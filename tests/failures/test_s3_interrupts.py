@@ -14,7 +14,7 @@ from helpers.command import Etl
 from helpers.proxy import Fault, Proxy
 from helpers.records import EARLIER, LARGE, MIDDLE, THREE
 from helpers.s3_fixtures import Bucket
-from helpers.waiting import wait_for
+from helpers.waiting import slowdown, wait_for
 from s3_place import begin, check_whole, complete, objects, part, unfinished_uploads
 
 
@@ -79,7 +79,7 @@ PLACES = {
 def _end(run: subprocess.Popen[bytes], seconds: float = 9) -> tuple[int, str]:
     """Wait for its end, which must come in a few seconds, though the time-outs allow minutes."""
     try:
-        _, err = run.communicate(timeout=seconds)
+        _, err = run.communicate(timeout=seconds * slowdown())
     except subprocess.TimeoutExpired:
         run.kill()
         run.communicate()

@@ -109,9 +109,9 @@ def test_the_deepest_key(parts: list[str], names: list[str]) -> None:
 
 def test_many_wildcards_for_folders_take_no_time() -> None:
     """Nobody waits for hours for a pattern that was put together by a careless script."""
-    start = time.monotonic()
+    start = time.process_time()
     assert not matches(["**"] * 8 + ["x"], ["a"] * 25)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 # The local disk
@@ -239,9 +239,9 @@ def test_links(here: Callable[..., Path]) -> None:
 def test_many_wildcards_for_folders_search_the_disk_once(here: Callable[..., Path]) -> None:
     """Twenty levels of folders and six `**` are still a matter of no time."""
     here("a/" * 20 + "x.json")
-    start = time.monotonic()
+    start = time.process_time()
     assert names("**/**/**/**/**/**/*.json") == ["a/" * 20 + "x.json"]
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 # All trees and all patterns

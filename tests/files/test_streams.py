@@ -22,7 +22,7 @@ def test_a_fifo_as_output(etl: Etl, score_in_json: Callable[..., Result]) -> Non
     os.mkfifo(etl.folder / "fifo")
     with subprocess.Popen(["cat", "fifo"], cwd=etl.folder, stdout=subprocess.PIPE) as reader:
         assert score_in_json("-o", "fifo", "--output_format", "ldjson").code == 0
-        assert reader.communicate(timeout=10)[0] == OUTPUT
+        assert reader.communicate(timeout=60)[0] == OUTPUT
     assert etl.files() == {"in.json"}
 
 

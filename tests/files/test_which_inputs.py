@@ -121,7 +121,7 @@ def test_what_is_no_file_never_makes_a_run_hang(three: Etl, score: Callable[...,
         else:
             where = stack.enter_context(socket.socket(socket.AF_UNIX))
             where.bind(os.path.relpath(place))
-        done = score("-i", name, "-o", "out/", timeout=15)
+        done = score("-i", name, "-o", "out/")
     if done.code:
         ended(done, done.code, "in/b2.json")
         assert done.code in (2, 66)

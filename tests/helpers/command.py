@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from helpers.prestarted import run_prestarted
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "models"
 IRIS = "iris_model.iris_predict:IrisModel"
@@ -40,6 +42,28 @@ class Result:
     err: str
 
 
+PROGRAM = [sys.executable, "-m", "model_etl"]
+
+
+def run_command(
+    command: list[str], stdin: bytes, folder: Path, environment: dict[str, str], timeout: float = 100
+) -> Result:
+    """Run a command to its end; the program, if it is called by itself, in a process that has imported it."""
+    if command[: len(PROGRAM)] == PROGRAM:
+        done = run_prestarted(command[len(PROGRAM) :], stdin, folder, environment, str(MODELS), timeout)
+        if done is not None:
+            return Result(done[0], done[1], done[2].decode())
+    return run_anew(command, stdin, folder, environment, timeout)
+
+
+def run_anew(command: list[str], stdin: bytes, folder: Path, environment: dict[str, str], timeout: float) -> Result:
+    """Run a command to its end in a new process."""
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, cwd=folder, env=environment, timeout=timeout, check=False
+    )
+    return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
 def _hears_signals() -> None:
     """Undo what whoever started the tests chose to ignore (nohup): a child would ignore it too."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -59,22 +83,13 @@ class Etl:
 
     def command(self, *arguments: str) -> list[str]:
         """Give the command as a list."""
-        return [sys.executable, "-m", "model_etl", *arguments]
+        return [*PROGRAM, *arguments]
 
     def __call__(
-        self, *arguments: str, stdin: bytes | None = None, env: dict[str, str] | None = None, timeout: float = 60
+        self, *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, timeout: float = 100
     ) -> Result:
         """Run it to its end; a hang fails the test."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            cwd=self.folder,
-            env=self.environment(**(env or {})),
-            timeout=timeout,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr.decode())
+        return run_command(self.command(*arguments), stdin, self.folder, self.environment(**(env or {})), timeout)
 
     def popen(self, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
         """Start it."""

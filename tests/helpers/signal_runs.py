@@ -13,6 +13,7 @@ from pathlib import Path
 
 from helpers.command import Etl
 from helpers.s3_fixtures import Bucket
+from helpers.waiting import slowdown
 
 EARLIER = b"earlier\n"
 RECORDS = 20_000
@@ -115,7 +116,7 @@ def fire(etl: Etl, shot: Shot, uri: Callable[[str], str], read: Callable[[str], 
         run.send_signal(shot.number)
     start = time.monotonic()
     try:
-        _, err = run.communicate(timeout=15)
+        _, err = run.communicate(timeout=15 * slowdown())
     except subprocess.TimeoutExpired:
         run.kill()
         _, err = run.communicate()
@@ -151,7 +152,7 @@ def disagreements(shot: Shot, outcome: Outcome) -> list[str]:
         expected = False
     if not expected:
         found.append(f"code {outcome.code}, files {sorted(outcome.files)}, output {outcome.files['out.json'][:20]!r}")
-    if outcome.seconds > 9:
+    if outcome.seconds > 9 * slowdown():
         found.append(f"it took {outcome.seconds:.1f} s to end")
     return [f"{problem}: {shot}: {outcome.err}" for problem in found]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self
@@ -21,7 +22,7 @@ def wait_for(
     Raises:
         AssertionError: it did not hold in time, or the run ended before it did.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * slowdown()
     while not condition():
         if run is not None and run.poll() is not None:
             raise AssertionError(f"the run ended with {run.returncode}: {run.communicate()}")
@@ -29,9 +30,36 @@ def wait_for(
         time.sleep(0.005)
 
 
+def wait_until_asleep(run: subprocess.Popen[bytes], *, seconds: float = 60) -> None:
+    """Wait until no thread of a run has had work for half a second; one that waits for a processor has."""
+    awake = time.monotonic()
+
+    def asleep() -> bool:
+        nonlocal awake
+        if set(_states(run.pid)) != {"S"}:
+            awake = time.monotonic()
+        return time.monotonic() - awake > 0.5
+
+    wait_for(asleep, run, seconds=seconds)
+
+
+def _states(pid: int) -> Iterator[str]:
+    """Yield the state of each thread of a process and of its children, as in proc(5)."""
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            yield (task / "stat").read_text().rpartition(") ")[2][0]
+            for child in (task / "children").read_text().split():
+                yield from _states(int(child))
+    except OSError:
+        yield "ended"
+
+
 def slowdown() -> float:
-    """Return how much longer things take than on a quiet machine: processes that want to run for each processor."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """Return how much longer things may take than on a quiet machine.
+
+    It is the number of processes that want to run for each processor, twice: the last minute's average lags behind.
+    """
+    return 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class HangingRuns:

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from ml_base import MLModel
+from format_models import Score, Scorer
 from pydantic import BaseModel
 
 from model_etl.rules import ALLOW, BusinessRule, Decision, Prediction, withhold
@@ -20,27 +19,12 @@ class Loose(BaseModel):
     amount: float
 
 
-class Score(BaseModel):
-    score: float
-
-
-class LooseOne(MLModel):
+class LooseOne(Scorer):
     """Refuses negative amounts until FIXED is set."""
 
     display_name = "Loose"
     qualified_name = "loose"
-    description = "Gives the amount back."
-    version = "1.0.0"
     input_schema = Loose
-    output_schema = Score
-
-    def __init__(self) -> None:
-        pass
-
-    def predict(self, data: Any) -> Score:
-        if data.amount < 0 and "FIXED" not in os.environ:
-            raise ValueError("a negative amount")
-        return Score(score=data.amount)
 
 
 class LooseBatch(LooseOne):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from helpers.proxy import Proxy
 from helpers.s3_runs import BAD, EARLIER, FILES, INPUT, OUTPUT, S3, ended, kinds
-from helpers.waiting import wait_for
+from helpers.waiting import slowdown, wait_for
 
 from model_etl.pipeline.strategy import SHUTDOWN_GRACE_S
 
@@ -124,7 +124,7 @@ def test_runs_with_the_same_output_do_not_overlap(s3: S3, hanging: Callable[...,
         start = time.monotonic()
         done = s3(*flags)
         assert (done.code, "another run is writing s3://" in done.err) == (75, True), (flags, done.err)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 5 * slowdown()
     report = json.loads((s3.etl.folder / "report.json").read_bytes())
     assert (report["exit_code"], report["error"]["type"]) == (75, "TryAgain")
     assert run.poll() is None
@@ -220,7 +220,7 @@ def test_a_signal_at_a_bad_moment(s3: S3, proxy: Proxy, moment: str, number: sig
     start = time.monotonic()
     run.send_signal(number)
     assert ended(run) == (code, f"model-etl: error: stopped by {number.name}; nothing was published\n")
-    assert time.monotonic() - start < SHUTDOWN_GRACE_S + 3
+    assert time.monotonic() - start < (SHUTDOWN_GRACE_S + 3) * slowdown()
     if moment == "beginning":  # the server has begun an upload, and nobody here was told its id: it has no parts
         assert s3.uploads() == ["out.log.ldjson"]
         s3.bucket.client._abort_multipart_upload(s3.bucket.name, "out.log.ldjson", *s3.bucket.uploads("out.log.ldjson"))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from acceptance import ENVIRONMENT, ROOT, SCORING, Results, run_on_one_machine
+from beam_runs import SMALL, beam, command_of, results_in
 from flink_cluster import FlinkCluster
-from test_beam import SMALL, beam, command_of, results_in
 
 pytestmark = pytest.mark.timeout(400)
 

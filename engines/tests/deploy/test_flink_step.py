@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from deploy_manifests import STEPS_WITH_FLINK, pod_spec
@@ -80,19 +79,14 @@ def test_the_pipeline_scores_on_flink(flink: tuple[Node, ResultFiles]) -> None:
     assert scored["model"]["version"] == manifest["model"]["version"] == scored["model"]["tested"]["model_version"]
 
 
-def test_a_worker_with_another_model_refuses_it(
-    flink: tuple[Node, ResultFiles], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_with_another_model_refuses_it(flink: tuple[Node, ResultFiles]) -> None:
     """A worker that finds another model than the tested one ends the job with 69, and nothing is published."""
     node, files = flink
-    contained = Node.contained
 
-    def replaced(self: Node, name: str, container: Any, pod: Any) -> Any:
-        if name == "score-on-flink":
-            files.put("tested/model.json", files.get("tested/model.json") + b"\n")
-        return contained(self, name, container, pod)
+    def replace(_: str) -> None:
+        files.put("tested/model.json", files.get("tested/model.json") + b"\n")
 
-    monkeypatch.setattr(Node, "contained", replaced)
+    node.before["score-on-flink"] = replace
     done = run_nightly(node, engine="beam")
     assert (done.last.name, done.last.code) == ("score-on-flink", 69), done.last.err
     assert "is expected" in done.last.err

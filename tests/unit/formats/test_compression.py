@@ -83,10 +83,10 @@ def test_damage_is_found(kind):
 def test_very_repetitive_text_is_read_at_speed(kind):
     """A hundred megabytes that were packed into some kilobytes take a moment."""
     packed = PACK[kind](b'{"a":1}\n' * 12_500_000)
-    started = time.monotonic()
+    started = time.process_time()
     file = decompressed(io.BytesIO(packed), kind, "the file")
     assert sum(map(len, iter(lambda: file.read(1 << 18), b""))) == 100_000_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -197,10 +197,10 @@ def test_a_quote_that_never_closes_in_the_last_row_is_a_reject() -> None:
 
 def test_a_quote_that_never_closes_is_found_in_a_moment() -> None:
     """It takes no longer than reading the rows would."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DataError, match="200,000 lines"):
         records("csv", b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 200_000)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_nul_is_kept_or_rejected():

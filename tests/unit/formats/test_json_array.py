@@ -112,12 +112,12 @@ def test_a_bad_element_costs_only_itself():
 )
 def test_a_huge_element_takes_seconds(data):
     """Neither one long string, nor its quotes, nor many small values make the reader crawl."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         assert len(records("json", data)) == 1
     except DataError:
         assert not data.endswith(b"]")
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 @settings(max_examples=50, deadline=None)

@@ -18,6 +18,7 @@ import pytest
 from bonobo.config import Configurable, ContextProcessor, Option, use_context_processor
 from bonobo.constants import BEGIN, END
 from bonobo.errors import InactiveReadableError, InactiveWritableError
+from helpers.waiting import slowdown
 
 from model_etl.errors import TryAgain
 from model_etl.pipeline import strategy as execution
@@ -162,7 +163,7 @@ def test_a_fan_out_gives_each_branch_everything() -> None:
     start = time.monotonic()
     with pytest.raises(ValueError, match="told to"):
         run_graph(graph, {})
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 5 * slowdown()
 
 
 def test_a_fan_in_ends_when_all_have_ended() -> None:
@@ -200,7 +201,7 @@ def test_a_node_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> No
     start = time.monotonic()
     with pytest.raises(ValueError, match="told to"):
         run_graph(graph, {})
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 3 * slowdown()
     free.set()
 
 
@@ -247,8 +248,9 @@ def test_progress_is_told_while_it_runs() -> None:
         time.sleep(1)
         yield 1
 
+    start = time.monotonic()
     run_graph(_graph(slow, bonobo.noop), {}, lambda: ticks.append(time.monotonic()))
-    assert 3 <= len(ticks) <= 6
+    assert 2 <= len(ticks) <= 2 + 4 * (time.monotonic() - start)
 
 
 def test_a_closed_queue_lets_nobody_wait() -> None:
