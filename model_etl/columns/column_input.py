@@ -26,7 +26,7 @@ class ColumnInput(InputSchema):
 
     Args:
         schema: the model's input schema, a pydantic class.
-        frames: whether the model takes data frames; otherwise it takes arrays.
+        frames: whether the model takes data frames, or makes them of its records; otherwise it takes arrays.
     """
 
     def __init__(self, schema: Any, *, frames: bool) -> None:
@@ -68,7 +68,7 @@ class ColumnInput(InputSchema):
             return None
         columns, failed = decoded
         kept = batch.without(failed)
-        return kept.replace(inputs=ColumnRecords(columns, kept.documents, self.decode_accepted))
+        return kept.replace(inputs=ColumnRecords(columns, kept.documents, self.decode_accepted, self.schema))
 
     @cached_property
     def _decoder(self) -> ColumnDecoder | None:
@@ -103,7 +103,7 @@ class ColumnInput(InputSchema):
 
         if self._struct is not None:  # a model that takes arrays
             return Table(decoder.to_arrays(columns), self._struct)
-        return ColumnRecords(columns, documents, self.decode_accepted)
+        return ColumnRecords(columns, documents, self.decode_accepted, self.schema)
 
     def decode_accepted(self, documents: Sequence[bytes]) -> list[Any]:
         """Decode documents that the schema accepts."""
