@@ -1,4 +1,4 @@
-"""The input schema of a model that takes frames or columns: tables are decoded to columns."""
+"""The input schema of a model that takes frames or columns: documents are decoded to columns."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from model_etl.columns.source_columns import TableDocuments
 from model_etl.errors import RecordError
 from model_etl.schema.codecs import InputSchema
 from model_etl.schema.columns import Table
+from model_etl.schema.fast_struct import fast_struct_for
 
 if TYPE_CHECKING:
     from model_etl.columns.column_decoder import ColumnDecoder
     from model_etl.columns.column_records import ArrowColumns
+    from model_etl.columns.line_columns import LineColumns
     from model_etl.records.batch import Batch
 
 
 class ColumnInput(InputSchema):
-    """Decodes documents to a model's inputs: those of tables to columns, all others as `InputSchema` does.
+    """Decodes documents to a model's inputs: to columns where that is possible, and else as `InputSchema` does.
 
     Args:
         schema: the model's input schema, a pydantic class.
-        frames: whether the model takes data frames; otherwise it takes arrays.
+        frames: whether the model takes data frames, or makes them of its records; otherwise it takes arrays.
     """
 
     def __init__(self, schema: Any, *, frames: bool) -> None:
@@ -38,7 +40,35 @@ class ColumnInput(InputSchema):
             decoded = self._decoded_columns(batch, documents)
             if decoded is not None:
                 return decoded
+        if self._frames and len(documents) and self._lines is not None:
+            decoded = self._decoded_lines(batch)
+            if decoded is not None:
+                return decoded
         return super().decode_batch(batch)
+
+    @cached_property
+    def _lines(self) -> LineColumns | None:
+        struct = fast_struct_for(self.schema)
+        if struct is None:
+            return None
+        from model_etl.columns.column_types import column_types  # noqa: PLC0415
+        from model_etl.columns.line_columns import LineColumns  # noqa: PLC0415  it imports pyarrow
+
+        columns = column_types(self.schema)
+        if any(column.kind == "object" for column in columns):
+            return None
+        return LineColumns(struct, columns, self.decode)
+
+    def _decoded_lines(self, batch: Batch) -> Batch | None:
+        """Return a batch with its inputs as columns, from the JSON of its records; None if that is not possible."""
+        from model_etl.columns.column_records import ColumnRecords  # noqa: PLC0415
+
+        decoded = self._lines.decode(batch.documents) if self._lines is not None else None
+        if decoded is None:
+            return None
+        columns, failed = decoded
+        kept = batch.without(failed)
+        return kept.replace(inputs=ColumnRecords(columns, kept.documents, self.decode_accepted, self.schema))
 
     @cached_property
     def _decoder(self) -> ColumnDecoder | None:
@@ -73,7 +103,7 @@ class ColumnInput(InputSchema):
 
         if self._struct is not None:  # a model that takes arrays
             return Table(decoder.to_arrays(columns), self._struct)
-        return ColumnRecords(columns, documents, self.decode_accepted)
+        return ColumnRecords(columns, documents, self.decode_accepted, self.schema)
 
     def decode_accepted(self, documents: Sequence[bytes]) -> list[Any]:
         """Decode documents that the schema accepts."""

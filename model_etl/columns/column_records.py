@@ -22,6 +22,7 @@ class ColumnRecords(LazySequence):
         columns: the columns, at least one.
         documents: the documents of the records.
         decode: decodes documents that the schema accepts to records.
+        schema: their pydantic class.
     """
 
     def __init__(
@@ -29,9 +30,11 @@ class ColumnRecords(LazySequence):
         columns: ArrowColumns,
         documents: Sequence[bytes],
         decode: Callable[[Sequence[bytes]], list[Any]],
+        schema: Any,
     ) -> None:
         super().__init__(len(documents))
         self.columns = columns
+        self.schema = schema
         self.immutable = not any(isinstance(column, list) for column in columns.values())
         self._documents = documents
         self._decode = decode
@@ -51,13 +54,14 @@ class ColumnRecords(LazySequence):
             return self._all[index]
         count = len(range(*index.indices(len(self))))
         documents = SelectedItems(lambda items: list(items[index]), self._documents, count)
-        return ColumnRecords({name: column[index] for name, column in self.columns.items()}, documents, self._decode)
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return ColumnRecords(columns, documents, self._decode, self.schema)
 
     @override
     def selected(self, select: Callable[[Sequence[Any]], list[Any]], count: int) -> ColumnRecords:
         indexes = select(range(len(self)))
         columns = taken(self.columns, np.asarray(indexes, np.int64))
-        return ColumnRecords(columns, SelectedItems(select, self._documents, count), self._decode)
+        return ColumnRecords(columns, SelectedItems(select, self._documents, count), self._decode, self.schema)
 
 
 def taken(columns: ArrowColumns, indexes: np.ndarray[Any, Any]) -> ArrowColumns:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from model_etl.columns.arrow_columns import arrow_columns, arrow_type
-from model_etl.columns.column_records import ArrowColumns
+from model_etl.columns.column_records import ArrowColumns, ColumnRecords
 from model_etl.columns.column_types import ColumnType, column_types
 from model_etl.frames.pandas_frame import pandas_frame
 from model_etl.schema.codecs import is_pydantic
@@ -90,6 +90,8 @@ def to_frame(records: Sequence[Any], schema: Any = None, *, frame: str = "pandas
         ValueError: if the schema is not known, or a value does not fit its column.
         ImportError: if the library of the frame is not installed.
     """
+    if isinstance(records, ColumnRecords) and schema in (None, records.schema):
+        return _builder(records.schema, frame).of_records(records)
     if schema is None and len(records):
         first = records[0]
         schema = getattr(type(first), "__input_schema__", type(first))
@@ -97,7 +99,8 @@ def to_frame(records: Sequence[Any], schema: Any = None, *, frame: str = "pandas
         raise ValueError("the schema of the records is not known: pass the pydantic class as `schema`")
     if any(isinstance(record, Mapping) for record in records):
         records = [schema.model_validate(record) for record in records]
-    return _builder(schema, frame).of_records(records)
+    # The columns of another schema are of no use.
+    return _builder(schema, frame).of_records(list(records) if isinstance(records, ColumnRecords) else records)
 
 
 _BUILDERS: dict[tuple[type, str], FrameBuilder] = {}

@@ -28,6 +28,7 @@ from model_etl.columns.column_input import ColumnInput
 from model_etl.schema.codecs import InputSchema, OutputSchema, is_pydantic
 from model_etl.schema.columns import Table, WrongAnswer, records_to_arrays
 from model_etl.schema.fields import Field
+from model_etl.scoring.frame_calls import makes_frames
 
 if TYPE_CHECKING:
     from model_etl.frames.frame_model import FrameModel
@@ -53,7 +54,7 @@ class ModelFacts:
         inputs: the fields of its input schema, by name.
         outputs: the fields of its output schema, by name; empty if the schema does not list them.
         exposes_internals: whether it can return internals, whose names no schema has.
-        takes_frames: whether it predicts data frames, and so wants large batches.
+        takes_frames: whether it predicts data frames, or makes them of its records, and so wants large batches.
         python: the version of Python that runs it, if that is not the Python of the run.
         artefact: what identifies the file that it was loaded from: kind, library, bytes, sha256; None for a class.
         takes_columns: whether it predicts columns.
@@ -122,9 +123,11 @@ class Model:
         self._predict_batch_with_internals: _Predict | None = getattr(instance, "predict_batch_with_internals", None)
         self._predict_frame: _Predict | None = getattr(instance, "predict_frame", None)
         self._frames = _frame_model(instance) if self.takes_frames else None
+        takes_records = not (self.takes_columns or self.takes_frames) and is_pydantic(instance.input_schema)
+        self._makes_frames = takes_records and makes_frames(self._predict_batch)
         self.input = (
-            ColumnInput(instance.input_schema, frames=self.takes_frames)
-            if self.takes_columns or self.takes_frames
+            ColumnInput(instance.input_schema, frames=self.takes_frames or self._makes_frames)
+            if self.takes_columns or self.takes_frames or self._makes_frames
             else InputSchema(instance.input_schema, attributes=self.takes_batches)
         )
         self.output = OutputSchema(instance.output_schema)
@@ -173,7 +176,7 @@ class Model:
             self.input.fields(),
             self.output.fields(),
             self.exposes_internals,
-            self.takes_frames,
+            self.takes_frames or self._makes_frames,
             artefact=self.artefact,
             takes_columns=self.takes_columns,
             decorators=self.decorators,

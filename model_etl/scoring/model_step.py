@@ -188,10 +188,12 @@ class MLModelTransformer:
     def _decoded(self, batch: Batch, indexes: Sequence[int]) -> Sequence[Any]:
         """Return some records of a decoded batch; they are decoded again, unless the model cannot change them.
 
+        A model that makes frames of records gets a list of them now: it may have failed for want of one.
+
         Raises:
             ConfigurationError: if the input schema does not accept a record that it accepted before.
         """
-        if isinstance(batch.inputs, Table) or getattr(batch.inputs, "immutable", False):
+        if isinstance(batch.inputs, Table) or (self.model.takes_frames and getattr(batch.inputs, "immutable", False)):
             return _items(batch.inputs, indexes)
         documents = [batch.documents[index] for index in indexes]
         numbers = range(len(documents))
