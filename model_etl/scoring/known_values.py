@@ -108,6 +108,8 @@ def _kind(value: Any) -> str:
 def values_of(records: Sequence[Any], name: str, indexes: Sequence[int]) -> Sequence[Any]:
     """Return the values of a field in some records, whose indexes rise; from columns, if the records are columns."""
     columns: Mapping[str, Any] | None = getattr(records, "columns", None)
+    if not indexes:
+        return []  # which Arrow does not take for indexes
     if columns is None:
         return list(map(attrgetter(name), map(records.__getitem__, indexes)))
     column = columns[name]

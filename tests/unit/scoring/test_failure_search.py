@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import random
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from model_etl.formats.csv_tsv import CSV
 from model_etl.records.batch import Batch, Source
+from model_etl.schema.codecs import InputSchema
 from model_etl.scoring.model import Model
 from model_etl.scoring.model_step import MLModelTransformer
 
 COUNT, BATCHES, REFUSED = 2000, 6, 3
+IN_COLUMNS = Source("s", "0", "csv", scale=12, in_columns=True)
 
 
 class Record(BaseModel):
@@ -151,3 +155,17 @@ def test_a_model_that_fails_for_large_calls_still_predicts_all() -> None:
     for rejected, _, predictions in scored(model, batches({}, 0, 500)):
         assert not rejected
         assert len(predictions) == 500
+
+
+def test_a_batch_without_refused_records_may_follow_a_batch_with_some() -> None:
+    """Records in columns of Arrow are scored to the end when the model has refused some before."""
+    header = b"a,b,c,d\n"
+    rows = [b"%d.5,,x,%d\n" % (number, number) for number in range(2 * COUNT)]
+    rows[5] = b"inf,,x,1\n"
+    read = CSV.read(io.BytesIO(header + b"".join(rows)), IN_COLUMNS, InputSchema(Record).fields())
+    transformer = MLModelTransformer(model=Model(OfFrames(lambda record: math.isinf(record.a)), "picky"))
+    halves = [
+        part for batch in read for part in (batch.first(COUNT), batch.select([n >= COUNT for n in range(len(batch))]))
+    ]
+    done = [transformer.predict(transformer.model.input.decode_batch(half)) for half in halves]
+    assert [(len(batch), [r.position for r in batch.rejected]) for batch in done] == [(COUNT - 1, [6]), (COUNT, [])]
