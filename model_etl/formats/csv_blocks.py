@@ -75,6 +75,11 @@ def convert_block(block: bytes, columns: CellColumns) -> ConvertedBlock | None:
     return ConvertedBlock(LineBlock(lines, count), CellDocuments(cells, columns), end_bytes)
 
 
+def fits(block: bytes, delimiter: str) -> bool:
+    """Return whether a block is large enough to be converted, and has a delimiter that Arrow knows."""
+    return len(block) >= max(SMALLEST_BLOCK, 1) and len(delimiter.encode()) == 1
+
+
 def _is_utf8(block: bytes) -> bool:
     try:
         return block.isascii() or bool(block.decode())
@@ -103,14 +108,30 @@ def _has_plain_quotes(lines: bytes, columns: CellColumns) -> bool:
 
 def _cells(lines: bytes, columns: CellColumns) -> pa.RecordBatch | None:
     """Return the cells as columns of text, null where empty; None if a row has another number of cells."""
+    cells, ragged = cells_of(lines, columns, 0) or (None, ())
+    return None if ragged else cells
+
+
+def cells_of(lines: bytes, columns: CellColumns, most_ragged: int) -> tuple[pa.RecordBatch, Sequence[int]] | None:
+    """Read rows of which each is a line.
+
+    Args:
+        lines: the rows, none of them empty.
+        columns: the columns of their table.
+        most_ragged: how many of them may have another number of cells.
+
+    Returns:
+        The cells as columns of text, null where empty, and the indexes of the rows that have another number of cells
+        and are not among them; None if the rows cannot be read.
+    """
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
-    ragged: list[Any] = []
+    ragged: list[int] = []
 
     def skip(row: Any) -> str:
-        ragged.append(row)
-        return "skip"
+        ragged.append(row.number - 1)
+        return "skip" if len(ragged) <= most_ragged else "error"
 
     names = columns.names
     try:
@@ -130,7 +151,7 @@ def _cells(lines: bytes, columns: CellColumns) -> pa.RecordBatch | None:
     except pa.ArrowInvalid:
         return None
     batches = table.combine_chunks().to_batches()
-    return batches[0] if len(batches) == 1 and not ragged else None
+    return (batches[0], ragged) if len(batches) == 1 else None
 
 
 class CellColumns:

@@ -45,20 +45,46 @@ def kept(blocks: Iterator[Block], pulled: list[Block]) -> Iterator[Block]:
         yield block
 
 
+class Blocks:
+    """Blocks, some of which may be put back to be read again.
+
+    Args:
+        blocks: the blocks.
+    """
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = iter(blocks)
+        self._again: list[Block] = []
+
+    def __iter__(self) -> Blocks:
+        return self
+
+    def __next__(self) -> Block:
+        return self._again.pop(0) if self._again else next(self._blocks)
+
+    def put_back(self, blocks: Iterable[Block]) -> None:
+        """Return these blocks before all others."""
+        self._again[:0] = blocks
+
+
 class RowLines:
     """The lines of a block; a quoted cell that spans blocks pulls in as many further blocks as it needs.
 
     Args:
-        block: whole lines.
+        block: whole lines; or the lines, without their ends.
         following: the blocks after it.
         longest: the most bytes of a row.
         encoding: of the lines; the bytes of ASCII stand for its characters.
     """
 
     def __init__(
-        self, block: bytes, following: Iterator[Block], longest: int = MOST_RECORD_BYTES, encoding: str = "utf-8"
+        self,
+        block: bytes | Iterator[bytes],
+        following: Iterator[Block],
+        longest: int = MOST_RECORD_BYTES,
+        encoding: str = "utf-8",
     ) -> None:
-        self._lines = iter(block.split(b"\n"))
+        self._lines = iter(block.split(b"\n")) if isinstance(block, bytes) else block
         self._following = following
         self.longest = longest
         self._encoding = encoding

@@ -20,6 +20,7 @@ from typing import BinaryIO, Literal, NamedTuple
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
+from model_etl.formats import csv_blocks
 from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
 from model_etl.formats.csv_blocks import CellColumns, ConvertedBlock, convert_block
 from model_etl.formats.csv_cells import Cells
@@ -41,7 +42,7 @@ from model_etl.formats.csv_dialect import (
     row_of_names,
     with_texts,
 )
-from model_etl.formats.csv_lines import Block, LongRow, RowLines, kept, numbered_blocks
+from model_etl.formats.csv_lines import Block, Blocks, LongRow, RowLines, kept, numbered_blocks
 from model_etl.formats.csv_writer import DelimitedWriter
 from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
 from model_etl.formats.line_blocks import LongLine, carriage_returns, line_blocks
@@ -149,10 +150,12 @@ class Delimited(Format):
             cells = Cells(names, fields, self.delimiter, quotes=self.quotes, dialect=self.dialect)
             columns = CellColumns(names, fields, self.delimiter, quotes=self.quotes)
             builder = BatchBuilder(dataclasses.replace(named, columns=names, dialect=self.dialect_of_texts))
-            following = chain(rest, blocks)
+            following = Blocks(chain(rest, blocks))
             for rows in following:
                 may_be_long = len(rows.text) > source.max_record_size or isinstance(rows.text, LongLine)
                 batch = None if may_be_long else self._block_batch(rows, cells, columns, builder)
+                if batch is None:
+                    batch = self._mixed_batch(rows, cells, columns, builder, following)
                 yield from [batch] if batch is not None else self._row_batches(rows, cells, builder, following)
             if not builder.position:
                 yield builder.empty_batch()
@@ -167,6 +170,48 @@ class Delimited(Format):
             converted = convert_block(text, columns)
             batch = _converted_batch(converted, rows.offset, builder) if converted else None
         return batch if batch is None or text is rows.text else with_texts(batch, rows.text, rows.offset)
+
+    def _mixed_batch(
+        self, block: Block, cells: Cells, columns: CellColumns, builder: BatchBuilder, following: Blocks
+    ) -> Batch | None:
+        """Return the batch of a block some of whose rows are read one by one, or None if all of them should be.
+
+        The rest of the block in which the last row ends is put back.
+        """
+        source, text = builder.source, block.text
+        is_text = source.in_columns and self.encoding == UTF8 and not isinstance(text, LongLine)
+        if not is_text or self.dialect.reads_cells or not csv_blocks.fits(text, self.delimiter):
+            return None
+        from model_etl.formats.csv_mixed import CloseRow, mixed_batch  # noqa: PLC0415  it imports pyarrow
+
+        pulled: list[Block] = []
+        remaining: bytes | None = None
+
+        def read_closely(first: int, lines: Iterator[bytes]) -> Iterator[CloseRow]:
+            nonlocal remaining
+            before = len(pulled)
+            row_lines = RowLines(lines, kept(following, pulled), source.max_record_size, self.encoding)
+            for row in self._parse(row_lines, cells.width):
+                if len(pulled) > before:
+                    remaining = row_lines.remaining()
+                outcome: Sequence[str] | RecordError | None
+                try:
+                    outcome = None if _is_too_long(row, source) else self._judged(row, block, cells, source)[0]
+                except RecordError as exc:
+                    outcome = exc.without_traceback()
+                yield CloseRow(first + row.lines_before, row.line_count, 0, row.text, outcome)
+
+        try:
+            batch = mixed_batch(block, columns, builder, read_closely)
+        except (LongRow, DataError):
+            batch = None  # raised again when the rows before it are read
+        if batch is None:
+            following.put_back(pulled)
+        elif remaining is not None:
+            last = pulled[-1]
+            line = last.line + last.text.count(b"\n") - remaining.count(b"\n")
+            following.put_back([Block(last.offset + len(last.text) - len(remaining), remaining, line)])
+        return batch
 
     @property
     def dialect_of_texts(self) -> Dialect:
@@ -227,22 +272,34 @@ class Delimited(Format):
             yield from builder.take()
             return
         for row in self._parse(RowLines(block.text, following, longest, self.encoding), cells.width):
-            if len(row.text) > longest and (row.line_count == 1 or not row.problem):
+            if _is_too_long(row, builder.source):
                 builder.reject_long(block.offset + row.offset, row.text)
                 continue
             try:
-                document = cells.document(row.valid_cells(self.encoding))
-                if row.line_count > 1 and holds_rows(row.text, self._cells_of_line, cells.fit):
-                    raise rows_in_a_cell(
-                        builder.source, row.text, block.line + row.lines_before, block.offset + row.offset
-                    )
+                _, document = self._judged(row, block, cells, builder.source)
                 builder.add(block.offset + row.offset, row.text, document)
             except RecordError as exc:
-                self._require_one_row(row, block, builder.source, cells.width)
                 builder.reject(block.offset + row.offset, row.text, exc)
             if builder.full:
                 yield from builder.take()
         yield from builder.take()
+
+    def _judged(self, row: _Row, block: Block, cells: Cells, source: Source) -> tuple[Sequence[str], bytes]:
+        """Return the cells of a row and its document.
+
+        Raises:
+            RecordError: if it is not valid.
+            DataError: if it is likely to be many rows.
+        """
+        try:
+            valid = row.valid_cells(self.encoding)
+            document = cells.document(valid)
+        except RecordError:
+            self._require_one_row(row, block, source, cells.width)
+            raise
+        if row.line_count > 1 and holds_rows(row.text, self._cells_of_line, cells.fit):
+            raise rows_in_a_cell(source, row.text, block.line + row.lines_before, block.offset + row.offset)
+        return valid, document
 
     def _require_one_row(self, row: _Row, block: Block, source: Source, width: int) -> None:
         """Check that a row which is not valid is likely to be one, so that it can be rejected without losing others.
@@ -343,6 +400,10 @@ class Delimited(Format):
                 yield _Row(offset, text, cells, len(raw), lines_before, line_count, problem)
             offset += len(raw)
             lines_before += line_count
+
+
+def _is_too_long(row: _Row, source: Source) -> bool:
+    return len(row.text) > source.max_record_size and (row.line_count == 1 or not row.problem)
 
 
 def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:

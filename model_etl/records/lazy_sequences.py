@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, overload
@@ -105,6 +105,36 @@ class LineBlock(LazySequence):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LineBlock, (self.block, len(self))
+
+
+class Slices(LazySequence):
+    """Parts of a text, but for some items that are texts of their own.
+
+    Args:
+        text: the text.
+        starts: the index of the first byte of each item.
+        ends: the index after the last byte of each.
+        others: the items that are not parts of the text, by their indexes.
+    """
+
+    def __init__(self, text: bytes, starts: Sequence[int], ends: Sequence[int], others: Mapping[int, bytes]) -> None:
+        super().__init__(len(starts))
+        self._text = text
+        self._starts = starts
+        self._ends = ends
+        self._others = others
+
+    @override
+    def _build(self) -> list[bytes]:
+        items = [self._text[start:end] for start, end in zip(self._starts, self._ends, strict=True)]
+        for index, item in self._others.items():
+            items[index] = item
+        return items
+
+    @override
+    def _item(self, index: int) -> bytes:
+        other = self._others.get(index)
+        return self._text[self._starts[index] : self._ends[index]] if other is None else other
 
 
 class LineOffsets(LazySequence):

@@ -58,11 +58,11 @@ CELLS = [
 ODD = ['"', 'a"b', '"a"b', "\r", "\0", '"a']
 
 
-def read(form: Delimited, data: bytes) -> list[Any]:
+def read(form: Delimited, data: bytes, **settings: Any) -> list[Any]:
     """Give all that a file holds, or the error that ends it."""
     records: list[Any] = []
     try:
-        for batch in form.read(io.BytesIO(data), Source("in", "0" * 32, form.name), FIELDS):
+        for batch in form.read(io.BytesIO(data), Source("in", "0" * 32, form.name, **settings), FIELDS):
             rows = zip(batch.positions, batch.offsets, batch.texts, batch.documents, strict=True)
             records += [*rows, *((r.position, r.offset, r.text, r.message) for r in batch.rejected)]
     except Exception as exc:  # noqa: BLE001
@@ -144,3 +144,54 @@ def test_a_kept_column_is_that_of_the_documents(rows: list[list[str]]) -> None:
     for name in [*NAMES, "no such column"]:
         expected = [bytes(found.get(name, b"null")).decode() for found in members]
         assert block.documents.json_column(name).texts.to_pylist() == expected
+
+
+DAMAGED = [
+    *(b"", b" ", b"\t", b"\r", b"1,2", b",".join([b"1"] * 10), b"\xef\xbb\xbf1" + b",1" * 8, b"\xff" + b",1" * 8),
+    *(b"1,\0" + b",1" * 7, b"1,\r" + b",1" * 7, b'a"b"' + b",1" * 8, b'"a"b' + b",1" * 8, b'"' + b",1" * 8),
+    *(b'"a\nb"' + b",1" * 8, b'"a\r\n\nb\n"' + b",1" * 8, b'1,"\n', b'2",1', b"x" * 300 + b",1" * 8),
+    *(
+        b'"a ""b"" ",' + b",1" * 7,
+        b'""' + b",1" * 8,
+        b"1" + b",1" * 8 + b"\r",
+        "é,".encode() * 8,
+        b'1,"\xff\n"' + b",1" * 7,
+    ),
+]
+"""Rows that need a closer look, and lines that may be parts of them."""
+
+
+@pytest.mark.parametrize("form", [CSV, TSV], ids=["csv", "tsv"])
+@pytest.mark.parametrize("size", [100, 1 << 20])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CR LF"])
+def test_damaged_rows_change_nothing_about_their_neighbours(
+    converted: Callable[[bool], list[bool]], monkeypatch: pytest.MonkeyPatch, form: Delimited, size: int, end: bytes
+) -> None:
+    """The same records, rejects and errors come from rows that are read one by one, in blocks of every size."""
+    monkeypatch.setattr("model_etl.formats.line_blocks.BATCH_BYTES", 4 * size)
+    plain = [b"1.5,,3,true,a,b,S,,", b'1,2,3,true,"a, b","say ""hi""",L,,x', ",,,,é,,,,".encode()]
+    header = form.delimiter.join(NAMES[:-1]).encode() + form.delimiter.encode() + b"last"
+
+    @settings(max_examples=20, deadline=None)
+    @given(rows=st.lists(st.one_of(*[st.sampled_from(plain)] * 4, st.sampled_from(DAMAGED)), min_size=1, max_size=30))
+    def compare(rows: list[bytes]) -> None:
+        rows = rows if form is CSV else [row.replace(b",", b"\t") for row in rows]
+        data = end.join([header, *rows]) + end
+        for most in (250, 1 << 20):
+            converted(False)
+            expected = read(form, data, max_record_size=most, in_columns=True)
+            converted(True)
+            assert read(form, data, max_record_size=most, in_columns=True) == expected
+
+    compare()
+
+
+def test_a_few_damaged_rows_leave_the_others_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the damaged rows are read one by one."""
+    monkeypatch.setattr(Delimited, "_row_batches", None)
+    rows = [b"1.5,,3,true,a,b,S,,"] * 2000
+    rows[10:1210:100] = DAMAGED[:12]
+    rows[12] = b'"a\nb"' + b",1" * 8
+    data = b"\n".join([",".join(NAMES[:-1]).encode() + b",last", *rows, b""])
+    [batch] = CSV.read(io.BytesIO(data), Source("in", "0" * 32, "csv", scale=9, in_columns=True), FIELDS)
+    assert isinstance(batch.documents, csv_blocks.CellDocuments)
