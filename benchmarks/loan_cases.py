@@ -105,7 +105,7 @@ def _on_and_off(model: str) -> dict[str, Ours | Script]:
 def _csv(count: int, off: float, on: float) -> Case:
     ways = _on_and_off(MODEL)
     claims = [Claim(PANDAS, LOG_OFF, off), Claim(PANDAS, LOG_ON, on)]
-    if count == 1_000_000:  # noqa: PLR2004
+    if count == 1_000_000:
         ways[RECORDS] = Ours(BATCH)
         claims.append(Claim(PANDAS, RECORDS, 0.8))
     ways |= {PANDAS: Script("pandas"), POLARS: Script("polars"), DUCKDB: Script("duckdb", environment="loans_duckdb")}

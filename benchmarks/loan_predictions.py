@@ -1,4 +1,4 @@
-"""Whether two files hold the same predictions: the same keys in their order, and numbers that differ by rounding only."""
+"""Compare two files of predictions: the same keys in their order, and numbers that differ by rounding only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 CLOSE = 1e-12
-"""The most that two numbers differ: scikit-learn adds the products of a row in another order in batches of other sizes."""
+"""The most that two numbers differ, for numbers up to 1: BLAS may sum in another order in batches of other sizes."""
 
 
 def read(path: Path) -> Any:

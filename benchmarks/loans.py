@@ -1,4 +1,4 @@
-"""Pipelines of scikit-learn over data frames: model_etl against the scripts that people write, with the same predictions.
+"""Pipelines of scikit-learn over data frames: model_etl against the scripts that people write.
 
 The runs of a round follow each other, and each ratio is that of one round. Exits with 1 if a claim is missed or
 predictions differ.
