@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import common
-import loans
+import loan_inputs
 
 Row = list[str]
 AGE, INCOME, AMOUNT, PURPOSE, EMPLOYMENT, REGION, OPENED = 1, 2, 3, 5, 6, 7, 8
@@ -147,7 +147,7 @@ def damaged(count: int, kind: str) -> tuple[Path, Sequence[str]]:
         print(f"making {path.relative_to(common.ROOT)} ...", file=sys.stderr)
         chance = random.Random(common.SEED)
         with (
-            loans.source(count).open(encoding="utf-8", newline="") as plain,
+            loan_inputs.loans_file(count).open(encoding="utf-8", newline="") as plain,
             path.with_suffix(".part").open("wb") as file,
         ):
             rows = csv.reader(plain)

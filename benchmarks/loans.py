@@ -1,89 +1,159 @@
-"""A scikit-learn pipeline over a data frame, CSV to CSV: model_etl against scripts of pandas and of pyarrow.
+"""Pipelines of scikit-learn over data frames: model_etl against the scripts that people write.
 
-The runs of a round follow each other, and each ratio is that of one round. Exits with 1 if a claim is missed.
+The runs of a round follow each other, and each ratio is that of one round. Exits with 1 if a claim is missed or
+predictions differ.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import common
+import environments
+import loan_cases
+import loan_inputs
+import loan_predictions
+from common import Run
+from loan_cases import CASES, Case, Claim, Ours, Script
 from results import Results
 
-COUNTS = (300_000, 1_000_000)
-MOST_MIB = 400
-OURS, OURS_LOG, PANDAS, CHUNKS = "model_etl", "model_etl, log", "pandas", "pyarrow in chunks"
-CLAIMS = {
-    (1_000_000, OURS, PANDAS): 1.2,
-    (1_000_000, OURS_LOG, PANDAS): 1.0,
-    (300_000, OURS, PANDAS): 0.9,
-    (300_000, OURS_LOG, PANDAS): 0.75,
-    (1_000_000, OURS, CHUNKS): 0.9,
-}
-"""How many times as long as model_etl a script takes at least."""
+_LIBRARIES = ("polars",)
+"""Libraries that a script needs and model_etl does not."""
 
 
-def source(count: int) -> Path:
-    """Return a file of loans; it is made on first use."""
-    path = common.DATA / f"loans-{count}.csv"
-    if not path.exists():
-        from loan_models import loans  # noqa: PLC0415  it imports scikit-learn
+class Outputs:
+    """The predictions of the first way of a case, with which those of all others are compared."""
 
-        print(f"making {path.relative_to(common.ROOT)} ...", file=sys.stderr)
-        loans(count, seed=2)[0].to_csv(path.with_suffix(".part"), index=False)
-        path.with_suffix(".part").replace(path)
-    return path
+    def __init__(self) -> None:
+        self._first: Any = None
+        self.differ: dict[str, str] = {}
 
-
-def script(kind: str, path: Path) -> common.Run:
-    """Run one of the scripts."""
-    with common.folder() as place:
-        return common.timed([sys.executable, common.HERE / "peers" / "loans_script.py", kind, path, place / "out.csv"])
+    def compare(self, way: str, path: Path) -> None:
+        """Compare a file with the first one that was given, unless this way differed already."""
+        found = loan_predictions.read(path)
+        if self._first is None:
+            self._first = found
+        elif way not in self.differ and (difference := loan_predictions.difference(self._first, found)):
+            self.differ[way] = difference
 
 
-def scored(path: Path, *options: str) -> common.Run:
-    """Run model_etl."""
-    with common.folder() as place:
-        names = ("-m", "loan_models:LoanModel", "--keep", "loan_id", "-i", path, "-o", place / "out.csv")
-        return common.timed([common.MODEL_ETL, "run", *names, *options])
+def command(way: Ours | Script, source: Path, output: Path, key: str) -> list[str | Path]:
+    """Return the command of a way.
+
+    Raises:
+        environments.NotInstallableError: if its environment cannot be made.
+    """
+    if isinstance(way, Ours):
+        log = [] if way.log else common.NO_LOG
+        return [common.MODEL_ETL, "run", "-m", way.model, "--keep", key, "-i", source, "-o", output, *log, *way.options]
+    python = environments.python(way.environment) if way.environment else sys.executable
+    script = common.HERE / "peers" / "loans_script.py"
+    return [python, script, way.way, common.DATA / way.pipeline, source, output]
 
 
-def ways(path: Path) -> dict[str, Callable[[], common.Run]]:
-    """Return what is run in each round."""
-    return {
-        OURS: partial(scored, path, *common.NO_LOG),
-        OURS_LOG: partial(scored, path),
-        PANDAS: partial(script, "pandas", path),
-        CHUNKS: partial(script, "chunks", path),
+def left_out(way: Ours | Script) -> str:
+    """Return why a script cannot be run; empty if it can."""
+    if isinstance(way, Script):
+        if way.way in _LIBRARIES and importlib.util.find_spec(way.way) is None:
+            return f"{way.way} is not installed"
+        try:
+            command(way, Path(), Path(), "")
+        except environments.NotInstallableError as exc:
+            return str(exc)
+    return ""
+
+
+def run(way: Ours | Script, source: Path, case: Case, name: str, outputs: Outputs) -> Run:
+    """Run one way, and compare its predictions."""
+    with common.folder() as work_folder:
+        output = work_folder / f"out.{case.extension}"
+        timing = common.timed(command(way, source, output, case.key))
+        if case.same:
+            outputs.compare(name, output)
+        return timing
+
+
+def measure(case: Case, options: Any, results: Results) -> None:
+    """Run all ways of a case in turn, and judge its claims."""
+    count = common.scaled(case.count, options)
+    reasons = {name: left_out(way) for name, way in case.ways.items()}
+    outputs = Outputs()
+    calls: dict[str, Callable[[], Run]] = {
+        name: partial(run, way, case.sources.get(name, case.source)(count), case, name, outputs)
+        for name, way in case.ways.items()
+        if not reasons[name]
     }
+    runs = common.in_turn(calls, options.rounds)
+    rows = [
+        [name, *(common.spread(figures) for figures in ([r.seconds for r in timings], [r.cpu for r in timings])),
+         common.spread([r.mib for r in timings], 0)]
+        for name, timings in runs.items()
+    ]  # fmt: skip
+    results.table([f"{case.title}, {count:,} records", "seconds", "processor s", "MiB"], rows)
+    for name, reason in reasons.items():
+        if reason:
+            results.say(f"Left out: {name}: {reason}")
+    for claim in case.claims:
+        judge(claim, runs, f"{case.title}, {count:,} records", results)
+    most = max(median([r.mib for r in runs[name]]) for name, way in case.ways.items() if isinstance(way, Ours))
+    results.claim(
+        f"at most {case.most_mib} MiB, {case.title}, {count:,} records", f"{most:.0f}", held=most <= case.most_mib
+    )
+    if case.same:
+        differ = "; ".join(f"{name}: {what}" for name, what in outputs.differ.items())
+        results.claim(f"all predict the same, {case.title}, {count:,} records", differ or "they do", held=not differ)
+
+
+def judge(claim: Claim, runs: dict[str, list[Run]], what: str, results: Results) -> None:
+    """Judge one claim, round by round."""
+    times = common.ratios([r.seconds for r in runs[claim.slower]], [r.seconds for r in runs[claim.faster]])
+    if claim.least is not None:
+        text = f"{claim.slower} takes at least {claim.least:g} times as long as {claim.faster}, {what}"
+        results.claim(text, common.spread(times), held=median(times) >= claim.least)
+    if claim.most is not None:
+        text = f"{claim.slower} takes at most {claim.most:g} times as long as {claim.faster}, {what}"
+        results.claim(text, common.spread(times), held=median(times) <= claim.most)
+
+
+def measure_memory(options: Any, results: Results) -> None:
+    """Compare the memory of runs over few and over many records, once each."""
+    sizes = [common.scaled(size, options) for size in (loan_cases.SMALL, loan_cases.LARGE)]
+    mib: dict[str, list[float]] = {}
+    for name, (extension, log, _) in loan_cases.MEMORY.items():
+        mib[name] = []
+        for size in sizes:
+            source = loan_inputs.loans_file(size, extension)
+            case = Case(name, size, loan_inputs.loans_file, extension, {}, same=False)
+            mib[name].append(run(Ours(loan_cases.MODEL, log), source, case, name, Outputs()).mib)
+    small, large = (f"{size:,} records" for size in sizes)
+    results.table(["MiB", small, large], [[name, *(f"{some:.0f}" for some in found)] for name, found in mib.items()])
+    for name, found in mib.items():
+        most = loan_cases.MEMORY[name][2]
+        growth = found[1] / found[0] - 1
+        text = f"memory with {large} of loans within {loan_cases.GROWTH:.0%} of {small}, {name}"
+        results.claim(text, f"{growth:+.1%}", held=growth <= loan_cases.GROWTH)
+        results.claim(f"at most {most} MiB, {large} of loans, {name}", f"{max(found):.0f}", held=max(found) <= most)
 
 
 def main() -> int:
     """Run the benchmark."""
     options = common.parsed(common.options(__doc__, rounds=5))
     results = Results("loans", options)
-    common.timed([sys.executable, common.HERE / "loan_models.py"])
-    results.say(f"12 columns of loans, a pipeline with a logistic regression, medians of {options.rounds} rounds.")
-    for count in COUNTS:
-        size = common.scaled(count, options)
-        runs = common.in_turn(ways(source(size)), options.rounds)
-        rows = []
-        for name, some in runs.items():
-            figures = [common.spread([run.seconds for run in some]), common.spread([run.cpu for run in some])]
-            rows.append([name, *figures, common.spread([run.mib for run in some], 0)])
-        results.table([f"{size:,} records", "seconds", "processor", "MiB"], rows)
-        seconds = {name: [run.seconds for run in some] for name, some in runs.items()}
-        for (number, ours, peer), times in CLAIMS.items():
-            if number == count:
-                found = common.ratios(seconds[peer], seconds[ours])
-                text = f"{peer} takes at least {times:g} times as long as {ours}, {size:,} loans"
-                results.claim(text, common.spread(found), held=median(found) >= times)
-        most = max(run.mib for name in (OURS, OURS_LOG) for run in runs[name])
-        results.claim(f"at most {MOST_MIB} MiB, {size:,} loans", f"{most:.0f}", held=most <= MOST_MIB)
+    for model in ("loan_models.py", "wide_models.py"):
+        common.timed([sys.executable, common.HERE / model])
+    results.say(
+        "Whole processes; loans have 12 columns and a logistic regression behind imputation, scaling and one-hot"
+        f" encoding. Medians of {options.rounds} rounds. Both sides call the pipeline equally often."
+    )
+    for case in CASES:
+        measure(case, options, results)
+    measure_memory(options, results)
     return results.end()
 
 
