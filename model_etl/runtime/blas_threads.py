@@ -1,4 +1,4 @@
-"""How long the idle threads of OpenBLAS and OpenMP wait for work before they sleep."""
+"""How long the idle threads of OpenBLAS wait for work before they sleep."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ _SPIN_EXPONENT = "22"
 
 
 def shorten_idle_spinning() -> None:
-    """Let idle threads of OpenBLAS and OpenMP sleep soon, unless the user has said how long they spin.
+    """Let idle threads of OpenBLAS sleep soon, unless the user has said how long they spin.
 
     A thread that spins after each call of the model takes a processor from reading, writing and logging. Calls that
     follow each other closely are as fast as before, and no result changes: the number of threads stays. OpenBLAS reads
     the variable when numpy or scipy is imported: `driver/others/blas_server.c` in its source.
-
-    OpenMP, which gradient boosting uses once for each tree and each call, reads its variable when scikit-learn is
-    imported. There the threads that wait spin for each other as well, while reading and writing have the processors.
     """
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _SPIN_EXPONENT)
-    if "GOMP_SPINCOUNT" not in os.environ:
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")

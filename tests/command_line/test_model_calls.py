@@ -37,20 +37,13 @@ from failing_models import GoodBatch
 class Spinning(GoodBatch):
     def __init__(self):
         with open("spinning.txt", "w") as file:
-            file.write(os.environ["OPENBLAS_THREAD_TIMEOUT"] + os.environ.get("OMP_WAIT_POLICY", ""))
+            file.write(os.environ["OPENBLAS_THREAD_TIMEOUT"])
 """
 
 
 @WORKERS
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ({}, "22passive"),
-        ({"OPENBLAS_THREAD_TIMEOUT": "26", "OMP_WAIT_POLICY": "active"}, "26active"),
-        ({"GOMP_SPINCOUNT": "100"}, "22"),
-    ],
-)
-def test_idle_threads_sleep_soon(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
+@pytest.mark.parametrize(("given", "found"), [({}, "22"), ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26")])
+def test_idle_threads_of_openblas_sleep_soon(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
     """They leave the processors to reading and writing, unless the user has chosen how long they spin."""
     etl.write("spinning.py", SPINNING)
     etl.write("in.json", [{"x": 1}])
