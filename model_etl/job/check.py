@@ -19,6 +19,7 @@ from model_etl.pipeline.build import GraphInput, LoadedScoring, input_file, load
 from model_etl.pipeline.writers import TooManyRejects
 from model_etl.publishing.publication import RunPublication, refuse_existing
 from model_etl.records.run_counts import FileCounts, RunCounters, RunCounts
+from model_etl.scoring.self_test import SelfTest
 from model_etl.services import locate
 from model_etl.settings.job_config import JobConfig
 
@@ -48,18 +49,7 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
         refuse_existing(files.outputs)
     first = dataclasses.replace(config, limit=min(records, config.limit or records), workers=1)
     self_test = read_self_test(config)
-    with fetched_model(first.scoring.model, config.storage) as fetched:
-        loading = load_scoring(
-            first.scoring,
-            workers=1,
-            internals=files.log is not None,
-            timeout_s=config.model_timeout,
-            judged=True,
-            python=config.model_python,
-            lasting=True,
-            fetched=fetched,
-            self_test=self_test,
-        )
+    loading = _load(config, self_test, internals=files.log is not None)
     counters = RunCounters()
     inputs = [
         GraphInput(location.name, location.path, identity)
@@ -84,6 +74,21 @@ def check_job(config: JobConfig, records: int = 100) -> list[str]:
             *sample.compare(),
             *estimate_run(config, files, inputs, scoring),
         ]
+
+
+def _load(config: JobConfig, self_test: SelfTest | None, *, internals: bool) -> LoadedScoring:
+    with fetched_model(config.scoring.model, config.storage) as fetched:
+        return load_scoring(
+            config.scoring,
+            workers=1,
+            internals=internals,
+            timeout_s=config.model_timeout,
+            judged=True,
+            python=config.model_python,
+            lasting=True,
+            fetched=fetched,
+            self_test=self_test,
+        )
 
 
 def _check_other_names(config: JobConfig, files: RunFiles, inputs: Sequence[GraphInput], sample: Sample) -> None:
