@@ -26,8 +26,8 @@ _ARROW_TYPES: dict[type[inspect.Type], pa.DataType] = {
     inspect.LiteralType: pa.string(),
 }
 _ARRAY_KINDS: dict[type[inspect.Type], str] = {
-    inspect.FloatType: "fiu",
-    inspect.IntType: "iu",
+    inspect.FloatType: "fiub",
+    inspect.IntType: "iub",
     inspect.BoolType: "b",
 }
 """The kinds of numpy's types whose values a field accepts; unsigned integers of 64 bits are not among them."""

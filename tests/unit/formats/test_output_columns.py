@@ -66,9 +66,9 @@ def columns(seed: int) -> dict[str, Any]:
     kept = ranks > 0
     made: dict[str, Any] = {
         "score": choose(
-            [scores, scores.tolist(), np.array(ranks % 7, "float32"), ranks, np.stack([scores] * 2, 1)[:, 0]]
+            [scores, scores.tolist(), np.array(ranks % 7, "float32"), ranks, kept, np.stack([scores] * 2, 1)[:, 0]]
         ),
-        "rank": choose([ranks, ranks.tolist(), np.array(ranks % 7, "uint8"), np.array(ranks % 5, ">i2")]),
+        "rank": choose([ranks, ranks.tolist(), kept, np.array(ranks % 7, "uint8"), np.array(ranks % 5, ">i2")]),
         "kept": choose([kept, kept.tolist()]),
         "label": choose([labels, np.array(labels, object), [None] * COUNT]),
         "group": choose([["x", "yé"] * (COUNT // 2), np.array(["x", "yé"] * (COUNT // 2))]),
@@ -237,3 +237,17 @@ def test_a_batch_beyond_32_bits_is_joined_in_parts(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(arrow_texts, "MOST_BYTES", 10)
     assert arrow_texts.joined([b"<", pa.array(["a", "bc", "é"]), b">"], 3) == "<a><bc><é>".encode()
+
+
+@pytest.mark.parametrize("field", ["strict_int", "strict_float"])
+def test_a_strict_number_is_no_boolean(field: str) -> None:
+    """Arrays of booleans become numbers only where the schema takes True for 1."""
+
+    class Strict(BaseModel):
+        strict_int: int = Field(default=1, strict=True)
+        strict_float: float = Field(default=1.0, strict=True)
+
+    schema = OutputSchema(Strict)
+    table = Table({field: np.array([True, False] * COUNT)}, dict)
+    lines, invalid = schema.encode_batch(table)
+    assert len(invalid) == len(lines) == 2 * COUNT
