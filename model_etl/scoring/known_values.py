@@ -107,6 +107,8 @@ def _type_name(value: Any) -> str:
 
 def values_of(records: Sequence[Any], name: str, indexes: Sequence[int]) -> Sequence[Any]:
     """Return the values of a field in some records, whose indexes rise; from columns, if the records are columns."""
+    if not indexes:
+        return []  # Arrow takes no indexes without a type
     columns: Mapping[str, Any] | None = getattr(records, "columns", None)
     if not indexes:
         return []  # which Arrow does not take for indexes

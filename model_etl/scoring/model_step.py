@@ -205,7 +205,7 @@ class MLModelTransformer:
                 f" it had accepted before: {again.rejected[0].type_name}",
                 "Make the validators of the schema depend on nothing but the record.",
             )
-        return again.inputs
+        return list(again.inputs) if isinstance(again.inputs, LazySequence) else again.inputs
 
 
 def _items(inputs: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
