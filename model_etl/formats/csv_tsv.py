@@ -15,14 +15,14 @@ import csv
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal
 
 from typing_extensions import override
 
 from model_etl.errors import DataError, RecordError
-from model_etl.formats import csv_blocks
 from model_etl.formats.base import BatchBuilder, Format, LongText, Writer, utf8_error
-from model_etl.formats.csv_blocks import CellColumns, ConvertedBlock, convert_block
+from model_etl.formats.csv_batches import converted_batch, verbatim_batch
+from model_etl.formats.csv_blocks import CellColumns, convert_block, fits
 from model_etl.formats.csv_cells import Cells
 from model_etl.formats.csv_damage import (
     has_rows_between_returns,
@@ -43,6 +43,7 @@ from model_etl.formats.csv_dialect import (
     with_texts,
 )
 from model_etl.formats.csv_lines import Block, Blocks, LongRow, RowLines, kept, numbered_blocks
+from model_etl.formats.csv_row import CARRIAGE_RETURN, NEVER_CLOSED, TOO_LONG, Row
 from model_etl.formats.csv_writer import DelimitedWriter
 from model_etl.formats.file_signatures import START_BYTES, json_kind, wrong_kind
 from model_etl.formats.line_blocks import LongLine, carriage_returns, line_blocks
@@ -51,52 +52,10 @@ from model_etl.formats.table_names import check_table_names, first_duplicate
 from model_etl.formats.table_remedies import remedy_for_names
 from model_etl.records.batch import Batch, Source
 from model_etl.records.dialect import PLAIN, Dialect
-from model_etl.records.lazy_sequences import LineBlock, LineOffsets
 from model_etl.schema.fields import Field
-
-_NEVER_CLOSED = "unexpected end of data"
-_TOO_LONG = "field larger than field limit"
-_CARRIAGE_RETURN = "new-line character seen in unquoted field"
-"""What Python's csv module says of a quoted cell that the file ends in, of a cell that is too long, and of a carriage
-return outside of quotes."""
-
 
 _LAST_CELLS: dict[str, tuple[tuple[bytes, Dialect], Mapping[str, Field], Cells]] = {}
 """The last header that `document` got, by format, with the fields and the converter of its rows."""
-
-
-class _Row(NamedTuple):
-    """A row that is not blank.
-
-    Attributes:
-        offset: its offset in the block that it starts in, in bytes.
-        text: its exact text without the line end.
-        cells: its cells, or the error if it is not a valid row.
-        size: its bytes with the line end.
-        lines_before: how many lines of the block precede it.
-        line_count: how many lines it takes.
-        problem: what the csv module says of a row that is not valid; otherwise empty.
-    """
-
-    offset: int
-    text: bytes
-    cells: Sequence[str] | RecordError
-    size: int
-    lines_before: int
-    line_count: int
-    problem: str = ""
-
-    def valid_cells(self, encoding: str) -> Sequence[str]:
-        """Return the cells.
-
-        Raises:
-            RecordError: if the row is not valid, or not in its encoding.
-        """
-        if isinstance(self.cells, RecordError):
-            raise self.cells
-        if not self.text.isascii() and (error := utf8_error(self.text, encoding)):
-            raise error
-        return self.cells
 
 
 class Delimited(Format):
@@ -165,10 +124,10 @@ class Delimited(Format):
         text = as_utf8(rows.text, self.encoding)
         if text is None or self.dialect.reads_cells:
             return None
-        batch = None if builder.source.in_columns else _verbatim_batch(text, rows.offset, cells, builder)
+        batch = None if builder.source.in_columns else verbatim_batch(text, rows.offset, cells, builder)
         if batch is None and len(self.delimiter.encode()) == 1:
             converted = convert_block(text, columns)
-            batch = _converted_batch(converted, rows.offset, builder) if converted else None
+            batch = converted_batch(converted, rows.offset, builder) if converted else None
         return batch if batch is None or text is rows.text else with_texts(batch, rows.text, rows.offset)
 
     def _mixed_batch(
@@ -180,7 +139,7 @@ class Delimited(Format):
         """
         source, text = builder.source, block.text
         is_text = source.in_columns and self.encoding == UTF8 and not isinstance(text, LongLine)
-        if not is_text or self.dialect.reads_cells or not csv_blocks.fits(text, self.delimiter):
+        if not is_text or self.dialect.reads_cells or not fits(text, self.delimiter):
             return None
         from model_etl.formats.csv_mixed import CloseRow, mixed_batch  # noqa: PLC0415  it imports pyarrow
 
@@ -196,7 +155,11 @@ class Delimited(Format):
                     remaining = row_lines.remaining()
                 outcome: Sequence[str] | RecordError | None
                 try:
-                    outcome = None if _is_too_long(row, source) else self._judged(row, block, cells, source)[0]
+                    outcome = (
+                        None
+                        if row.is_longer_than(source.max_record_size)
+                        else self._judged(row, block, cells, source)[0]
+                    )
                 except RecordError as exc:
                     outcome = exc.without_traceback()
                 yield CloseRow(first + row.lines_before, row.line_count, 0, row.text, outcome)
@@ -224,7 +187,7 @@ class Delimited(Format):
             no_header=False,
         )
 
-    def _names_by_position(self, first: _Row, fields: Mapping[str, Field], source: Source) -> Sequence[str]:
+    def _names_by_position(self, first: Row, fields: Mapping[str, Field], source: Source) -> Sequence[str]:
         try:
             return names_of_columns(first.valid_cells(self.encoding), fields, source)
         except RecordError as exc:
@@ -234,7 +197,7 @@ class Delimited(Format):
                 "Correct its first row, or give it a row that names the columns, and remove --no_header.",
             ) from exc
 
-    def _header(self, block: Block, lines: RowLines, source: Source) -> _Row | None:
+    def _header(self, block: Block, lines: RowLines, source: Source) -> Row | None:
         """Return the first row, or None if there are but blank lines.
 
         Raises:
@@ -272,7 +235,7 @@ class Delimited(Format):
             yield from builder.take()
             return
         for row in self._parse(RowLines(block.text, following, longest, self.encoding), cells.width):
-            if _is_too_long(row, builder.source):
+            if row.is_longer_than(longest):
                 builder.reject_long(block.offset + row.offset, row.text)
                 continue
             try:
@@ -284,7 +247,7 @@ class Delimited(Format):
                 yield from builder.take()
         yield from builder.take()
 
-    def _judged(self, row: _Row, block: Block, cells: Cells, source: Source) -> tuple[Sequence[str], bytes]:
+    def _judged(self, row: Row, block: Block, cells: Cells, source: Source) -> tuple[Sequence[str], bytes]:
         """Return the cells of a row and its document.
 
         Raises:
@@ -301,23 +264,23 @@ class Delimited(Format):
             raise rows_in_a_cell(source, row.text, block.line + row.lines_before, block.offset + row.offset)
         return valid, document
 
-    def _require_one_row(self, row: _Row, block: Block, source: Source, width: int) -> None:
+    def _require_one_row(self, row: Row, block: Block, source: Source, width: int) -> None:
         """Check that a row which is not valid is likely to be one, so that it can be rejected without losing others.
 
         Raises:
             DataError: if it is not.
         """
         line, offset = block.line + row.lines_before, block.offset + row.offset
-        if row.line_count > 1 and row.problem.startswith((_NEVER_CLOSED, _TOO_LONG)):
+        if row.line_count > 1 and row.problem.startswith((NEVER_CLOSED, TOO_LONG)):
             reason = (
                 "is never closed, so that the {lines} lines after it are a part of its cell"
-                if row.problem.startswith(_NEVER_CLOSED)
+                if row.problem.startswith(NEVER_CLOSED)
                 else f"is not closed within the {source.max_record_size:,} bytes of --max_record_size"
             )
             raise quote_not_closed(source, row.text, line, offset, reason)
         if row.line_count > 1 and hides_rows(row.text, self._cells_of_line, width):
             raise rows_in_a_cell(source, row.text, line, offset)
-        if row.problem.startswith(_CARRIAGE_RETURN) and has_rows_between_returns(row.text, self._cells_of_line, width):
+        if row.problem.startswith(CARRIAGE_RETURN) and has_rows_between_returns(row.text, self._cells_of_line, width):
             raise carriage_returns(source, offset)
 
     def _cells_of_line(self, line: bytes) -> Sequence[str] | None:
@@ -325,16 +288,16 @@ class Delimited(Format):
         rows = list(self._parse(RowLines(line, iter(()), encoding=self.encoding)))
         return None if len(rows) != 1 or isinstance(rows[0].cells, RecordError) else rows[0].cells
 
-    def _column_names(self, header: _Row, block: Block, source: Source, fields: Mapping[str, Field]) -> Sequence[str]:
+    def _column_names(self, header: Row, block: Block, source: Source, fields: Mapping[str, Field]) -> Sequence[str]:
         """Return the cells of the first row, checked."""
         names = header.cells
         cells = () if isinstance(names, RecordError) else names
         likely = remedy_for_names(as_utf8(header.text, self.encoding) or header.text, cells, fields)
         remedy = f"{likely} The first row must name the columns, each once.".lstrip()
         if isinstance(names, RecordError) or utf8_error(header.text, self.encoding):
-            if header.problem.startswith(_CARRIAGE_RETURN):
+            if header.problem.startswith(CARRIAGE_RETURN):
                 raise carriage_returns(source, block.offset + header.offset)
-            if header.line_count > 1 or header.problem.startswith(_NEVER_CLOSED):
+            if header.line_count > 1 or header.problem.startswith(NEVER_CLOSED):
                 self._require_one_row(header, block, source, 0)
             expected = f"a valid row of {self.encoding.upper()} text"
             raise DataError(f"cannot read {source.name}: its first row is not {expected}", remedy)
@@ -369,7 +332,7 @@ class Delimited(Format):
     def writer(self, file: BinaryIO, layout: Layout) -> Writer:
         return DelimitedWriter(file, layout, self.name, type(self).delimiter, quotes=self.quotes)
 
-    def _parse(self, lines: RowLines, width: int = 0) -> Iterator[_Row]:
+    def _parse(self, lines: RowLines, width: int = 0) -> Iterator[Row]:
         """Yield the rows that are not blank.
 
         Args:
@@ -397,36 +360,9 @@ class Delimited(Format):
             # Blanks are a value where there is but one column, and nothing elsewhere.
             if text if width == 1 else text.strip(blanks):
                 width = width or len(cells) if not isinstance(cells, RecordError) else width
-                yield _Row(offset, text, cells, len(raw), lines_before, line_count, problem)
+                yield Row(offset, text, cells, len(raw), lines_before, line_count, problem)
             offset += len(raw)
             lines_before += line_count
-
-
-def _is_too_long(row: _Row, source: Source) -> bool:
-    return len(row.text) > source.max_record_size and (row.line_count == 1 or not row.problem)
-
-
-def _verbatim_batch(block: bytes, offset: int, cells: Cells, builder: BatchBuilder) -> Batch | None:
-    """Return the batch of a block that `Cells.documents` can convert at once, or None."""
-    ends_in_cr_lf = block.endswith(b"\r")
-    lines = block[:-1].replace(b"\r\n", b"\n") if ends_in_cr_lf else block
-    if ends_in_cr_lf and len(block) - len(lines) != lines.count(b"\n") + 1:
-        return None  # the line ends differ
-    documents = cells.documents(lines)
-    if documents is None:
-        return None
-    count, texts = len(documents), LineBlock(lines, len(documents))
-    positions = range(builder.position + 1, builder.position + count + 1)
-    builder.position += count
-    offsets = LineOffsets(offset, texts, 2 if ends_in_cr_lf else 1)
-    return Batch(builder.source, positions, offsets, texts, documents)
-
-
-def _converted_batch(converted: ConvertedBlock, offset: int, builder: BatchBuilder) -> Batch:
-    texts, documents, end_bytes = converted
-    positions = range(builder.position + 1, builder.position + len(texts) + 1)
-    builder.position += len(texts)
-    return Batch(builder.source, positions, LineOffsets(offset, texts, end_bytes), texts, documents)
 
 
 class Csv(Delimited):

@@ -172,7 +172,7 @@ def test_damaged_rows_change_nothing_about_their_neighbours(
     plain = [b"1.5,,3,true,a,b,S,,", b'1,2,3,true,"a, b","say ""hi""",L,,x', ",,,,é,,,,".encode()]
     header = form.delimiter.join(NAMES[:-1]).encode() + form.delimiter.encode() + b"last"
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(rows=st.lists(st.one_of(*[st.sampled_from(plain)] * 4, st.sampled_from(DAMAGED)), min_size=1, max_size=30))
     def compare(rows: list[bytes]) -> None:
         rows = rows if form is CSV else [row.replace(b",", b"\t") for row in rows]
