@@ -37,6 +37,8 @@ _FORMS: dict[str, Callable[[pa.Array], bool]] = {
     "float": are_decimals,
     "int": partial(are_integers, most_digits=18),
 }
+_LATE_DAY = r"^.{8}(?:29|30|31)"
+"""A day that not every month has."""
 _LARGEST_EXACT = 2**53
 _REFUSED: dict[str, Callable[[Any, Any], Any]] = {
     "ge": pc.less,
@@ -140,9 +142,12 @@ def _of_cells(rules: SureValues, cells: pa.Array) -> _Decided | None:
     if is_sure is None or not is_sure(cells):
         unsure = _others(pc.match_substring_regex(cells, _PATTERNS[rules.kind]), cells)
     try:
-        values = pc.cast(cells if unsure is None else pc.if_else(pa.array(unsure), None, cells), rules.type)
+        values = pc.cast(_without(cells, unsure), rules.type)
     except pa.ArrowInvalid:  # such as February 30
-        return None
+        if rules.kind not in ("date", "datetime"):
+            return None
+        unsure = _either(unsure, _where(pc.match_substring_regex(cells, _LATE_DAY)))
+        values = pc.cast(_without(cells, unsure), rules.type)
     if rules.kind == "float":
         unsure = _either(unsure, _where(pc.is_inf(values)))  # 1e999
     return values, unsure
@@ -164,6 +169,8 @@ def _of_typed(rules: SureValues, column: pa.Array) -> _Decided | None:
         return _texts(column)
     if rules.kind in ("date", "datetime") and (texts := _texts(column)) is not None:
         return _of_cells(rules, texts[0])
+    if rules.kind == "date" and _is_local_time(kind):
+        return _days_of(column)
     exact = {"bool": types.is_boolean, "date": types.is_date32, "datetime": _is_local_time}[rules.kind]
     if not exact(kind):
         return None
@@ -172,6 +179,13 @@ def _of_typed(rules: SureValues, column: pa.Array) -> _Decided | None:
     except pa.ArrowInvalid:
         return None  # parts of a microsecond
     return (values, None) if _in_years(values) else None
+
+
+def _days_of(times: pa.Array) -> _Decided | None:
+    """Return the dates of times of midnight, as pandas writes dates."""
+    days = pc.cast(times, pa.date32(), safe=False)
+    sure = pc.equal(pc.cast(days, times.type), times)
+    return (_only(days, sure), _others(sure, times)) if _in_years(days) else None
 
 
 def _integers(rules: SureValues, column: pa.Array) -> _Decided | None:
@@ -218,6 +232,11 @@ def _wrong_values(rules: SureValues, values: pa.Array) -> list[Mask | None]:
     if rules.expected:
         found.append(_others(pc.is_in(values, pa.array(rules.expected)), values))
     return found
+
+
+def _without(values: pa.Array, unsure: Mask | None) -> pa.Array:
+    """Return values with nulls where they are not sure."""
+    return values if unsure is None else pc.if_else(pa.array(unsure), None, values)
 
 
 def _only(values: pa.Array, sure: pa.Array) -> pa.Array:

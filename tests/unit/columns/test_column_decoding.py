@@ -256,6 +256,11 @@ def test_cells_become_what_their_documents_do(small_blocks: None, annotation: An
     compare()
 
 
+MIDNIGHTS = {
+    "s": ["0001-01-01", "9999-12-31", "1969-12-31", "1970-01-01"],
+    "ms": ["0001-01-01", "9999-12-31", "1969-12-31T23:59:59.999", "1970-01-02"],
+    "ns": ["1700-02-28", "2024-02-29", "1969-12-31T12:00:00"],
+}
 VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.float64(), [1.5, 2.0, -0.0, float("nan"), float("inf"), 1e300, 9007199254740993.0, 1e16, None]),
     (pa.float32(), [0.1, 2.0, float("nan"), None]),
@@ -269,6 +274,10 @@ VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.binary(), [b"a", b"\xff", None]),
     (pa.date32(), [datetime.date(2024, 2, 29), datetime.date(1, 1, 1), datetime.date(9999, 12, 31), None]),
     (pa.timestamp("us"), [datetime.datetime(2024, 2, 29, 1, 2, 3, 4), datetime.datetime(2024, 2, 29), None]),  # noqa: DTZ001
+    *(
+        (pa.timestamp(unit), [datetime.datetime.fromisoformat(text) for text in MIDNIGHTS[unit]] + [None])
+        for unit in ("s", "ms", "ns")
+    ),
     (pa.timestamp("ms", "UTC"), [datetime.datetime(2024, 2, 29, 1, tzinfo=datetime.timezone.utc), None]),
     (pa.time64("us"), [datetime.time(1, 2, 3), None]),
     (pa.decimal128(20, 2), [decimal.Decimal("1.50"), decimal.Decimal("2.00"), None]),
