@@ -97,6 +97,9 @@ class ColumnChunk:
         column = self._columns.get(name)
         if column is None:
             return None
+        if arrow_type == pa.large_string():
+            array = self.array(name, pa.string())
+            return array if array is None else array.cast(arrow_type)
         if column.values is not None:
             return column.values if column.values.type == arrow_type else None
         is_null = pc.equal(column.texts, "null")

@@ -79,11 +79,21 @@ def json_texts(array: pa.Array, part: SchemaPart) -> pa.Array:
     arrow_type = array.type
     if types.is_dictionary(arrow_type) and len(array.dictionary):
         return json_texts(array.dictionary, part).take(array.indices).fill_null("null")
-    if types.is_integer(arrow_type) or types.is_boolean(arrow_type) or (types.is_string(arrow_type) and is_utf8(array)):
+    if types.is_integer(arrow_type) or types.is_boolean(arrow_type):
         return json_of_array(array)
-    if types.is_date32(arrow_type) and in_range(array):
-        return json_of_array(array.cast(pa.string()))
+    if (texts := plain_texts(array)) is not None or (texts := _texts_of_times(array)) is not None:
+        return json_of_array(texts)
     return json_of_objects(json_values(array, part))
+
+
+def plain_texts(array: pa.Array) -> pa.Array | None:
+    """Return a column of text as one with offsets of 32 bits; None if it is not text, or not valid, or too large."""
+    if not (types.is_string(array.type) or types.is_large_string(array.type)) or not is_utf8(array):
+        return None
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
 
 
 def is_utf8(column: pa.Array) -> bool:
@@ -161,13 +171,20 @@ def _float_text(value: float) -> float | str:
 
 
 def _temporal_values(array: pa.Array) -> list[Any]:
-    if not types.is_duration(array.type) and in_range(array):
-        try:
-            return array.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
-        except pa.ArrowInvalid:
-            pass  # a zone that is not in the database of time zones
+    if (texts := _texts_of_times(array)) is not None:
+        return texts.to_pylist()  # type: ignore[no-any-return]
     text = _temporal_text(array.type)
     return [None if value is None else text(value) for value in integers(array).to_pylist()]
+
+
+def _texts_of_times(array: pa.Array) -> pa.Array | None:
+    """Return the texts of dates and times; None if they are not such, or Arrow has other texts for some."""
+    if not types.is_temporal(array.type) or types.is_duration(array.type) or not in_range(array):
+        return None
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None  # a zone that is not in the database of time zones
 
 
 def _temporal_text(arrow_type: pa.DataType) -> Callable[[int], str]:

@@ -18,7 +18,7 @@ from model_etl.errors import DataError, RecordError, UsageError, shortened
 from model_etl.formats.base import BATCH_RECORDS, EXCERPT_BYTES, BatchBuilder, LongText
 from model_etl.formats.file_signatures import START_BYTES, check_parquet
 from model_etl.formats.parquet_batches import bounded_batches
-from model_etl.formats.parquet_documents import is_utf8, json_texts, json_values, part_of_column
+from model_etl.formats.parquet_documents import is_utf8, json_texts, json_values, part_of_column, plain_texts
 from model_etl.formats.parquet_problems import find_finer_times, find_problems
 from model_etl.formats.parquet_retry import FINER
 from model_etl.formats.parquet_sizes import row_sizes
@@ -242,8 +242,7 @@ class RowDocuments(JoinedLines):
         index = self.rows.schema.get_field_index(name)
         if index < 0:
             return JsonColumn.of_nulls(len(self))
-        values = self.rows.column(index)
-        return JsonColumn(values if _is_plain(values) else None, self._json_texts(index))
+        return JsonColumn(_plain_values(self.rows.column(index)), self._json_texts(index))
 
     def row(self, index: int) -> RowDocuments:
         """Return one row."""
@@ -311,13 +310,9 @@ class RowDocuments(JoinedLines):
         return columns
 
 
-def _is_plain(values: pa.Array) -> bool:
-    """Return whether values are of a type of `JsonColumn.values`."""
+def _plain_values(values: pa.Array) -> pa.Array | None:
+    """Return values as `JsonColumn.values` has them; None if they are not of such a type."""
     arrow_type = values.type
     if pa.types.is_float64(arrow_type):
-        return bool(pc.all(pc.is_finite(values), min_count=0).as_py())
-    return (
-        pa.types.is_int64(arrow_type)
-        or pa.types.is_boolean(arrow_type)
-        or (pa.types.is_string(arrow_type) and is_utf8(values))
-    )
+        return values if pc.all(pc.is_finite(values), min_count=0).as_py() else None
+    return values if pa.types.is_int64(arrow_type) or pa.types.is_boolean(arrow_type) else plain_texts(values)

@@ -17,7 +17,7 @@ NUMBER = st.from_regex(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1
 TEXTS = st.lists(st.one_of(st.just("null"), NUMBER, st.sampled_from(["true", "false", '"1"', "-0"])), min_size=1)
 
 
-@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.bool_(), pa.string()], ids=str)
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.bool_(), pa.string(), pa.large_string()], ids=str)
 def test_cast_columns_have_the_values_of_their_json(kind: pa.DataType) -> None:
     """Also -0, large integers and numbers beyond the largest float; what is not sure is left to the JSON."""
 
