@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, cast
@@ -47,9 +47,9 @@ class _FileWriter(Configurable):
         with translate_storage_errors("write", name), fs.openbin(self.path, "w") as file:
             yield cast("BinaryIO", CountingWriter(file, self.counts or FileCounts()))
 
-    def _write(self, file: BinaryIO, lines: Buffer) -> None:
+    def _write(self, file: BinaryIO, pieces: Iterable[Buffer]) -> None:
         with translate_storage_errors("write", self.name or self.path):
-            file.write(lines)
+            file.writelines(pieces)
 
     def _count(self, records: int) -> None:
         if self.counts:
@@ -78,8 +78,7 @@ class PredictionLogWriter(_FileWriter):
 
     def __call__(self, file: BinaryIO, batch: Batch, *, fs: BinaryOpener) -> Iterator[Batch]:  # noqa: ARG002
         """Write the events of a batch and pass it on."""
-        for events in self.log.encode_in_pieces(batch):
-            self._write(file, events)
+        self._write(file, self.log.encode_in_pieces(batch))
         self._count(batch.record_count)
         yield batch
 
@@ -123,7 +122,7 @@ class RejectsWriter(_FileWriter):
             TooManyRejects: if there are more than `stop_after`.
         """
         if batch.rejected:
-            self._write(file.stream, rejects.encode(batch.rejected, file.headers))
+            self._write(file.stream, [rejects.encode(batch.rejected, file.headers)])
             self._count(len(batch.rejected))
             if self.first is not None and len(self.first) < FIRST_REJECTS:
                 in_order = sorted(batch.rejected, key=lambda rejection: rejection.position)
