@@ -11,7 +11,8 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -68,8 +69,11 @@ class NewPackage:
     frame: bool = False
     flags: tuple[str, ...] = ()
 
-    def write(self) -> list[str]:
+    def write(self, publishing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext) -> list[str]:
         """Write all files, once the model has predicted the sample.
+
+        Args:
+            publishing: a context in which the folder gets its name.
 
         Returns:
             Lines that say what was written, and what comes next.
@@ -97,7 +101,8 @@ class NewPackage:
             umask = os.umask(0)
             os.umask(umask)
             staged.chmod(0o777 & ~umask)
-            staged.replace(target)
+            with publishing():
+                staged.replace(target)
         except OSError as exc:
             raise storage_error(exc, "write", printable(self.folder)) from exc
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 
@@ -50,7 +51,7 @@ def stdout_fd() -> int:
     Raises:
         OSError: with EBADF, if it was closed at start-up.
     """
-    if _SavedStdout.fd is None:
+    if _SavedStdout.fd is None or sys.__stdout__ is None:
         raise OSError(errno.EBADF, "standard output is closed")
     return _SavedStdout.fd
 
@@ -64,6 +65,20 @@ def stdin_fd() -> int:
     if sys.__stdin__ is None:
         raise OSError(errno.EBADF, "standard input is closed")
     return sys.__stdin__.fileno()
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
+    """Write all of some bytes to an open descriptor, also to one that is in non-blocking mode.
+
+    Raises:
+        OSError: if a part of them cannot be written.
+    """
+    remaining = memoryview(content)
+    while remaining:
+        try:
+            remaining = remaining[os.write(descriptor, remaining) :]
+        except BlockingIOError:  # another program that shares the terminal or pipe has made it non-blocking
+            select.select([], [descriptor], [])
 
 
 def _is_open(fd: int) -> bool:
