@@ -114,7 +114,16 @@ def quoted(text: str) -> str:
     """Return a text as a literal of Python, in ASCII and with the quotes that formatters want."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    return json.dumps(text) if "'" in text or '"' not in text or not text.isprintable() else repr(text)
+    if text.isprintable() and '"' in text and "'" not in text:
+        return repr(text)
+    # json.dumps leaves DEL as it is, and has two escapes for a character that neither Python nor TOML reads as one.
+    return "".join(_escape(character) for character in json.dumps(text, ensure_ascii=False))
+
+
+def _escape(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else f"\\U{ord(character):08x}"
 
 
 def literal_of(values: Sequence[Any]) -> str:

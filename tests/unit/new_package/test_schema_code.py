@@ -11,7 +11,22 @@ from model_etl.new_package.plan import package_name, without_dates
 from model_etl.new_package.sample import Sample
 from model_etl.new_package.schema_code import attribute_names, class_code, field_codes, imports_of, literal_of, quoted
 
-HOSTILE = ['"', "'", "\\", '"""', "a\nb", "# x", "{x}", "$x", "\u2028", "é", "\x00", "' \" \\"]
+HOSTILE = [
+    '"',
+    "'",
+    "\\",
+    '"""',
+    "a\nb",
+    "# x",
+    "{x}",
+    "$x",
+    "\u2028",
+    "é",
+    "\x00",
+    "' \" \\",
+    "a\\b",
+    "\x7f\x9b\U000e0001",
+]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +88,7 @@ def test_the_cells_of_a_table_become_a_record() -> None:
 def test_texts_are_quoted(text: str) -> None:
     """A text from data is a literal of the same text and nothing else."""
     assert eval(quoted(text)) == text
+    assert quoted(text).isprintable()
     assert eval(literal_of([text] * 40).replace("Literal", "list").replace("list[", "list([") + ")") == [text] * 40
 
 
