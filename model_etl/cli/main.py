@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
 from model_etl.cli.standard_output import write_json, write_lines
-from model_etl.errors import ConfigurationError, Interrupted, ModelEtlError, printable
+from model_etl.errors import ConfigurationError, DataError, Interrupted, ModelEtlError, printable
 from model_etl.runtime.blas_threads import shorten_idle_spinning
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
-from model_etl.runtime.standard_streams import prints_to_stderr, stdin_fd
+from model_etl.runtime.standard_streams import prints_to_stderr, read_at_most, stdin_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.settings.job_config import (
+    DEFAULTS,
     JobConfig,
     ScoringSettings,
     StorageSettings,
@@ -212,7 +214,7 @@ def _loaded_model(values: Mapping[str, Any]) -> Iterator[LoadedModel]:
 def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
     from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
 
-    text = None if words else _piped_text()
+    text = None if words else _piped_record(values.get("max_record_size", DEFAULTS["max_record_size"]))
     with _loaded_model(values) as loaded:
         tried = try_record(loaded, words, text)
     for note in tried.notes:
@@ -222,15 +224,23 @@ def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
     return 0
 
 
-def _piped_text() -> bytes | None:
-    """Return what is piped into standard input, or None if that is a terminal or closed."""
-    try:
+def _piped_record(max_bytes: int) -> bytes | None:
+    """Return the record that is piped into standard input, or None if that is a terminal.
+
+    Raises:
+        DataError: if it is longer than a record may be; no more is read.
+        ModelEtlError: if standard input cannot be read.
+    """
+    with translate_storage_errors("read", "standard input"):
         if os.isatty(stdin_fd()):
             return None
-        with os.fdopen(os.dup(stdin_fd()), "rb") as file:
-            return file.read()
-    except OSError:
-        return None
+        text = read_at_most(stdin_fd(), max_bytes + 1)
+    if len(text) > max_bytes:
+        raise DataError(
+            f"the record on standard input is longer than the {max_bytes:,} bytes of --max_record_size",
+            "Give one record, or a larger --max_record_size.",
+        )
+    return text
 
 
 def _draft_schema(name: str, values: Mapping[str, Any]) -> int:

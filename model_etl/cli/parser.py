@@ -47,7 +47,7 @@ _DESCRIBE_OPTIONS = (
     "trust",
     "trust_pickle",
 )
-_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
+_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,

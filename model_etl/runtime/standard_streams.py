@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 _STDOUT = 1
 _STDERR = 2
+_READ_BYTES = 1 << 20
 
 
 class _SavedStdout:
@@ -79,6 +80,25 @@ def write_all(descriptor: int, content: bytes | memoryview) -> None:
             remaining = remaining[os.write(descriptor, remaining) :]
         except BlockingIOError:  # another program that shares the terminal or pipe has made it non-blocking
             select.select([], [descriptor], [])
+
+
+def read_at_most(descriptor: int, limit: int) -> bytes:
+    """Read an open descriptor to its end, also one that is in non-blocking mode, but no more than some bytes.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    content = bytearray()
+    while len(content) < limit:
+        try:
+            block = os.read(descriptor, min(limit - len(content), _READ_BYTES))
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+            continue
+        if not block:
+            break
+        content += block
+    return bytes(content)
 
 
 def _is_open(fd: int) -> bool:
