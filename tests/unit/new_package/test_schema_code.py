@@ -48,6 +48,13 @@ def test_names_that_python_cannot_have_get_others(names: list[str], attributes: 
     assert found == [name if name != "grosse" else found[0] for name in attributes]
 
 
+def test_many_names_that_are_alike_in_python_take_no_long_time() -> None:
+    """The time grows with the number of the names, not with its square."""
+    found = attribute_names([f"{'-' * n}a" for n in range(200)] + [f"c {n}" for n in range(100_000)] + ["ü" * 3] * 9)
+    assert len(found) == 100_201
+    assert len(set(found.values())) == len(found)
+
+
 def _class_of(sample: Sample) -> Any:
     code = class_code("Record", "A record.", field_codes(sample.schema(sample.names)))
     namespace: dict[str, Any] = {"__name__": "drafted"}
