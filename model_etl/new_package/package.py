@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, UsageError, printable
+from model_etl.errors import DataError, ModelEtlError, ModelUnavailable, OutputRefused, UsageError, printable
 from model_etl.job.check import check_job
 from model_etl.new_package.artefact import Artefact
 from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
@@ -32,7 +32,7 @@ from model_etl.new_package.schema_code import (
     quoted,
     used_names,
 )
-from model_etl.runtime.system_errors import storage_error
+from model_etl.runtime.system_errors import lack_of_resources_behind, storage_error
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 
 _FILES = {
@@ -127,8 +127,9 @@ class NewPackage:
                 return
             errors.append(error)
         what = printable(self.artefact.name) if self.artefact is not None else "the model"
+        sample = printable(self.sample.name) or "of model-etl"
         raise ModelUnavailable(
-            f"{what} does not predict the sample {printable(self.sample.name)}; nothing was written\n  {errors[0]}",
+            f"{what} does not predict the sample {sample}; nothing was written\n  {errors[0]}",
             "Give a sample like the data that it was fitted with.",
         )
 
@@ -230,7 +231,9 @@ class NewPackage:
         try:
             with _importable(staged, package):
                 check_job(JobConfig(str(staged / "data" / sample_name), str(staged / "out.json"), scoring))
-        except ModelEtlError as exc:
+        except (ModelUnavailable, DataError) as exc:  # others are of the machine
+            if (lack := lack_of_resources_behind(exc)) is not None:
+                raise lack from exc
             return exc
         return None
 
