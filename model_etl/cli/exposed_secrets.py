@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from model_etl.errors import printable
 from model_etl.runtime.failure import print_to_stderr
 from model_etl.settings.configurations import CONFIGURATIONS, mask_configuration
 from model_etl.settings.options import CONFIG, OPTIONS
@@ -34,7 +35,7 @@ def print_warnings(values: Mapping[str, Any], config: str | None) -> None:
         )
     if config and _is_readable_by_others(config):
         print_to_stderr(
-            f"model-etl: warning: {config} holds a secret, and others may read it\n"
+            f"model-etl: warning: {printable(config)} holds a secret, and others may read it\n"
             f"  Run chmod 600 on it, or set the secrets as variables."
         )
 

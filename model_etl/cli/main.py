@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
-from model_etl.errors import ConfigurationError, Interrupted, printable_json
+from model_etl.cli.standard_output import write_json, write_lines
+from model_etl.errors import ConfigurationError, DataError, Interrupted, ModelEtlError, printable
 from model_etl.runtime.blas_threads import shorten_idle_spinning
 from model_etl.runtime.failure import print_to_stderr, report_failure
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
-from model_etl.runtime.standard_streams import prints_to_stderr, stdin_fd, stdout_fd
+from model_etl.runtime.standard_streams import prints_to_stderr, read_at_most, stdin_fd
 from model_etl.runtime.supervision import finish_supervised, supervise
+from model_etl.runtime.system_errors import translate_storage_errors
 from model_etl.settings.job_config import (
+    DEFAULTS,
     JobConfig,
     ScoringSettings,
     StorageSettings,
@@ -79,20 +82,28 @@ def main(argv: Sequence[str] | None = None, defaults: Mapping[str, Any] | None =
 
 def _main(argv: Sequence[str], defaults: Mapping[str, Any] | None, interrupts: Interrupts) -> int:
     arguments = list(argv)
-    if "--version" in arguments and {"-v", "--verbose"}.issuperset(set(arguments) - {"--version"}) and arguments[1:]:
-        from model_etl.cli.versions import describe_versions  # noqa: PLC0415  a run needs no metadata of packages
-
-        _write_stdout(f"{describe_versions()}\n")
-        return 0
     with signals_deferred():  # what argparse has printed is not changed to another exit code
         try:
+            if _asks_for_versions(arguments):
+                from model_etl.cli.versions import describe_versions  # noqa: PLC0415  a run needs no metadata of packages
+
+                write_lines(describe_versions())
+                return 0
             # The scripts of the original, which have defaults, had no verbs: their help is that of a run.
             flags = vars(build_parser().parse_args(add_default_verb(arguments, help_of_all_verbs=not defaults)))
         except SystemExit:
             interrupts.decide()
             raise
+        except ModelEtlError as exc:  # the help cannot be written
+            interrupts.decide(exc)
+            return report_failure(exc)
     with prints_to_stderr():
         return _exit_code(flags, defaults or {}, interrupts)
+
+
+def _asks_for_versions(arguments: Sequence[str]) -> bool:
+    others = set(arguments) - {"--version"}
+    return "--version" in arguments and bool(arguments[1:]) and {"-v", "--verbose"}.issuperset(others)
 
 
 def _exit_code(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts: Interrupts) -> int:
@@ -111,8 +122,7 @@ def _run_verb(flags: Mapping[str, Any], defaults: Mapping[str, Any], interrupts:
     if flags["verb"] == "try":
         return _try(values, flags["record"])
     if flags["verb"] == "init":
-        _write_stdout("\n".join(_init(flags, values)) + "\n")
-        return 0
+        return _init(flags, values, interrupts)
     if flags["verb"] == "schema":
         return _draft_schema(flags["from_file"], values)
     if flags["verb"] == "retry":
@@ -133,7 +143,7 @@ def _run_or_check(flags: Mapping[str, Any], values: Mapping[str, Any], interrupt
 
     config = JobConfig.from_options(**values)
     if flags["verb"] == "check":
-        _write_stdout("\n".join(check_job(config)) + "\n")
+        write_lines(check_job(config))
         return 0
     with Progress(shown=_stderr_is_terminal() and not flags["quiet"]) as progress:
         report, failure = run_job(config, interrupts, progress.show)
@@ -160,8 +170,7 @@ def _missing_module_explained() -> Iterator[None]:
         ) from exc
 
 
-def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """Write a package, and return lines that say what comes next."""
+def _init(flags: Mapping[str, Any], values: Mapping[str, Any], interrupts: Interrupts) -> int:
     with signals_deferred(), _missing_module_explained():
         from model_etl.new_package.artefact import load_artefact  # noqa: PLC0415  --help must not wait for Bonobo
         from model_etl.new_package.package import NewPackage  # noqa: PLC0415
@@ -177,13 +186,16 @@ def _init(flags: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     target = flags["target"] or (None if data else OWN_TARGET)
     given = [OPTIONS[name] for name in SAMPLE_OPTIONS if flags.get(name)]
     words = [word for option in given if not option.secret for word in option.words(flags[option.name])]
-    return NewPackage(flags["folder"], sample, target, artefact, bool(flags["frame"]), tuple(words)).write()
+    package = NewPackage(flags["folder"], sample, target, artefact, bool(flags["frame"]), tuple(words))
+    next_steps = package.write(interrupts.uninterruptible)
+    write_lines(next_steps, f"the package was written to {printable(flags['folder'])}")
+    return 0
 
 
 def _describe(values: Mapping[str, Any]) -> int:
     with _loaded_model(values) as loaded:
         description = loaded.ask("describe")
-    _write_stdout(printable_json(json.dumps(description, indent=2, ensure_ascii=False)) + "\n")
+    write_json(json.dumps(description, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -202,32 +214,40 @@ def _loaded_model(values: Mapping[str, Any]) -> Iterator[LoadedModel]:
 def _try(values: Mapping[str, Any], words: Sequence[str]) -> int:
     from model_etl.job.try_record import try_record  # noqa: PLC0415  --help must not wait for pydantic
 
-    text = None if words else _piped_text()
+    text = None if words else _piped_record(values.get("max_record_size", DEFAULTS["max_record_size"]))
     with _loaded_model(values) as loaded:
         tried = try_record(loaded, words, text)
     for note in tried.notes:
         print_to_stderr(f"model-etl: {note}")
     if tried.prediction is not None:
-        _write_stdout(f"{printable_json(tried.prediction)}\n")
+        write_json(tried.prediction)
     return 0
 
 
-def _piped_text() -> bytes | None:
-    """Return what is piped into standard input, or None if that is a terminal or closed."""
-    try:
+def _piped_record(max_bytes: int) -> bytes | None:
+    """Return the record that is piped into standard input, or None if that is a terminal.
+
+    Raises:
+        DataError: if it is longer than a record may be; no more is read.
+        ModelEtlError: if standard input cannot be read.
+    """
+    with translate_storage_errors("read", "standard input"):
         if os.isatty(stdin_fd()):
             return None
-        with os.fdopen(os.dup(stdin_fd()), "rb") as file:
-            return file.read()
-    except OSError:
-        return None
+        text = read_at_most(stdin_fd(), max_bytes + 1)
+    if len(text) > max_bytes:
+        raise DataError(
+            f"the record on standard input is longer than the {max_bytes:,} bytes of --max_record_size",
+            "Give one record, or a larger --max_record_size.",
+        )
+    return text
 
 
 def _draft_schema(name: str, values: Mapping[str, Any]) -> int:
     from model_etl.job.schema_draft import draft_schema_file  # noqa: PLC0415  --help must not wait for Bonobo
 
     text, notices = draft_schema_file(name, values)
-    _write_stdout(text)
+    write_json(text)
     for notice in notices:
         print_to_stderr(f"model-etl: warning: {notice}")
     return 0
@@ -244,7 +264,3 @@ def _warn_about_secrets(flags: Mapping[str, Any]) -> None:
 
 def _stderr_is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _write_stdout(text: str) -> None:
-    os.write(stdout_fd(), text.encode())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from typing_extensions import override
 
 from model_etl import __version__
+from model_etl.cli.standard_output import write_lines
+from model_etl.runtime.failure import print_to_stderr
 from model_etl.settings.arguments import Parser, add_grouped_options
 from model_etl.settings.option import did_you_mean
 from model_etl.settings.options import OPTIONS
@@ -43,7 +47,7 @@ _DESCRIBE_OPTIONS = (
     "trust",
     "trust_pickle",
 )
-_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules")
+_TRY_OPTIONS = (*_DESCRIBE_OPTIONS, "rules", "max_record_size")
 _NOT_FOR_RETRY = ("input_file", "input_format", "input_compression")
 _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too many rejects or no records,
 66 input not found, 69 model not available, 73 output refused, 74 reading or writing failed, 75 try again later,
@@ -51,7 +55,37 @@ _EXIT_CODES = """exit codes: 0 success, 1 a bug in model-etl, 2 usage, 65 too ma
 otherwise, nothing was published."""
 
 
-class VerbParser(Parser):
+class CommandParser(Parser):
+    """A parser whose help is written completely, or raises a StorageFailure, and whose errors need no standard error.
+
+    argparse ignores that the help cannot be written, and takes standard output if standard error is closed.
+    """
+
+    @override
+    def print_help(self, file: Any = None) -> None:
+        write_lines(self.format_help().splitlines())
+
+    @override
+    def print_usage(self, file: Any = None) -> None:
+        print_to_stderr(self.format_usage().rstrip())
+
+    @override
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            print_to_stderr(message.rstrip())
+        sys.exit(status)
+
+
+class PrintVersion(argparse.Action):
+    """Writes the version and ends the command."""
+
+    @override
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        write_lines([f"model-etl {__version__}"])
+        parser.exit()
+
+
+class VerbParser(CommandParser):
     """The parser of one verb, which refuses unknown arguments itself, because it knows the options."""
 
     @override
@@ -73,14 +107,13 @@ class VerbParser(Parser):
 
 def build_parser() -> Parser:
     """Build the parser of all verbs."""
-    parser = Parser(
+    parser = CommandParser(
         prog="model-etl",
         description="Score a file with a model: every record is predicted, rejected or withheld, and logged.",
         epilog=f"Without a verb, run is meant. {_EXIT_CODES}",
     )
-    version = f"model-etl {__version__}"
     parser.add_argument(
-        "--version", action="version", version=version, help="print the version; with -v those of its dependencies"
+        "--version", action=PrintVersion, nargs=0, help="print the version; with -v those of its dependencies"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=VerbParser)
     for verb, meaning in VERBS.items():

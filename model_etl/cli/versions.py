@@ -14,8 +14,8 @@ _DEPENDENCIES = (
 )  # fmt: skip
 
 
-def describe_versions() -> str:
-    """Return the versions of model_etl, of Python and of the installed dependencies, one a line."""
+def describe_versions() -> list[str]:
+    """Return the versions of model_etl, of Python and of the installed dependencies, each on a line."""
     lines = [
         f"model-etl {__version__}",
         f"Python {platform.python_version()} ({sys.platform}, {platform.machine()})",
@@ -25,4 +25,4 @@ def describe_versions() -> str:
             lines.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return "\n".join(lines)
+    return lines

@@ -60,7 +60,7 @@ def _text(schema: Mapping[str, Any]) -> str:
     fields = ",\n".join(f"    {_json(name)}: {_json(value)}" for name, value in schema["properties"].items())
     texts = {name: _json(value) for name, value in schema.items()} | {"properties": f"{{\n{fields}\n  }}"}
     lines = ",\n".join(f"  {_json(name)}: {text}" for name, text in texts.items())
-    return f"{{\n{lines}\n}}\n"
+    return f"{{\n{lines}\n}}"
 
 
 def _json(value: Any) -> str:

@@ -11,13 +11,14 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from model_etl.errors import ModelEtlError, ModelUnavailable, OutputRefused, printable
+from model_etl.errors import DataError, ModelEtlError, ModelUnavailable, OutputRefused, UsageError, printable
 from model_etl.job.check import check_job
 from model_etl.new_package.artefact import Artefact
 from model_etl.new_package.plan import Prediction, input_names, package_name, prediction_of, without_dates
@@ -31,7 +32,7 @@ from model_etl.new_package.schema_code import (
     quoted,
     used_names,
 )
-from model_etl.runtime.system_errors import storage_error
+from model_etl.runtime.system_errors import lack_of_resources_behind, storage_error
 from model_etl.settings.job_config import JobConfig, ScoringSettings
 
 _FILES = {
@@ -68,8 +69,11 @@ class NewPackage:
     frame: bool = False
     flags: tuple[str, ...] = ()
 
-    def write(self) -> list[str]:
+    def write(self, publishing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext) -> list[str]:
         """Write all files, once the model has predicted the sample.
+
+        Args:
+            publishing: a context in which the folder gets its name.
 
         Returns:
             Lines that say what was written, and what comes next.
@@ -77,8 +81,11 @@ class NewPackage:
         Raises:
             OutputRefused: if the folder has files, or cannot be made.
             ModelUnavailable: if the model cannot predict the sample.
+            UsageError: if a name cannot be written into a crontab.
             UsageError, DataError: if the sample has not the columns of the model.
         """
+        for path in self._paths():
+            _require_printable(path)
         package = package_name(self.folder)
         schema = self.sample.schema(input_names(self.sample, self.target, self.artefact))
         prediction = prediction_of(self.sample, self.target, self.artefact)
@@ -97,7 +104,8 @@ class NewPackage:
             umask = os.umask(0)
             os.umask(umask)
             staged.chmod(0o777 & ~umask)
-            staged.replace(target)
+            with publishing():
+                staged.replace(target)
         except OSError as exc:
             raise storage_error(exc, "write", printable(self.folder)) from exc
         finally:
@@ -119,8 +127,9 @@ class NewPackage:
                 return
             errors.append(error)
         what = printable(self.artefact.name) if self.artefact is not None else "the model"
+        sample = printable(self.sample.name) or "of model-etl"
         raise ModelUnavailable(
-            f"{what} does not predict the sample {printable(self.sample.name)}; nothing was written\n  {errors[0]}",
+            f"{what} does not predict the sample {sample}; nothing was written\n  {errors[0]}",
             "Give a sample like the data that it was fitted with.",
         )
 
@@ -190,18 +199,22 @@ class NewPackage:
             "argument": argument,
         }
 
+    def _paths(self) -> tuple[str, str]:
+        """Return the names of the folder and of the sample as cron needs them; the sample's may be empty."""
+        name = self.sample.name
+        remote = not name or "://" in name or "--bucket" in self.flags
+        return str(Path(self.folder).absolute()), name if remote else str(Path(name).absolute())
+
     def _crontab_values(self) -> dict[str, str]:
         script = Path(sys.executable).with_name("model-etl")
         command = [str(script)] if script.exists() else [sys.executable, "-m", "model_etl"]
-        remote = "://" in self.sample.name or "--bucket" in self.flags
-        source = self.sample.name if remote else str(Path(self.sample.name).absolute())
-        own_sample = not self.sample.name
+        folder, source = self._paths()
         values = {
-            "folder": shlex.quote(str(Path(self.folder).absolute())),
+            "folder": shlex.quote(folder),
             "command": shlex.join(command),
-            "input": f"data/{self.sample.file([])[0]}" if own_sample else shlex.quote(source),
+            "input": shlex.quote(source) if source else f"data/{self.sample.file([])[0]}",
             "output": "out.json",
-            "flags": "".join(f" {shlex.quote(flag)}" for flag in self.flags),
+            "flags": "".join(f" {_shell_word(flag)}" for flag in self.flags),
         }
         return {name: value.replace("%", r"\%") for name, value in values.items()}
 
@@ -218,7 +231,9 @@ class NewPackage:
         try:
             with _importable(staged, package):
                 check_job(JobConfig(str(staged / "data" / sample_name), str(staged / "out.json"), scoring))
-        except ModelEtlError as exc:
+        except (ModelUnavailable, DataError) as exc:  # others are of the machine
+            if (lack := lack_of_resources_behind(exc)) is not None:
+                raise lack from exc
             return exc
         return None
 
@@ -252,6 +267,27 @@ def _importable(folder: Path, package: str) -> Iterator[None]:
         sys.dont_write_bytecode = writes_bytecode
         for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             del sys.modules[name]
+
+
+def _require_printable(path: str) -> None:
+    """Check that a name can stand in a crontab, where a line break begins another command, whatever quotes it has.
+
+    Raises:
+        UsageError: if it has control characters, or is not UTF-8.
+    """
+    if printable(path) != path:
+        raise UsageError(
+            f"the name {printable(path)} has control characters or is not UTF-8: a crontab cannot have it",
+            "Rename the file or the folder.",
+        )
+
+
+def _shell_word(text: str) -> str:
+    """Return a word of a command line for a crontab; a control character, such as a delimiter, becomes an escape."""
+    if printable(text) == text:
+        return shlex.quote(text)
+    octal = "".join(f"\\{byte:03o}" for byte in text.encode("utf-8", "surrogateescape"))
+    return f"\"$(printf '{octal}')\""
 
 
 def _class_base(package: str) -> str:

@@ -6,6 +6,7 @@ import json
 import keyword
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +70,10 @@ def field_codes(schema: Mapping[str, Any]) -> list[FieldCode]:
 
 def attribute_names(names: Iterable[str]) -> dict[str, str]:
     """Return a name in Python for each name in records: the same one, if that is possible."""
+    names = dict.fromkeys(names)
     attributes: dict[str, str] = {}
-    names = list(names)
+    taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     for name in names:
         attribute = name
         if not _is_usable(name):
@@ -78,10 +81,12 @@ def attribute_names(names: Iterable[str]) -> dict[str, str]:
             attribute = re.sub(r"\W+", "_", ascii_name).strip("_").lower() or "field"
             attribute = f"field_{attribute}" if attribute[0].isdigit() else attribute
             attribute += "" if _is_usable(attribute) else "_"
-        unique, number = attribute, 2
-        while unique in attributes.values() or (unique != name and unique in names):
-            unique, number = f"{attribute}_{number}", number + 1
+        unique = attribute
+        while unique in taken or (unique != name and unique in names):
+            numbers[attribute] += 1
+            unique = f"{attribute}_{numbers[attribute] + 1}"
         attributes[name] = unique
+        taken.add(unique)
     return attributes
 
 
@@ -114,7 +119,16 @@ def quoted(text: str) -> str:
     """Return a text as a literal of Python, in ASCII and with the quotes that formatters want."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    return json.dumps(text) if "'" in text or '"' not in text or not text.isprintable() else repr(text)
+    if text.isprintable() and '"' in text and "'" not in text:
+        return repr(text)
+    # json.dumps leaves DEL as it is, and has two escapes for a character that neither Python nor TOML reads as one.
+    return "".join(_escape(character) for character in json.dumps(text, ensure_ascii=False))
+
+
+def _escape(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else f"\\U{ord(character):08x}"
 
 
 def literal_of(values: Sequence[Any]) -> str:

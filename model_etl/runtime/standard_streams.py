@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 
 _STDOUT = 1
 _STDERR = 2
+_READ_BYTES = 1 << 20
 
 
 class _SavedStdout:
@@ -50,7 +52,7 @@ def stdout_fd() -> int:
     Raises:
         OSError: with EBADF, if it was closed at start-up.
     """
-    if _SavedStdout.fd is None:
+    if _SavedStdout.fd is None or sys.__stdout__ is None:
         raise OSError(errno.EBADF, "standard output is closed")
     return _SavedStdout.fd
 
@@ -64,6 +66,39 @@ def stdin_fd() -> int:
     if sys.__stdin__ is None:
         raise OSError(errno.EBADF, "standard input is closed")
     return sys.__stdin__.fileno()
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
+    """Write all of some bytes to an open descriptor, also to one that is in non-blocking mode.
+
+    Raises:
+        OSError: if a part of them cannot be written.
+    """
+    remaining = memoryview(content)
+    while remaining:
+        try:
+            remaining = remaining[os.write(descriptor, remaining) :]
+        except BlockingIOError:  # another program that shares the terminal or pipe has made it non-blocking
+            select.select([], [descriptor], [])
+
+
+def read_at_most(descriptor: int, limit: int) -> bytes:
+    """Read an open descriptor to its end, also one that is in non-blocking mode, but no more than some bytes.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    content = bytearray()
+    while len(content) < limit:
+        try:
+            block = os.read(descriptor, min(limit - len(content), _READ_BYTES))
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+            continue
+        if not block:
+            break
+        content += block
+    return bytes(content)
 
 
 def _is_open(fd: int) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 
 from model_etl.errors import (
     InputMissing,
     ModelEtlError,
+    ModelUnavailable,
     OutputRefused,
     PermissionRefused,
     StorageFailure,
@@ -27,6 +29,12 @@ def lack_of_resources(exc: BaseException) -> ModelEtlError | None:
     """
     if isinstance(exc, OSError) and exc.errno in _NO_RESOURCES:
         reason = str(exc.strerror)
+    elif isinstance(exc, MemoryError):
+        reason = "there is not enough memory"
+    elif isinstance(exc, ImportError) and (cause := _cause_of_loader(str(exc))):
+        reason = cause
+    elif isinstance(exc, ModelUnavailable) and isinstance(exc.__cause__, (OSError, ImportError)):
+        return lack_of_resources(exc.__cause__)  # it is not the model's fault
     elif isinstance(exc, RuntimeError) and "start new thread" in str(exc):
         reason = "no more threads are permitted"
     else:
@@ -36,6 +44,23 @@ def lack_of_resources(exc: BaseException) -> ModelEtlError | None:
         "Wait for other programs to end, use fewer --workers, or raise the limits of processes (ulimit -u), of memory"
         " (ulimit -v) and of open files (ulimit -n).",
     )
+
+
+def lack_of_resources_behind(exc: BaseException) -> ModelEtlError | None:
+    """Return the error for a lack of resources that an exception has as a cause; see `lack_of_resources`."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if (lack := lack_of_resources(cause)) is not None:
+            return lack
+        cause = cause.__cause__
+    return None
+
+
+def _cause_of_loader(message: str) -> str | None:
+    """Return the lack of resources because of which a shared library could not be loaded, or None."""
+    if "failed to map segment" in message:
+        return os.strerror(errno.ENOMEM)
+    return next((reason for reason in map(os.strerror, _NO_RESOURCES) if reason in message), None)
 
 
 @contextlib.contextmanager

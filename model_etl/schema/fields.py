@@ -88,7 +88,7 @@ def fields_of(schema: Mapping[str, Any], *, outputs: bool = False) -> dict[str, 
     definitions = schema.get("$defs") or schema.get("definitions") or {}
     if "$ref" in schema:  # a model that refers to itself
         schema = definitions.get(str(schema["$ref"]).rsplit("/", 1)[-1], {})
-    required = schema.get("required", ())
+    required = frozenset(schema.get("required", ()))
     fields = {}
     for name, declaration in schema.get("properties", {}).items():
         types = _json_types(declaration, definitions)

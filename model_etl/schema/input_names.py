@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 Others = Literal["ignored", "refused", "read"]
@@ -27,7 +28,7 @@ class InputNames:
     paths: frozenset[str] = frozenset()
     others: Others = "read"
 
-    @property
+    @cached_property
     def all(self) -> frozenset[str]:
         """All names."""
         return frozenset(name for names in self.aliases for name in names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import stat
 import uuid
 from typing import BinaryIO
@@ -13,7 +12,7 @@ from typing_extensions import override
 from model_etl.publishing.storage import BinaryOpener, Location, StagedFile
 from model_etl.records.batch import source_identity
 from model_etl.runtime.signals import interruptible
-from model_etl.runtime.standard_streams import stdin_fd, stdout_fd
+from model_etl.runtime.standard_streams import stdin_fd, stdout_fd, write_all
 from model_etl.services.common.staged_stream import StagedStream
 
 STANDARD_STREAMS = ("-", "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1", "/proc/self/fd/0", "/proc/self/fd/1")
@@ -86,9 +85,4 @@ def copy_to_descriptor(source: BinaryIO, descriptor: int) -> None:
         OSError: if it cannot be read or written.
     """
     while block := source.read(_COPY_BYTES):
-        remaining = memoryview(block)
-        while remaining:
-            try:
-                remaining = remaining[os.write(descriptor, remaining) :]
-            except BlockingIOError:  # another program that shares the terminal or pipe has made it non-blocking
-                select.select([], [descriptor], [])
+        write_all(descriptor, block)

@@ -226,6 +226,35 @@ def _words_of_crontab(package: Etl) -> list[str]:
     return words[words.index("run") :]
 
 
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\x9b", "\u2028", "\u202e", "\udcff"], ids=ascii)
+@pytest.mark.parametrize("place", ["sample", "folder", "above"])
+def test_a_name_that_a_crontab_cannot_have_is_refused(etl: Etl, capfd, character: str, place: str) -> None:
+    """No name reaches a crontab, where a line break begins another command, or a terminal, which would obey it."""
+    odd = f"x{character}* * * * * id #"
+    (etl.folder / odd).mkdir()
+    sample = etl.write(f"{odd}.csv" if place == "sample" else "in.csv", b"a,b\n1,2\n").name
+    folder = {"sample": "new", "folder": f"{odd}/new", "above": "new"}[place]
+    before = set(etl.folder.rglob("*"))
+    with _current_folder(etl.folder / odd if place == "above" else etl.folder):
+        code = main(["init", folder, "--data", str(etl.folder / sample) if place == "above" else sample])
+    out, err = capfd.readouterr()
+    assert (code, out, "has control characters or is not UTF-8" in err) == (2, "", True)
+    assert err.replace("\n", "").isprintable()
+    assert set(etl.folder.rglob("*")) == before
+
+
+def test_a_delimiter_that_is_a_control_character_is_written_as_an_escape(etl: Etl, capfd) -> None:
+    """The line of the crontab gives the run the same delimiter, and a terminal nothing to obey."""
+    etl.write("in.csv", b"a\x01b\n1\x012\n")
+    package = _made(etl, "new", "--data", "in.csv", "--delimiter", "\x01")
+    assert capfd.readouterr().out.replace("\n", "").isprintable()
+    line = (package.folder / "crontab").read_text(encoding="utf-8").splitlines()[-1]
+    flags = line.partition("Model ")[2]
+    assert subprocess.run(["sh", "-c", f"printf %s {flags}"], capture_output=True, check=True).stdout == (
+        b"--delimiter\x01"
+    )
+
+
 def test_the_digest_of_a_pickle_is_an_option_of_a_run(etl: Etl, capfd) -> None:
     """A text that is not a SHA-256 is refused as in a run, and the variable of the option is read."""
     etl.write("in.json", [{"x": 1.0}])

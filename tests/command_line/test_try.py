@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import threading
+import time
 
 import pytest
 from helpers.command import IRIS, SETOSA, Etl
@@ -10,6 +14,7 @@ from helpers.command import IRIS, SETOSA, Etl
 from model_etl.errors import ModelEtlError
 from model_etl.job.loaded_model import loaded_model
 from model_etl.job.try_record import try_record
+from model_etl.runtime.standard_streams import read_at_most
 from model_etl.settings.job_config import ScoringSettings
 
 WORDS = [f"{name}={value}" for name, value in SETOSA.items()]
@@ -111,3 +116,40 @@ class Failing(MLModel):
     def predict(self, data):
         return Out(y=data.x / 0)
 """
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "message"),
+    [
+        ('"$@" --max_record_size 5M </dev/zero', 65, "longer than the 5,242,880 bytes of --max_record_size"),
+        ('(ulimit -v 3000000; "$@" </dev/zero)', 65, "longer than the 67,108,864 bytes of --max_record_size"),
+        ('"$@" 0>written', 74, "cannot read standard input: Bad file descriptor"),
+        ('"$@" <&-', 74, "cannot read standard input: standard input is closed"),
+        ('"$@" </dev/null', 2, "there is no record"),
+    ],
+)
+def test_a_standard_input_without_a_record(etl: Etl, shell: str, code: int, message: str) -> None:
+    """No more than one record is read, and an input that cannot be read is not taken for an empty one."""
+    command = ["bash", "-c", shell, "bash", *etl.command("try", "-m", "failing_models:Good")]
+    done = subprocess.run(command, cwd=etl.folder, env=etl.environment(), capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert done.stderr.startswith("model-etl: error: ")
+    assert message in done.stderr
+
+
+def test_the_longest_record_is_read_as_it_comes() -> None:
+    """A record of the greatest length is read whole from a slow pipe, also in non-blocking mode."""
+    source, sink = os.pipe()
+    os.set_blocking(source, False)
+
+    def write() -> None:
+        for part in (b"ab", b"cd"):
+            time.sleep(0.02)
+            os.write(sink, part)
+        os.close(sink)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert read_at_most(source, 5) == b"abcd"
+    writer.join()
+    os.close(source)

@@ -11,7 +11,22 @@ from model_etl.new_package.plan import package_name, without_dates
 from model_etl.new_package.sample import Sample
 from model_etl.new_package.schema_code import attribute_names, class_code, field_codes, imports_of, literal_of, quoted
 
-HOSTILE = ['"', "'", "\\", '"""', "a\nb", "# x", "{x}", "$x", "\u2028", "é", "\x00", "' \" \\"]
+HOSTILE = [
+    '"',
+    "'",
+    "\\",
+    '"""',
+    "a\nb",
+    "# x",
+    "{x}",
+    "$x",
+    "\u2028",
+    "é",
+    "\x00",
+    "' \" \\",
+    "a\\b",
+    "\x7f\x9b\U000e0001",
+]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +46,13 @@ def test_names_that_python_cannot_have_get_others(names: list[str], attributes: 
     assert len(set(found)) == len(names)
     assert [name for name in found if not name.isidentifier()] == []
     assert found == [name if name != "grosse" else found[0] for name in attributes]
+
+
+def test_many_names_that_are_alike_in_python_take_no_long_time() -> None:
+    """The time grows with the number of the names, not with its square."""
+    found = attribute_names([f"{'-' * n}a" for n in range(200)] + [f"c {n}" for n in range(100_000)] + ["ü" * 3] * 9)
+    assert len(found) == 100_201
+    assert len(set(found.values())) == len(found)
 
 
 def _class_of(sample: Sample) -> Any:
@@ -73,6 +95,7 @@ def test_the_cells_of_a_table_become_a_record() -> None:
 def test_texts_are_quoted(text: str) -> None:
     """A text from data is a literal of the same text and nothing else."""
     assert eval(quoted(text)) == text
+    assert quoted(text).isprintable()
     assert eval(literal_of([text] * 40).replace("Literal", "list").replace("list[", "list([") + ")") == [text] * 40
 
 
