@@ -16,7 +16,11 @@ def freeze_before_exit() -> None:
     are flushed first, because a file in a reference cycle is not closed any more. `weakref.finalize`, `atexit` and
     `__del__` of objects outside of cycles work as ever. For a command only: this changes the whole process.
     """
-    for file in [candidate for candidate in gc.get_objects() if type(candidate) in _WRITABLE_FILES]:
+    try:
+        objects = gc.get_objects()
+    except MemoryError:
+        return  # then Python collects, which needs no memory
+    for file in [candidate for candidate in objects if type(candidate) in _WRITABLE_FILES]:
         with contextlib.suppress(OSError, ValueError):
             file.flush()
     gc.freeze()
