@@ -11,6 +11,7 @@ from typing import Any
 from helpers.command import Etl, Result
 from helpers.proxy import Proxy
 from helpers.s3_fixtures import Bucket
+from helpers.waiting import slowdown
 
 INPUT = b'{"x":1}\n{"x":2}\n'
 OUTPUT = b'{"y":1.0}\n{"y":2.0}\n'
@@ -71,7 +72,7 @@ class S3:
 
 def ended(run: subprocess.Popen[bytes], within: float = 30) -> tuple[int, str]:
     """Wait for a run; give its exit code and what it said."""
-    _, err = run.communicate(timeout=within)
+    _, err = run.communicate(timeout=within * slowdown())
     return run.returncode, err.decode()
 
 
