@@ -30,7 +30,7 @@ MODELS = ("asyncio", "email.utils", "multiprocessing", "numpy", "pydantic.main",
 ALSO = {
     ".parquet": ("pyarrow.parquet", "pandas"),  # pyarrow imports pandas
     "s3://": ("boto3", "model_etl.services.s3.file_system"),
-    "frame_models:": ("pandas", "polars", "pyarrow"),
+    "frame_models:": ("pandas", "pyarrow"),  # a fork of a process that has imported polars can hang
     "sklearn:": ("pandas", "sklearn.pipeline", "skops"),
 }
 """What a run imports that has a word among its arguments."""
