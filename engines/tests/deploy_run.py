@@ -190,7 +190,8 @@ class Node:
 
 def environment_of(engine: str) -> Path:
     """Return the folder of the environment of an engine."""
-    return Path(sys.executable).parent.parent.with_name(f".venv-{engine}")
+    venv = Path(sys.executable).parent.parent
+    return venv.with_name(f"{venv.name}-{engine}")  # as the Makefile calls them
 
 
 def _entrypoint(image: str) -> list[str]:
