@@ -13,8 +13,8 @@ from model_etl.cli.exposed_secrets import print_warnings
 from model_etl.cli.parser import add_default_verb, build_parser
 from model_etl.cli.standard_output import write_json, write_lines
 from model_etl.errors import ConfigurationError, DataError, Interrupted, ModelEtlError, printable
-from model_etl.runtime.blas_threads import shorten_idle_spinning
 from model_etl.runtime.failure import print_to_stderr, report_failure
+from model_etl.runtime.library_defaults import set_library_defaults
 from model_etl.runtime.shutdown import end_process
 from model_etl.runtime.signals import Interrupts, signals_deferred
 from model_etl.runtime.standard_streams import prints_to_stderr, read_at_most, stdin_fd
@@ -43,7 +43,7 @@ def command(defaults: Mapping[str, Any] | None = None) -> NoReturn:
     Args:
         defaults: values of options that are given nowhere.
     """
-    shorten_idle_spinning()
+    set_library_defaults()
     if not {"-h", "--help", "--version"}.intersection(sys.argv[1:]):
         try:
             supervise()

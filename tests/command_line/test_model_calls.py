@@ -31,27 +31,32 @@ def test_a_model_finds_what_it_has_set(etl: Etl, model: str, workers: str) -> No
     assert [line["y"] for line in etl.lines("out.json")] == [2, -4, 6]
 
 
-SPINNING = """
+DEFAULTS = """
 import os
 from failing_models import GoodBatch
-class Spinning(GoodBatch):
+class Defaults(GoodBatch):
     def __init__(self):
-        with open("spinning.txt", "w") as file:
-            file.write(os.environ["OPENBLAS_THREAD_TIMEOUT"])
+        with open("defaults.txt", "w") as file:
+            file.write(os.environ["OPENBLAS_THREAD_TIMEOUT"] + " " + os.environ["ARROW_DEFAULT_MEMORY_POOL"])
 """
 
 
 @WORKERS
-@pytest.mark.parametrize(("given", "found"), [({}, "22"), ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26")])
-def test_idle_threads_of_openblas_sleep_soon(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
-    """They leave the processors to reading and writing, unless the user has chosen how long they spin."""
-    etl.write("spinning.py", SPINNING)
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, "22 system"),
+        ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26 system"),
+        ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "22 mimalloc"),
+    ],
+)
+def test_settings_of_libraries_are_those_of_the_user(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
+    """Idle threads of OpenBLAS sleep soon and Arrow uses the system's memory, unless the user has chosen otherwise."""
+    etl.write("library_models.py", DEFAULTS)
     etl.write("in.json", [{"x": 1}])
-    assert (
-        etl("run", "-i", "in.json", "-o", "out.json", "-m", "spinning:Spinning", "--workers", workers, env=given).code
-        == 0
-    )
-    assert (etl.folder / "spinning.txt").read_text() == found
+    names = ("-i", "in.json", "-o", "out.json", "-m", "library_models:Defaults")
+    assert etl("run", *names, "--workers", workers, env=given).code == 0
+    assert (etl.folder / "defaults.txt").read_text() == found
 
 
 @WORKERS
