@@ -45,13 +45,13 @@ class Defaults(GoodBatch):
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ({}, "22 system"),
-        ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26 system"),
+        ({}, "22 jemalloc"),
+        ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26 jemalloc"),
         ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "22 mimalloc"),
     ],
 )
 def test_settings_of_libraries_are_those_of_the_user(etl: Etl, workers: str, given: dict[str, str], found: str) -> None:
-    """Idle threads of OpenBLAS sleep soon and Arrow uses the system's memory, unless the user has chosen otherwise."""
+    """Idle threads of OpenBLAS sleep soon and Arrow uses jemalloc, unless the user has chosen otherwise."""
     etl.write("library_models.py", DEFAULTS)
     etl.write("in.json", [{"x": 1}])
     names = ("-i", "in.json", "-o", "out.json", "-m", "library_models:Defaults")
