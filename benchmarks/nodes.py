@@ -27,7 +27,7 @@ WAYS: dict[str, tuple[str, int, tuple[str, ...]]] = {
 def once(model: str, source: Path, options: tuple[str, ...]) -> dict[str, float]:
     """Run once; give seconds by phase and node."""
     with common.folder() as work_folder:
-        report_file = work_folder / "told.json"
+        report_file = work_folder / "report.json"
         ours = [sys.executable, common.HERE / "watched.py", report_file, "run", "-m", model]
         run = common.timed([*ours, "-i", source, "-o", work_folder / "output.json", *options])
         inside: dict[str, dict[str, float]] = json.loads(report_file.read_text("utf-8"))

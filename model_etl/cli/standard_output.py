@@ -35,5 +35,5 @@ def _write(text: str, done: str) -> None:
     try:
         write_all(stdout_fd(), text.encode())
     except OSError as exc:
-        error = storage_error(exc, "write", "to standard output")
+        error = storage_error(exc, "write", "-")
         raise type(error)(f"{error.message}; {done}" if done else error.message, error.remedy) from exc

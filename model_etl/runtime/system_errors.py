@@ -127,13 +127,15 @@ def storage_error(exc: BaseException, action: str, name: str) -> ModelEtlError:
     Args:
         exc: an OSError, or an error of the `fs` package, which has its cause in `exc`.
         action: "read", "write" or another verb, for the message.
-        name: the file, as the user named it.
+        name: the file, as the user named it; `-` is a standard stream.
 
     Returns:
         The error to raise; a `ModelEtlError` is returned as it is.
     """
     if isinstance(exc, ModelEtlError):
         return exc
+    if name == "-":
+        name = "standard input" if action == "read" else "to standard output"
     inner = getattr(exc, "exc", None)  # fs.errors.OperationFailed keeps the OSError there
     cause = inner if isinstance(inner, Exception) else exc
     code = _error_number(exc, cause)

@@ -111,7 +111,7 @@ def test_the_estimate_is_near_the_truth(tmp_path: Path, monkeypatch, name: str, 
     """Records and size of the log are known within a fifth, whether a second is enough for all records or not."""
     monkeypatch.setattr("model_etl.job.estimate._ENOUGH_S", seconds)
     looks = itertools.count()
-    clock = SimpleNamespace(monotonic=lambda: next(looks) / 1000)  # as long as this machine takes is no matter
+    clock = SimpleNamespace(monotonic=lambda: next(looks) / 1000)  # however long this machine takes
     monkeypatch.setattr("model_etl.job.estimate.time", clock)
     monkeypatch.syspath_prepend(MODELS)
     values = [round(number / 7, 3) for number in range(60_000)]

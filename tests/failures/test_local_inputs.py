@@ -63,7 +63,7 @@ UNREADABLE = [
         input_file="in.csv",
         arguments=("--max_errors", "100%"),
     ),
-    fails("stdin closed", 74, "cannot read -: standard input is closed", input_file="-", shell='"$@" <&-'),
+    fails("stdin closed", 74, "cannot read standard input: standard input is closed", input_file="-", shell='"$@" <&-'),
     fails(
         "unknown scheme",
         2,

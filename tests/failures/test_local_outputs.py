@@ -11,7 +11,7 @@ from local_place import LocalPlace, fails, succeeds
 
 NO_FOLDER = ("its folder does not exist", "Make the folder")
 SAME_INPUT = "input and output are the same file"
-BROKEN_PIPE = ("cannot write -: Broken pipe", "exited early")
+BROKEN_PIPE = ("cannot write to standard output: Broken pipe", "exited early")
 FULL = ("No space left", "Free some disk space")
 OPTIONS = {"log": "--prediction_log", "rejects": "--rejects", "report": "--report"}
 
@@ -73,9 +73,15 @@ OUTPUTS = [
     fails("Parquet with gzip", 2, "out.parquet.gz", "their own compression", output_file="out.parquet.gz"),
     fails("output exists", 73, "out.json exists already", "--if_exists", arguments=("--if_exists", "fail")),
     succeeds("output exists, skipped", arguments=("--if_exists", "skip"), changed=()),
-    fails("stdout closed", 74, "cannot write -: standard output is closed", output_file="-", shell='"$@" >&-'),
+    fails(
+        "stdout closed",
+        74,
+        "cannot write to standard output: standard output is closed",
+        output_file="-",
+        shell='"$@" >&-',
+    ),
     fails("stdout's reader gone", 74, *BROKEN_PIPE, output_file="-", shell='set -o pipefail; "$@" | true'),
-    fails("stdout full", 74, "cannot write -", *FULL, output_file="-", shell='"$@" >/dev/full'),
+    fails("stdout full", 74, "cannot write to standard output", *FULL, output_file="-", shell='"$@" >/dev/full'),
     fails(
         "output is /dev/full", 74, "/dev/full", *FULL, output_file="/dev/full", arguments=("--output_format", "ldjson")
     ),

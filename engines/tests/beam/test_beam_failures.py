@@ -41,14 +41,20 @@ def worker_of(launcher: int, folder: Path) -> int:
     return int(next(pid for pid in workers if {pid, workers[pid]} & own and pid not in workers.values()))
 
 
+def started(source: Path, folder: Path, staged: str) -> subprocess.Popen[bytes]:
+    """Start a job that writes out.json, and wait until its staged files are there."""
+    command = command_of("--input", source, "--output", folder / "out.json", *SMALL, *SCORING)
+    job = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not list(folder.glob(staged)):
+        assert job.poll() is None
+        time.sleep(0.02)
+    return job
+
+
 def test_two_jobs_with_one_output_exclude_each_other(accepted: tuple[Path, Results], tmp_path: Path) -> None:
     """The second job ends with exit code 75 at once, or waits for the first; neither removes the other's files."""
     path, _ = accepted
-    command = command_of("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
-    first = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.PIPE)
-    while not list(tmp_path.glob("*staged*")):
-        assert first.poll() is None
-        time.sleep(0.02)
+    first = started(path, tmp_path, "*staged*")
     second = beam("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
     assert second.returncode == 75
     assert "another run is writing" in second.stderr
@@ -60,11 +66,7 @@ def test_two_jobs_with_one_output_exclude_each_other(accepted: tuple[Path, Resul
 def test_leftovers_of_a_killed_launcher_are_removed(accepted: tuple[Path, Results], tmp_path: Path) -> None:
     """The next job removes the staged files of a launcher that was killed."""
     path, _ = accepted
-    command = command_of("--input", path, "--output", tmp_path / "out.json", *SMALL, *SCORING)
-    killed = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob("out.staged*/*")):
-        assert killed.poll() is None
-        time.sleep(0.02)
+    killed = started(path, tmp_path, "out.staged*/*")
     killed.kill()
     killed.wait()
     assert list(tmp_path.glob("*staged*"))
