@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.command import MODELS, Etl, Result
-from helpers.waiting import wait_for
+from helpers.waiting import interrupt_group, wait_for
 
 import model_etl
 from model_etl.errors import ConfigurationError
@@ -94,9 +92,7 @@ def test_a_signal_to_the_whole_group_ends_the_run(etl: Etl) -> None:
     named = ("run", "-m", "failing_models:Hangs", "-i", "in.json", "-o", "out.json", *THERE)
     run = etl.popen(*named, start_new_session=True)
     wait_for((etl.folder / "hanging").exists, run)
-    os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=20)
-    assert (run.returncode, err) == (130, b"model-etl: error: stopped by SIGINT; nothing was published\n")
+    interrupt_group(run)
 
 
 def test_check_names_the_rules_and_compares_the_records_there(etl: Etl) -> None:

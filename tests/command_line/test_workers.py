@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from helpers.command import Etl, Result
-from helpers.waiting import slowdown, wait_for
+from helpers.waiting import interrupt_group, slowdown, wait_for
 
 MODEL = ("--model", "failing_models:GoodBatch")
 TWO = ("--workers", "2")
@@ -226,9 +226,7 @@ def test_a_signal_to_the_whole_group(etl: Etl) -> None:
     named = ("run", "--model", "failing_models:Hangs", "-i", "in.json", "-o", "out.json", *TWO)
     run = etl.popen(*named, env={"PYTHONDONTWRITEBYTECODE": "1"}, start_new_session=True)
     wait_for((etl.folder / "hanging").exists)
-    os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=20)
-    assert (run.returncode, err) == (130, b"model-etl: error: stopped by SIGINT; nothing was published\n")
+    interrupt_group(run)
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two"])

@@ -68,20 +68,15 @@ class Dies(Loans):
 """
 
 
-def found(version: str) -> list[str]:
-    """Return the paths of what may be interpreters of a version, from pyenv and from PATH."""
+def found(version: str, needed: str = "sys") -> str:
+    """Return the path of an interpreter of a version, from pyenv or from PATH; skip the test if there is none.
+
+    A name on PATH may be that of a program of pyenv which finds no such version.
+    """
+    program = f"import sys, {needed}; sys.stdout.write('%d.%d' % sys.version_info[:2])"
     installed = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
-    return [path for path in (*installed, shutil.which(f"python{version}")) if path]
-
-
-def interpreter(version: str) -> str:
-    """Return the path of an interpreter of a version, from PATH or from pyenv; skip the test if there is none."""
-    for path in [
-        *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python")),
-        shutil.which(f"python{version}"),
-    ]:
-        shown = [path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
-        if subprocess.run(shown, capture_output=True, check=False).stdout.decode().strip() == version:
+    for path in filter(None, (*installed, shutil.which(f"python{version}"))):
+        if subprocess.run([path, "-c", program], capture_output=True, check=False).stdout.decode() == version:
             return path
     pytest.skip(f"there is no Python {version}")
 
@@ -93,7 +88,7 @@ def model_python(
     wheel: Path,  # noqa: F811
 ) -> Path:
     """Return the interpreter of an environment that has model_etl without extras, and nothing else."""
-    python = interpreter(request.param)
+    python = found(request.param, "venv")
 
     def make(folder: Path) -> None:
         succeed(python, "-m", "venv", "--without-pip", folder)
@@ -159,9 +154,7 @@ def test_a_model_of_another_python_that_crashes_ends_the_run(loans: Etl, model_p
 @pytest.mark.parametrize("version", ["2.7", "3.9"])
 def test_a_python_that_is_too_old_says_so(loans: Etl, version: str) -> None:
     """The run ends with 78, and the message names both versions."""
-    path = next(iter(found(version)), None)
-    if path is None:
-        pytest.skip(f"there is no Python {version}")
+    path = found(version)
     done = loans("describe", "-m", "loans:Loans", "--model_python", path)
     assert done.code == 78
     assert f"is Python {version}." in done.err
